@@ -1,0 +1,169 @@
+"""The one error tree of the package.
+
+Every error derives from :class:`PlannerGraphError` and from the built-in type that fits it, carries its evidence as
+fields, and builds its message in one place. What is wrong with a user's input is told by :class:`InvalidInputError`,
+which holds *all* findings at once.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+class PlannerGraphError(Exception):
+    """Base of every error this package raises."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing that is wrong with the input, where it is, and what to do about it.
+
+    ``file`` is the document it came from, ``line`` its 1-based line, ``key`` a path such as
+    ``agents.writer.dependencies[0]``. Any of them may be unknown. ``agents`` names the agents concerned, for a cycle in
+    full with the first name repeated at the end.
+    """
+
+    problem: str
+    remedy: str = ""
+    file: str | None = None
+    line: int | None = None
+    key: str | None = None
+    agents: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        place = self.file or ""
+        if self.line is not None:
+            place += f":{self.line}"
+        parts = [part for part in (place, self.key) if part]
+        text = f"{self.problem}; {self.remedy}" if self.remedy else self.problem
+        return ": ".join([*parts, text])
+
+
+class InvalidInputError(PlannerGraphError, ValueError):
+    """The input cannot be used; ``findings`` says everything that is wrong with it, in stable order."""
+
+    subject = "input"
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        count = len(self.findings)
+        head = f"{self.subject} has {count} problem{'s' if count != 1 else ''}:"
+        super().__init__("\n".join([head, *(f"  {finding}" for finding in self.findings)]))
+
+
+class DocumentError(InvalidInputError):
+    """A file cannot be read as YAML or JSON at all."""
+
+    subject = "document"
+
+
+class CatalogError(InvalidInputError):
+    """A catalog contradicts itself or is malformed."""
+
+    subject = "catalog"
+
+
+class CampaignError(InvalidInputError):
+    """A campaign is malformed."""
+
+    subject = "campaign"
+
+
+class PlanError(InvalidInputError):
+    """Campaign and catalog are well-formed, but no plan follows from them."""
+
+    subject = "plan"
+
+
+class CycleError(PlannerGraphError, ValueError):
+    """The dependencies form at least one cycle; each is named in full, its first agent repeated at the end."""
+
+    def __init__(self, cycles: Sequence[tuple[str, ...]]) -> None:
+        self.cycles = tuple(cycles)
+        super().__init__("circular dependency: " + "; ".join(" -> ".join(cycle) for cycle in self.cycles))
+
+
+class UnboundAgentsError(PlannerGraphError, LookupError):
+    """Agents of the plan have no body to run; ``agents`` lists all of them."""
+
+    def __init__(self, agents: Sequence[str], known: Iterable[str]) -> None:
+        self.agents = tuple(agents)
+        self.known = tuple(known)
+        lines = [f"no body is bound to {len(self.agents)} agent{'s' if len(self.agents) != 1 else ''} of the plan:"]
+        lines += [f"  {name!r}{nearest(name, self.known)}" for name in self.agents]
+        lines.append("bind each of them in the AgentFactory or mapping passed to compile_plan()")
+        super().__init__("\n".join(lines))
+
+
+class AgentBindingError(PlannerGraphError, TypeError):
+    """A reference to agent bodies cannot be resolved to something that can run."""
+
+    def __init__(self, reference: str, problem: str) -> None:
+        self.reference = reference
+        super().__init__(f"agent binding {reference!r}: {problem}")
+
+
+class PlanMismatchError(PlannerGraphError, ValueError):
+    """A checkpoint belongs to another plan than the graph that was asked to resume it."""
+
+    def __init__(self, *, checkpoint_hash: str, plan_hash: str) -> None:
+        self.checkpoint_hash = checkpoint_hash
+        self.plan_hash = plan_hash
+        super().__init__(
+            f"the checkpoint was written by plan {checkpoint_hash}, but this graph was compiled from plan {plan_hash}; "
+            "resume it with the plan it was started with, or start a new run"
+        )
+
+
+class OutputError(PlannerGraphError, TypeError):
+    """A body returned something that its agent's declaration does not allow."""
+
+    def __init__(self, agent: str, problem: str) -> None:
+        self.agent = agent
+        super().__init__(f"output of agent {agent!r}: {problem}")
+
+
+class DatabaseUnavailableError(PlannerGraphError, ConnectionError):
+    """The database cannot be reached or refuses the connection; ``target`` names it without a password."""
+
+    def __init__(self, target: str, problem: str, remedy: str) -> None:
+        self.target = target
+        super().__init__(f"database {target}: {problem}; {remedy}")
+
+
+class SchemaVersionError(PlannerGraphError, RuntimeError):
+    """The tables in the database do not fit this program."""
+
+    def __init__(self, *, found: int | None, expected: int) -> None:
+        self.found = found
+        self.expected = expected
+        if found is None:
+            text = "the database has no planner_graph tables; run 'planner-graph db upgrade'"
+        elif found < expected:
+            text = f"the database schema is version {found}, this program needs {expected}; run 'planner-graph db upgrade'"
+        else:
+            text = f"the database schema is version {found}, newer than the {expected} this program knows; upgrade planner-graph"
+        super().__init__(text)
+
+
+class RunNotFoundError(PlannerGraphError, LookupError):
+    """No run with this id is in the database."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(f"no run {run_id!r} in this database; 'planner-graph runs' lists them")
+
+
+class RunNotResumableError(PlannerGraphError, RuntimeError):
+    """The run exists but cannot be continued."""
+
+    def __init__(self, run_id: str, reason: str) -> None:
+        self.run_id = run_id
+        self.reason = reason
+        super().__init__(f"run {run_id} cannot be resumed: {reason}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which known name is meant: ``", did you mean 'writer'?"``, or nothing if none is near."""
+    matches = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f", did you mean {matches[0]!r}?" if matches else ""
