@@ -7,153 +7,21 @@ the plan. A plan knows nothing of a run: no times of day, no run ids.
 import hashlib
 import json
 from functools import cached_property
-from typing import Literal, Self
+from typing import Self
 
 import rfc8785
 
-from planner_graph.catalog.spec import Backoff
-from planner_graph.types import AgentName, DependencyKind, Strategy
-from planner_graph.values import JsonObject, Value
-
-SCHEMA_VERSION = 1
+from planner_graph.planning import explanation
+from planner_graph.planning.contents import PlanContents
 
 
-class StepDependency(Value):
-    """An edge of the DAG that is in force in this plan.
-
-    ``via`` lists the outputs of ``agent`` that the step reads by name; empty for a dependency that is only declared.
-    """
-
-    agent: AgentName
-    kind: DependencyKind
-    via: tuple[str, ...] = ()
-
-
-class Estimate(Value):
-    """How long an agent is expected to take, in seconds, and where the figure comes from."""
-
-    seconds: float
-    p90_seconds: float
-    source: str
-
-
-class Timing(Value):
-    """Where a step lies in the schedule, in seconds after the start, from the critical path method.
-
-    ``slack_seconds`` is how much the step may slip without delaying the end.
-    """
-
-    earliest_start: float
-    earliest_end: float
-    latest_start: float
-    latest_end: float
-    slack_seconds: float
-    critical: bool
-
-
-class Step(Value):
-    """One agent in the plan.
-
-    ``order`` counts from 1 in execution order, ``level`` from 0 by longest path. ``parallel_group_id`` is set where the
-    strategy lets the step run beside others. ``inputs`` maps each named input to the agent that gives it, or to
-    ``"campaign"``; an optional input that nobody gives is absent.
-    """
-
-    agent: AgentName
-    type: str
-    order: int
-    level: int
-    parallel_group_id: int | None
-    dependencies: tuple[StepDependency, ...]
-    inputs: dict[str, str]
-    outputs: tuple[str, ...]
-    reasons: tuple[str, ...]
-    estimate: Estimate
-    timing: Timing
-    parallel_safe: bool
-    resources: dict[str, float]
-    max_retries: int
-    backoff: Backoff
-    timeout_seconds: float
-    fallback: AgentName | None
-    cost_estimate_usd: float
-    configuration: JsonObject
-
-    @property
-    def waits_for(self) -> tuple[AgentName, ...]:
-        """Agents that must have ended before this one may start."""
-        return tuple(d.agent for d in self.dependencies if d.kind is not DependencyKind.OPTIONAL)
-
-
-class LeftOut(Value):
-    """An agent of the catalog that the campaign does not need, and why."""
-
-    agent: AgentName
-    reason: str
-
-
-class DroppedDependency(Value):
-    """A declared dependency that is not in force in this plan, and why."""
-
-    agent: AgentName
-    depends_on: AgentName
-    kind: DependencyKind
-    reason: str
-
-
-class Duration(Value):
-    """What the plan expects of time, in seconds.
-
-    ``predicted`` is the makespan under the plan's strategy, ``critical_path`` the lower bound that no strategy beats,
-    ``work`` the sum over all agents, ``buffer`` the allowance added for what no estimate knows.
-    """
-
-    predicted: float
-    critical_path: float
-    work: float
-    buffer: float
-
-
-class ExecutionPlan(Value):
-    """Which agents run, in which order, why, and how long it should take."""
-
-    schema_version: Literal[1] = SCHEMA_VERSION
-    campaign_id: str
-    campaign_type: str | None
-    strategy: Strategy
-    steps: tuple[Step, ...]
-    deliverables: dict[str, str]
-    provided: tuple[str, ...]
-    critical_path: tuple[AgentName, ...]
-    duration: Duration
-    max_parallel: int | None
-    resources: dict[str, float]
-    left_out: tuple[LeftOut, ...]
-    dropped: tuple[DroppedDependency, ...]
+class ExecutionPlan(PlanContents):
+    """A plan that can be stored, compared, explained and drawn."""
 
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the canonical JSON, as 64 hexadecimal digits."""
         return hashlib.sha256(self.canonical_json()).hexdigest()
-
-    @cached_property
-    def by_agent(self) -> dict[AgentName, Step]:
-        """Steps by agent name, in execution order."""
-        return {step.agent: step for step in self.steps}
-
-    @cached_property
-    def parallel_groups(self) -> dict[int, tuple[AgentName, ...]]:
-        """Agents that may run side by side, by group."""
-        groups: dict[int, list[AgentName]] = {}
-        for step in self.steps:
-            if step.parallel_group_id is not None:
-                groups.setdefault(step.parallel_group_id, []).append(step.agent)
-        return {group: tuple(agents) for group, agents in groups.items()}
-
-    @property
-    def estimated_duration_minutes(self) -> int:
-        """Predicted makespan and buffer in whole minutes."""
-        return int(self.duration.predicted // 60 + self.duration.buffer // 60)
 
     def canonical_json(self) -> bytes:
         """Give the plan as RFC 8785 JSON, UTF-8."""
@@ -163,3 +31,7 @@ class ExecutionPlan(Value):
     def from_json(cls, text: str | bytes) -> Self:
         """Read a plan back; ``from_json(plan.canonical_json())`` equals the plan."""
         return cls.model_validate(json.loads(text))
+
+    def explain(self) -> str:
+        """Say in words why each agent is in, why this order, where the critical path is, what was dropped."""
+        return explanation.explain(self)

@@ -1,0 +1,183 @@
+"""The DAG kernel: order, levels, cycles and the critical path over plain dicts.
+
+Nodes are any hashables. The order in which nodes are given is their rank, and rank breaks every tie; neither hashing
+nor the spelling of names ever decides. Everything here is pure and near linear in nodes plus edges.
+"""
+
+from collections import deque
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from heapq import heapify, heappop, heappush
+from typing import Generic, TypeVar
+
+from planner_graph.errors import CycleError
+
+NodeT = TypeVar("NodeT", bound=Hashable)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """When a node may run, in the unit of its durations, counted from the start."""
+
+    earliest_start: float
+    earliest_end: float
+    latest_start: float
+    latest_end: float
+
+    @property
+    def slack(self) -> float:
+        """How much the node may slip without delaying the end."""
+        return self.latest_start - self.earliest_start
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriticalPath(Generic[NodeT]):
+    """The longest chain by duration, its length, and the window of every node."""
+
+    path: tuple[NodeT, ...]
+    length: float
+    windows: Mapping[NodeT, Window]
+
+
+class Dag(Generic[NodeT]):
+    """A directed acyclic graph of nodes and their predecessors.
+
+    >>> dag = Dag({"edit": ["write"], "write": [], "draw": []})
+    >>> dag.order
+    ('write', 'edit', 'draw')
+    >>> dag.levels
+    {'write': 0, 'edit': 1, 'draw': 0}
+
+    Raises:
+        CycleError: the edges form cycles; one is named for each knot of nodes that reach each other.
+        KeyError: an edge leads to a node that is not in the mapping.
+    """
+
+    def __init__(self, predecessors: Mapping[NodeT, Iterable[NodeT]]) -> None:
+        self.predecessors: dict[NodeT, tuple[NodeT, ...]] = {
+            node: tuple(dict.fromkeys(before)) for node, before in predecessors.items()
+        }
+        self.rank = {node: position for position, node in enumerate(self.predecessors)}
+        self.successors: dict[NodeT, list[NodeT]] = {node: [] for node in self.predecessors}
+        for node, before in self.predecessors.items():
+            for other in before:
+                self.successors[other].append(node)
+        self.order = self._topological_order()
+        if len(self.order) < len(self.predecessors):
+            raise CycleError(self._cycles())
+
+    def _topological_order(self) -> tuple[NodeT, ...]:
+        """Order by Kahn's algorithm (1962); among nodes that are ready, the lowest rank goes first."""
+        names = list(self.predecessors)
+        missing = {node: len(before) for node, before in self.predecessors.items()}
+        ready = [self.rank[node] for node in names if not missing[node]]
+        heapify(ready)
+        order = []
+        while ready:
+            node = names[heappop(ready)]
+            order.append(node)
+            for after in self.successors[node]:
+                missing[after] -= 1
+                if not missing[after]:
+                    heappush(ready, self.rank[after])
+        return tuple(order)
+
+    @cached_property
+    def levels(self) -> dict[NodeT, int]:
+        """Longest-path depth of each node; nodes without predecessors are on level 0."""
+        levels: dict[NodeT, int] = {}
+        for node in self.order:
+            levels[node] = max((levels[before] + 1 for before in self.predecessors[node]), default=0)
+        return levels
+
+    def critical_path(self, durations: Mapping[NodeT, float]) -> CriticalPath[NodeT]:
+        """Find the longest chain and every node's slack by the critical path method (Kelley and Walker, 1959)."""
+        earliest: dict[NodeT, float] = {}
+        for node in self.order:
+            earliest[node] = max((earliest[b] + durations[b] for b in self.predecessors[node]), default=0.0)
+        length = max((earliest[node] + durations[node] for node in self.order), default=0.0)
+        latest: dict[NodeT, float] = {}
+        for node in reversed(self.order):
+            latest[node] = min((latest[after] - durations[after] for after in self.successors[node]), default=length)
+        windows = {
+            node: Window(
+                earliest_start=earliest[node],
+                earliest_end=earliest[node] + durations[node],
+                latest_start=latest[node] - durations[node],
+                latest_end=latest[node],
+            )
+            for node in self.predecessors
+        }
+        return CriticalPath(path=self._longest_chain(earliest, durations), length=length, windows=windows)
+
+    def _longest_chain(self, earliest: Mapping[NodeT, float], durations: Mapping[NodeT, float]) -> tuple[NodeT, ...]:
+        """Walk back from the node that ends last, always through the predecessor that ended last."""
+        chain: list[NodeT] = []
+        candidates = self.order
+        while candidates:
+            last = min(candidates, key=lambda node: (-(earliest[node] + durations[node]), self.rank[node]))
+            chain.append(last)
+            candidates = self.predecessors[last]
+        return tuple(reversed(chain))
+
+    def _cycles(self) -> list[tuple[NodeT, ...]]:
+        """Name one shortest cycle in each strongly connected component, by rank."""
+        found = []
+        for component in self._knots():
+            inside = set(component)
+            start = min(component, key=self.rank.__getitem__)
+            found.append(self._shortest_cycle(start, inside))
+        return sorted(found, key=lambda cycle: self.rank[cycle[0]])
+
+    def _knots(self) -> list[list[NodeT]]:
+        """Give the strongly connected components that hold a cycle: Kosaraju's two passes (Sharir, 1981)."""
+        finished: list[NodeT] = []
+        seen: set[NodeT] = set()
+        for root in self.predecessors:
+            if root in seen:
+                continue
+            seen.add(root)
+            stack = [(root, iter(self.successors[root]))]
+            while stack:
+                node, following = stack[-1]
+                step = next((other for other in following if other not in seen), None)
+                if step is None:
+                    finished.append(node)
+                    stack.pop()
+                else:
+                    seen.add(step)
+                    stack.append((step, iter(self.successors[step])))
+        components: list[list[NodeT]] = []
+        placed: set[NodeT] = set()
+        for root in reversed(finished):
+            if root in placed:
+                continue
+            component, queue = [], [root]
+            placed.add(root)
+            while queue:
+                node = queue.pop()
+                component.append(node)
+                fresh = [before for before in self.predecessors[node] if before not in placed]
+                placed.update(fresh)
+                queue.extend(fresh)
+            if len(component) > 1 or root in self.predecessors[root]:
+                components.append(component)
+        return components
+
+    def _shortest_cycle(self, start: NodeT, inside: set[NodeT]) -> tuple[NodeT, ...]:
+        """Search breadth first from ``start`` along the edges until it comes back."""
+        came_from: dict[NodeT, NodeT] = {}
+        queue = deque([start])
+        while queue:
+            node = queue.popleft()
+            for after in self.successors[node]:
+                if after == start:
+                    cycle = [node]
+                    while cycle[-1] != start:
+                        cycle.append(came_from[cycle[-1]])
+                    return (*reversed(cycle), start)
+                if after in inside and after not in came_from:
+                    came_from[after] = node
+                    queue.append(after)
+        raise AssertionError(f"{start!r} was said to lie on a cycle")

@@ -1,0 +1,100 @@
+"""A plan in words: why each agent is in, why the order, where the time goes, what was dropped."""
+
+from collections.abc import Iterable, Iterator
+
+from planner_graph.planning.contents import PlanContents, Step
+from planner_graph.types import DependencyKind, Strategy
+
+_ORDERING = {
+    Strategy.SEQUENTIAL: "one agent after the other, each after everything it depends on",
+    Strategy.PARALLEL: "level by level: the agents of a level run side by side, the next level waits for the slowest",
+    Strategy.ADAPTIVE: "each agent starts as soon as its own dependencies have ended, the longest remaining chain first",
+}
+
+
+def explain(plan: PlanContents) -> str:
+    """Explain ``plan`` in plain text, in lines of its own for each agent."""
+    sections = [
+        _summary(plan),
+        ["Agents, in execution order:", *(line for step in plan.steps for line in _agent(step))],
+        _critical_path(plan),
+        _deliverables(plan),
+        _dropped(plan),
+        _left_out(plan),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def clock(seconds: float) -> str:
+    """Write a duration the way people do: ``45 s``, ``3 min``, ``20 min 30 s``, ``2 h 5 min``.
+
+    >>> [clock(seconds) for seconds in (0.5, 45, 180, 1230, 7500)]
+    ['0.5 s', '45 s', '3 min', '20 min 30 s', '2 h 5 min']
+    """
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    minutes, rest = divmod(rest, 60)
+    units = [(hours, "h"), (minutes, "min"), (0 if hours else rest, "s")]
+    return " ".join(f"{count} {unit}" for count, unit in units if count)
+
+
+def _summary(plan: PlanContents) -> list[str]:
+    kind = f" of type {plan.campaign_type!r}" if plan.campaign_type else ""
+    duration = plan.duration
+    return [
+        f"Plan for campaign {plan.campaign_id!r}{kind}: {_count(len(plan.steps), 'agent')}, strategy {plan.strategy}.",
+        f"Order: {_ORDERING[plan.strategy]}. Ties keep the catalog's order.",
+        f"Expected: {clock(duration.predicted)} for {clock(duration.work)} of work; no strategy beats the critical path "
+        f"of {clock(duration.critical_path)}. With the buffer of {clock(duration.buffer)}: "
+        f"{plan.estimated_duration_minutes} min.",
+    ]
+
+
+def _agent(step: Step) -> Iterator[str]:
+    mark = "critical" if step.timing.critical else f"may slip {clock(step.timing.slack_seconds)}"
+    group = f", parallel group {step.parallel_group_id}" if step.parallel_group_id is not None else ""
+    yield f"  {step.order}. {step.agent} ({clock(step.estimate.seconds)}, {step.estimate.source}; {mark}{group})"
+    yield f"     in because: {'; '.join(step.reasons)}"
+    if step.dependencies:
+        yield "     after: " + ", ".join(
+            dependency.agent
+            + (f" ({dependency.kind})" if dependency.kind is not DependencyKind.HARD else "")
+            + (f" for {', '.join(dependency.via)}" if dependency.via else "")
+            for dependency in step.dependencies
+        )
+    provided = [name for name, source in step.inputs.items() if source == "campaign"]
+    if provided:
+        yield f"     from the campaign: {', '.join(provided)}"
+
+
+def _critical_path(plan: PlanContents) -> list[str]:
+    return [f"Critical path ({clock(plan.duration.critical_path)}): {' -> '.join(plan.critical_path)}"]
+
+
+def _deliverables(plan: PlanContents) -> list[str]:
+    lines = [f"  {name}: from {source}" for name, source in plan.deliverables.items()]
+    return ["Deliverables:", *lines] if lines else []
+
+
+def _dropped(plan: PlanContents) -> list[str]:
+    lines = [f"  {item.agent} -> {item.depends_on} ({item.kind}): {item.reason}" for item in plan.dropped]
+    return ["Dependencies not in force, because the other agent is left out:", *lines] if lines else []
+
+
+def _left_out(plan: PlanContents) -> list[str]:
+    by_reason: dict[str, list[str]] = {}
+    for item in plan.left_out:
+        by_reason.setdefault(item.reason, []).append(item.agent)
+    lines = [f"  {_joined(names)}: {reason}" for reason, names in by_reason.items()]
+    return ["Left out:", *lines] if lines else []
+
+
+def _joined(names: Iterable[str], most: int = 40) -> str:
+    listed = list(names)
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
