@@ -1,0 +1,108 @@
+"""Compiles an execution plan into a LangGraph graph that anyone can invoke, stream, draw and deploy."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from langchain_core.runnables import Runnable
+from langgraph.graph import StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.pregel import Pregel
+from langgraph.store.base import BaseStore
+from langgraph.types import Checkpointer
+
+from planner_graph.clock import Clock, SystemClock
+from planner_graph.compiler.body import Body
+from planner_graph.compiler.bridge import BackgroundLoop
+from planner_graph.compiler.node import AgentNode
+from planner_graph.compiler.state import AgentRecord, PlanInput, PlanOutput, build_result, node_schema, state_schema
+from planner_graph.compiler.wiring import ENTRY, EXIT, edges
+from planner_graph.errors import AgentBindingError, CampaignError, Finding, PlanMismatchError, UnboundAgentsError
+from planner_graph.planning.contents import Step
+from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.types import AgentName
+
+CompiledPlan = CompiledStateGraph[Any, Any, PlanInput, PlanOutput]
+
+SPARE_SUPERSTEPS = 10
+"""Supersteps allowed beyond one per agent, for entry, exit and whatever a user wraps around the graph."""
+
+
+def compile_plan(
+    plan: ExecutionPlan,
+    agents: Mapping[str, Body],
+    *,
+    checkpointer: Checkpointer = None,
+    store: BaseStore | None = None,
+    clock: Clock | None = None,
+    name: str = "campaign",
+) -> CompiledPlan:
+    """Compile ``plan`` into a graph whose nodes run the bodies in ``agents``.
+
+    The graph takes ``{"campaign": {...}}`` and gives ``{"result": {"status", "deliverables", "missing", "agents"}}``.
+    Its state holds one record per agent under the agent's name.
+
+    Raises:
+        UnboundAgentsError: agents of the plan have no body; all of them are named.
+        AgentBindingError: a body is nothing that can run.
+    """
+    bodies = _bodies(plan, agents)
+    clock, loop = clock or SystemClock(), BackgroundLoop()
+    builder: StateGraph[Any, Any, PlanInput, PlanOutput] = StateGraph(
+        state_schema(step.agent for step in plan.steps), input_schema=PlanInput, output_schema=PlanOutput
+    )
+    builder.add_node(ENTRY, _entry(plan), input_schema=node_schema(()))
+    for step in plan.steps:
+        node = AgentNode(step, bodies[step.agent], plan_hash=plan.hash, clock=clock, loop=loop)
+        reads = node_schema(dependency.agent for dependency in step.dependencies)
+        builder.add_node(step.agent, node, input_schema=reads, metadata=_metadata(step))
+    builder.add_node(EXIT, _exit(plan), input_schema=node_schema(step.agent for step in plan.steps))
+    for sources, target in edges(plan):
+        builder.add_edge(sources[0] if len(sources) == 1 else list(sources), target)
+    graph = builder.compile(checkpointer=checkpointer, store=store, name=name)
+    for agent, body in bodies.items():
+        if isinstance(body, Pregel):  # shows an agent that is a graph in xray pictures and in subgraph streams
+            graph.nodes[agent].subgraphs = [body]
+    return graph.with_config(recursion_limit=len(plan.steps) + SPARE_SUPERSTEPS)
+
+
+def _bodies(plan: ExecutionPlan, agents: Mapping[str, Body]) -> dict[AgentName, Body]:
+    unbound = [step.agent for step in plan.steps if step.agent not in agents]
+    if unbound:
+        raise UnboundAgentsError(unbound, agents)
+    bodies = {step.agent: agents[step.agent] for step in plan.steps}
+    for agent, body in bodies.items():
+        if not isinstance(body, Runnable) and not callable(body):
+            raise AgentBindingError(agent, f"{body!r} is neither a function, a runnable nor a graph")
+    return bodies
+
+
+def _entry(plan: ExecutionPlan) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def begin(state: dict[str, Any]) -> dict[str, Any]:
+        written_by = state.get("plan_hash", plan.hash)
+        if written_by != plan.hash:
+            raise PlanMismatchError(checkpoint_hash=written_by, plan_hash=plan.hash)
+        campaign = state.get("campaign")
+        if not isinstance(campaign, dict):
+            problem = f"the input 'campaign' is a {type(campaign).__name__}"
+            raise CampaignError([Finding(problem=problem, remedy="pass campaign.model_dump(mode='json')")])
+        return {"plan_hash": plan.hash}
+
+    return begin
+
+
+def _exit(plan: ExecutionPlan) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def finish(state: dict[str, Any]) -> dict[str, Any]:
+        records: dict[str, AgentRecord] = {step.agent: state[step.agent] for step in plan.steps}
+        return {"result": build_result(plan, state["campaign"], records)}
+
+    return finish
+
+
+def _metadata(step: Step) -> dict[str, Any]:
+    return {
+        "planner_graph_agent": step.agent,
+        "agent_type": step.type,
+        "estimate_seconds": step.estimate.seconds,
+        "parallel_group_id": step.parallel_group_id,
+        "critical": step.timing.critical,
+    }

@@ -1,0 +1,172 @@
+"""The node of one agent: skip it or run it, attempt by attempt, and give its record.
+
+An agent's exception never leaves its node. LangGraph would cancel the siblings of a failing node and lose their work;
+here a failure becomes a record, and only agents that depend on it are affected.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
+from langgraph.errors import GraphBubbleUp
+
+from planner_graph.clock import Clock
+from planner_graph.compiler.body import AgentContext, Body, call, check_output, gather_inputs, idempotency_key
+from planner_graph.compiler.bridge import BackgroundLoop
+from planner_graph.compiler.events import AgentEnded, AgentStarted, AttemptFailed, emit, timestamp
+from planner_graph.compiler.retry import is_worth_retrying
+from planner_graph.compiler.state import AgentRecord, ErrorInfo
+from planner_graph.errors import PlanMismatchError
+from planner_graph.planning.contents import Step
+from planner_graph.types import AgentStatus, DependencyKind
+
+
+class AgentNode(Runnable[dict[str, Any], dict[str, Any]]):
+    """Runs one step of a plan inside a LangGraph graph; works under ``invoke`` and ``ainvoke`` alike."""
+
+    def __init__(self, step: Step, body: Body, *, plan_hash: str, clock: Clock, loop: BackgroundLoop) -> None:
+        self.name = step.agent
+        self.step = step
+        self.body = body
+        self.plan_hash = plan_hash
+        self.clock = clock
+        self.loop = loop
+
+    def invoke(self, input: dict[str, Any], config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:  # noqa: A002
+        """Give the agent's record under its name, for a sync caller."""
+        return self.loop.run(self.ainvoke(input, config))
+
+    async def ainvoke(
+        self,
+        input: dict[str, Any],  # noqa: A002  # the name is Runnable's
+        config: RunnableConfig | None = None,
+        **_: Any,
+    ) -> dict[str, Any]:
+        """Give the agent's record under its name.
+
+        Raises:
+            PlanMismatchError: the state was written by another plan.
+        """
+        if input.get("plan_hash") != self.plan_hash:
+            raise PlanMismatchError(checkpoint_hash=str(input.get("plan_hash")), plan_hash=self.plan_hash)
+        obstacle = find_obstacle(self.step, input)
+        record = self._skipped(obstacle) if obstacle else await self._run(input, ensure_config(config))
+        emit(AgentEnded(event="agent_ended", agent=self.step.agent, at=record["ended_at"], record=record))
+        return {self.step.agent: record}
+
+    async def _run(self, state: Mapping[str, Any], config: RunnableConfig) -> AgentRecord:
+        inputs = gather_inputs(self.step, state)
+        run_id = run_id_of(config)
+        key = idempotency_key(run_id, self.step.agent, inputs)
+        started_at = timestamp(self.clock.now())
+        for attempt in range(1, self.step.max_retries + 2):
+            context = AgentContext(
+                agent=self.step.agent,
+                run_id=run_id,
+                attempt=attempt,
+                idempotency_key=key,
+                timeout_seconds=self.step.timeout_seconds,
+            )
+            at = timestamp(self.clock.now()) if attempt > 1 else started_at
+            emit(AgentStarted(event="agent_started", agent=self.step.agent, attempt=attempt, at=at))
+            try:
+                output = await self._attempt(inputs, context, config)
+            except GraphBubbleUp:
+                raise
+            except Exception as error:  # noqa: BLE001  # the one place where an agent's failure becomes a record
+                wait = self._wait_after(error, attempt)
+                self._tell_failure(error, attempt, wait)
+                if wait is None:
+                    return self._failed(error, attempt, started_at)
+                await self.clock.sleep(wait)
+            else:
+                return self._record(AgentStatus.COMPLETED, output=output, attempts=attempt, started_at=started_at)
+        raise AssertionError("the last attempt always returns")
+
+    async def _attempt(self, inputs: dict[str, Any], context: AgentContext, config: RunnableConfig) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(context.timeout_seconds) as limit:
+                return check_output(self.step, await call(self.body, dict(inputs), context, config))
+        except TimeoutError as error:
+            if limit.expired():
+                raise TimeoutError(f"no result within {context.timeout_seconds:g} s") from error
+            raise
+
+    def _wait_after(self, error: Exception, attempt: int) -> float | None:
+        """Give the seconds to wait before the next attempt, or ``None`` if this was the last one."""
+        if attempt > self.step.max_retries or not is_worth_retrying(error):
+            return None
+        return self.step.backoff.seconds(attempt, self.clock.chance())
+
+    def _tell_failure(self, error: Exception, attempt: int, wait: float | None) -> None:
+        emit(
+            AttemptFailed(
+                event="attempt_failed",
+                agent=self.step.agent,
+                attempt=attempt,
+                at=timestamp(self.clock.now()),
+                error=describe(error),
+                retry_in_seconds=wait,
+            )
+        )
+
+    def _failed(self, error: Exception, attempts: int, started_at: str) -> AgentRecord:
+        info = describe(error)
+        count = f"{attempts} attempt{'' if attempts == 1 else 's'}"
+        reason = f"{info['type']} after {count}" + (f": {info['message']}" if info["message"] else "")
+        return self._record(AgentStatus.FAILED, error=info, reason=reason, attempts=attempts, started_at=started_at)
+
+    def _skipped(self, obstacle: tuple[str, ErrorInfo]) -> AgentRecord:
+        reason, error = obstacle
+        return self._record(AgentStatus.SKIPPED, error=error, reason=reason)
+
+    def _record(
+        self,
+        status: AgentStatus,
+        *,
+        output: dict[str, Any] | None = None,
+        error: ErrorInfo | None = None,
+        reason: str | None = None,
+        attempts: int = 0,
+        started_at: str | None = None,
+    ) -> AgentRecord:
+        return AgentRecord(
+            status=status.value,
+            output=output,
+            error=error,
+            reason=reason,
+            attempts=attempts,
+            started_at=started_at,
+            ended_at=timestamp(self.clock.now()),
+            usage=None,
+        )
+
+
+def find_obstacle(step: Step, state: Mapping[str, Any]) -> tuple[str, ErrorInfo] | None:
+    """Say why a step cannot run: the first hard dependency that did not complete, and the root cause."""
+    for dependency in step.dependencies:
+        record: AgentRecord | None = state.get(dependency.agent)
+        if dependency.kind is not DependencyKind.HARD or (record and record["status"] == AgentStatus.COMPLETED):
+            continue
+        name = dependency.agent
+        if record is None:
+            cause = f"agent {name!r} left no record"
+            return f"hard dependency {name!r} left no record", ErrorInfo(type="DependencyFailed", message=cause)
+        if record["status"] == AgentStatus.SKIPPED and record["error"]:
+            return f"hard dependency {name!r} was skipped: {record['error']['message']}", record["error"]
+        cause = f"agent {name!r} {record['status']}: {record['reason']}"
+        reason = f"hard dependency {name!r} {record['status']}: {record['reason']}"
+        return reason, ErrorInfo(type="DependencyFailed", message=cause)
+    return None
+
+
+def run_id_of(config: RunnableConfig) -> str:
+    """Give the id of the run that a config belongs to: its workflow execution, else its thread."""
+    configurable = config.get("configurable", {})
+    return str(configurable.get("workflow_execution_id") or configurable.get("thread_id") or "")
+
+
+def describe(error: BaseException) -> ErrorInfo:
+    """Write an error as plain values."""
+    return ErrorInfo(type=type(error).__name__, message=str(error))

@@ -1,0 +1,128 @@
+"""The state of a compiled plan: one channel per agent, each holding that agent's record.
+
+Records are plain JSON, so that any tool can read a checkpoint. One dict-valued channel per agent keeps checkpoints
+small: LangGraph stores a channel's value once per change, while one merged dict would be written whole at each step.
+"""
+
+from collections.abc import Iterable
+from typing import Any, TypedDict
+
+from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.types import AgentName, AgentStatus, RunStatus
+
+
+class ErrorInfo(TypedDict):
+    """What went wrong: the error's class name and its message."""
+
+    type: str
+    message: str
+
+
+class AgentRecord(TypedDict):
+    """How one agent ended.
+
+    ``output`` maps output names to values, or is ``None``. ``reason`` says in words why the agent failed or was
+    skipped. Times are ISO 8601 in UTC; ``started_at`` is ``None`` for an agent that never ran.
+    """
+
+    status: str
+    output: dict[str, Any] | None
+    error: ErrorInfo | None
+    reason: str | None
+    attempts: int
+    started_at: str | None
+    ended_at: str
+    usage: dict[str, Any] | None
+
+
+class AgentSummary(TypedDict):
+    """An agent's record without its output."""
+
+    status: str
+    reason: str | None
+    attempts: int
+    started_at: str | None
+    ended_at: str
+
+
+class Result(TypedDict):
+    """How a run ended: its status, the deliverables that exist, and a summary per agent.
+
+    A plan that names no deliverables gives the outputs of the agents that no other agent waits for.
+    """
+
+    status: str
+    deliverables: dict[str, Any]
+    missing: list[str]
+    agents: dict[str, AgentSummary]
+
+
+class PlanInput(TypedDict):
+    """What a run is started with: the campaign as plain JSON."""
+
+    campaign: dict[str, Any]
+
+
+class PlanOutput(TypedDict):
+    """What a run gives."""
+
+    result: Result
+
+
+def state_schema(agents: Iterable[AgentName]) -> type:
+    """Build the full state: campaign, plan hash, one record per agent, result."""
+    channels: dict[str, Any] = {"campaign": dict[str, Any], "plan_hash": str}
+    channels |= dict.fromkeys(agents, AgentRecord)
+    return TypedDict("PlanState", {**channels, "result": Result}, total=False)  # type: ignore[operator, no-any-return]
+
+
+def node_schema(agents: Iterable[AgentName]) -> type:
+    """Build the part of the state that one agent's node reads: the records of the agents it depends on."""
+    channels: dict[str, Any] = {"campaign": dict[str, Any], "plan_hash": str}
+    return TypedDict("AgentState", channels | dict.fromkeys(agents, AgentRecord), total=False)  # type: ignore[operator, no-any-return]
+
+
+def build_result(plan: ExecutionPlan, campaign: dict[str, Any], records: dict[str, AgentRecord]) -> Result:
+    """Sum a run up.
+
+    ``completed``: nothing failed. ``partial_success``: something failed, yet at least one requested deliverable exists
+    (with none requested: more agents completed than failed). ``failed`` otherwise.
+    """
+    wanted = plan.deliverables or {
+        output: agent for agent in final_agents(plan) for output in plan.by_agent[agent].outputs
+    }
+    deliverables = {}
+    for name, source in wanted.items():
+        given = campaign.get("provided", {}) if source == "campaign" else records[source]["output"] or {}
+        if name in given:
+            deliverables[name] = given[name]
+    statuses = [record["status"] for record in records.values()]
+    failed, completed = statuses.count(AgentStatus.FAILED), statuses.count(AgentStatus.COMPLETED)
+    if not failed:
+        status = RunStatus.COMPLETED
+    elif deliverables if plan.deliverables else completed > failed:
+        status = RunStatus.PARTIAL_SUCCESS
+    else:
+        status = RunStatus.FAILED
+    return Result(
+        status=status.value,
+        deliverables=deliverables,
+        missing=[name for name in wanted if name not in deliverables],
+        agents={step.agent: _summary(records[step.agent]) for step in plan.steps},
+    )
+
+
+def final_agents(plan: ExecutionPlan) -> tuple[AgentName, ...]:
+    """Agents that no other agent waits for, in execution order."""
+    awaited = {before for step in plan.steps for before in step.waits_for}
+    return tuple(step.agent for step in plan.steps if step.agent not in awaited)
+
+
+def _summary(record: AgentRecord) -> AgentSummary:
+    return AgentSummary(
+        status=record["status"],
+        reason=record["reason"],
+        attempts=record["attempts"],
+        started_at=record["started_at"],
+        ended_at=record["ended_at"],
+    )

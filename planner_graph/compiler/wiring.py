@@ -1,0 +1,48 @@
+"""How the nodes of a plan are joined by edges, for each strategy.
+
+Every planned agent is always visited, a skipped one returns a record too; so a join fires exactly once, whatever
+happened before it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from langgraph.graph import END, START
+
+from planner_graph.compiler.state import final_agents
+from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.types import Strategy
+
+ENTRY = "plan"
+EXIT = "finish"
+
+Edge = tuple[Sequence[str], str]
+"""Sources and target; the target starts once all sources have ended."""
+
+
+def edges(plan: ExecutionPlan) -> Iterator[Edge]:
+    """Give the edges of the graph of ``plan``, from START to END."""
+    yield [START], ENTRY
+    yield from WIRINGS[plan.strategy](plan)
+    yield [EXIT], END
+
+
+def sequential(plan: ExecutionPlan) -> Iterator[Edge]:
+    """Chain the agents in execution order."""
+    before = ENTRY
+    for step in plan.steps:
+        yield [before], step.agent
+        before = step.agent
+    yield [before], EXIT
+
+
+def parallel(plan: ExecutionPlan) -> Iterator[Edge]:
+    """Fan out natively: each agent is joined on the agents it waits for, each level is one superstep."""
+    for step in plan.steps:
+        yield list(step.waits_for) or [ENTRY], step.agent
+    yield list(final_agents(plan)), EXIT
+
+
+WIRINGS: Mapping[Strategy, Callable[[ExecutionPlan], Iterator[Edge]]] = {
+    Strategy.SEQUENTIAL: sequential,
+    Strategy.PARALLEL: parallel,
+}
