@@ -1,0 +1,60 @@
+"""planner_graph: plans a campaign of agents, compiles the plan into a LangGraph graph, runs it on Postgres.
+
+Names are imported when they are first used, so that planning does not load LangGraph or a database driver.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from planner_graph.agents.factory import AgentFactory as AgentFactory
+    from planner_graph.campaign import Campaign as Campaign
+    from planner_graph.catalog.catalog import Catalog as Catalog
+    from planner_graph.catalog.catalog import agent as agent
+    from planner_graph.catalog.spec import AgentSpec as AgentSpec
+    from planner_graph.compiler.body import AgentContext as AgentContext
+    from planner_graph.compiler.compiler import compile_plan as compile_plan
+    from planner_graph.errors import PlannerGraphError as PlannerGraphError
+    from planner_graph.planning.plan import ExecutionPlan as ExecutionPlan
+    from planner_graph.planning.planner import MasterPlanner as MasterPlanner
+    from planner_graph.planning.planner import PlannerSettings as PlannerSettings
+    from planner_graph.runtime.orchestrator import CampaignOrchestrator as CampaignOrchestrator
+    from planner_graph.runtime.orchestrator import RunOutcome as RunOutcome
+    from planner_graph.store.database import open_database as open_database
+    from planner_graph.types import AgentStatus as AgentStatus
+    from planner_graph.types import DependencyKind as DependencyKind
+    from planner_graph.types import RunStatus as RunStatus
+    from planner_graph.types import Strategy as Strategy
+
+_HOMES = {
+    "AgentContext": "compiler.body",
+    "AgentFactory": "agents.factory",
+    "AgentSpec": "catalog.spec",
+    "AgentStatus": "types",
+    "Campaign": "campaign",
+    "CampaignOrchestrator": "runtime.orchestrator",
+    "Catalog": "catalog.catalog",
+    "DependencyKind": "types",
+    "ExecutionPlan": "planning.plan",
+    "MasterPlanner": "planning.planner",
+    "PlannerGraphError": "errors",
+    "PlannerSettings": "planning.planner",
+    "RunOutcome": "runtime.orchestrator",
+    "RunStatus": "types",
+    "Strategy": "types",
+    "agent": "catalog.catalog",
+    "compile_plan": "compiler.compiler",
+    "open_database": "store.database",
+}
+
+__all__ = list(_HOMES)  # noqa: PLE0605  # one list of names, not two
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'planner_graph' has no attribute {name!r}")
+    return getattr(import_module(f"planner_graph.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from planner_graph.catalog.spec import AgentSpec
-from planner_graph.planning.plan import Estimate
+from planner_graph.planning.contents import Estimate
 
 P90_TO_MEDIAN = 1.9
 """P90 over median of a log-normal duration with sigma 0.5, the usual spread of model calls; used without history."""

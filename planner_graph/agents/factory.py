@@ -1,0 +1,149 @@
+"""Binds agent names to the bodies that do the work.
+
+A body can be given as itself, as a function decorated with :func:`~planner_graph.catalog.catalog.agent`, as a dotted
+path that is imported when the agent is first needed, or by an installed package through the entry point group
+``planner_graph.agents``.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Self
+
+from langchain_core.runnables import Runnable
+
+from planner_graph.catalog.catalog import SPEC_ATTRIBUTE
+from planner_graph.catalog.spec import AgentSpec
+from planner_graph.compiler.body import Body
+from planner_graph.errors import AgentBindingError
+
+ENTRY_POINT_GROUP = "planner_graph.agents"
+
+
+class AgentFactory(Mapping[str, Body]):
+    """Bodies by agent name; what ``compile_plan`` and the orchestrator take their agents from.
+
+    >>> factory = AgentFactory({"writer": lambda inputs: "a text", "seo": "my_company.seo:optimise"})
+    >>> sorted(factory)
+    ['seo', 'writer']
+    """
+
+    def __init__(self, bodies: Mapping[str, Body | str]) -> None:
+        self._bodies = dict(bodies)
+
+    @classmethod
+    def of(cls, *functions: Callable[..., Any]) -> Self:
+        """Bind functions decorated with ``@agent`` to the names they declare.
+
+        Raises:
+            AgentBindingError: a function declares no agent, or two declare the same one.
+        """
+        bodies: dict[str, Body | str] = {}
+        for function in functions:
+            spec = getattr(function, SPEC_ATTRIBUTE, None)
+            if not isinstance(spec, AgentSpec):
+                raise AgentBindingError(repr(function), "declares no agent; decorate it with @agent(...)")
+            if spec.name in bodies:
+                raise AgentBindingError(spec.name, "declared by two functions; rename one of them")
+            bodies[spec.name] = function
+        return cls(bodies)
+
+    @classmethod
+    def installed(cls) -> Self:
+        """Bind the agents that installed packages offer under the entry point group ``planner_graph.agents``."""
+        return cls({point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)})
+
+    @classmethod
+    def load(cls, reference: str) -> Self:
+        """Import bodies from ``package.module:attribute`` or ``path/to/file.py:attribute``.
+
+        The attribute is a factory, a mapping of names to bodies, or a list of decorated functions. Modules are looked
+        for in the working directory too; a file's own folder is put on the import path, as for a script.
+
+        Raises:
+            AgentBindingError: the reference cannot be imported or holds something else.
+        """
+        found = resolve(reference)
+        if isinstance(found, cls):
+            return found
+        if isinstance(found, Mapping):
+            return cls(found)
+        if isinstance(found, Iterable) and not isinstance(found, str | Runnable):
+            return cls.of(*found)
+        kind = type(found).__name__
+        raise AgentBindingError(reference, f"{kind} is no factory, mapping or list of functions decorated with @agent")
+
+    @property
+    def declared(self) -> tuple[AgentSpec, ...]:
+        """Specs that the bound functions declare, in binding order; a catalog can be extended with them."""
+        specs = (getattr(body, SPEC_ATTRIBUTE, None) for body in self._bodies.values())
+        return tuple(spec for spec in specs if isinstance(spec, AgentSpec))
+
+    def extended(self, bodies: Mapping[str, Body | str]) -> Self:
+        """Give a factory with further bindings, which win over the present ones."""
+        return type(self)({**self._bodies, **(bodies._bodies if isinstance(bodies, AgentFactory) else bodies)})
+
+    def __getitem__(self, name: str) -> Body:
+        body = self._bodies[name]
+        if isinstance(body, str):
+            body = resolve(body)
+        if not isinstance(body, Runnable) and not callable(body):
+            raise AgentBindingError(name, f"{body!r} is neither a function, a runnable nor a graph")
+        return body
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._bodies)
+
+    def __len__(self) -> int:
+        return len(self._bodies)
+
+
+def resolve(reference: str) -> Any:
+    """Import what ``package.module:attribute`` or ``path/to/file.py:attribute`` names.
+
+    Raises:
+        AgentBindingError: there is no such module, file or attribute, or importing it failed.
+    """
+    place, separator, attribute = reference.rpartition(":")
+    if not separator or not place or not attribute:
+        raise AgentBindingError(reference, "write it as package.module:attribute or path/to/file.py:attribute")
+    found: Any = _import_file(Path(place), reference) if place.endswith(".py") else _import_module(place, reference)
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise AgentBindingError(reference, f"{place} has no attribute {attribute!r}")
+        found = getattr(found, part)
+    return found
+
+
+def _import_module(name: str, reference: str) -> ModuleType:
+    _look_in(Path.cwd())
+    return _imported(lambda: importlib.import_module(name), reference)
+
+
+def _import_file(path: Path, reference: str) -> ModuleType:
+    """Import a file as a script would be; a file inside a package is imported under its package's name."""
+    path = path.resolve()
+    if not path.is_file():
+        raise AgentBindingError(reference, f"no such file: {path}")
+    parts, folder = [path.stem], path.parent
+    while (folder / "__init__.py").exists():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    _look_in(folder)
+    return _imported(lambda: importlib.import_module(".".join(parts)), reference)
+
+
+def _look_in(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def _imported(load: Callable[[], ModuleType], reference: str) -> ModuleType:
+    try:
+        return load()
+    except Exception as error:  # a user's module may raise anything while it is imported
+        raise AgentBindingError(reference, f"importing it failed: {type(error).__name__}: {error}") from error

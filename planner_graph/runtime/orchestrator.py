@@ -1,0 +1,188 @@
+"""Runs campaigns: accept, compile, execute on Postgres checkpoints, store the outcome; resume what was left."""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from langchain_core.runnables import RunnableConfig
+
+from planner_graph.campaign import Campaign
+from planner_graph.catalog.catalog import Catalog
+from planner_graph.clock import Clock
+from planner_graph.compiler.body import Body
+from planner_graph.compiler.compiler import CompiledPlan, compile_plan
+from planner_graph.compiler.events import Event
+from planner_graph.compiler.state import Result
+from planner_graph.errors import PlanMismatchError, RunNotResumableError
+from planner_graph.mirror.recorder import EventRecorder
+from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.planning.planner import MasterPlanner
+from planner_graph.store.database import Database
+from planner_graph.store.repository import Repository
+from planner_graph.store.saver import checkpointer
+from planner_graph.types import RunId, RunStatus, Strategy
+
+Durability = Literal["async", "sync", "exit"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunOutcome:
+    """Where a run stands after it was executed; ``result`` is ``None`` unless it ended."""
+
+    run_id: RunId
+    status: RunStatus
+    result: Result | None
+    reason: str | None
+    plan: ExecutionPlan
+
+
+class CampaignOrchestrator:
+    """Takes campaigns from the request to the stored outcome.
+
+    ``agents`` maps agent names to bodies (see :class:`~planner_graph.agents.factory.AgentFactory`), ``catalog``
+    defaults to the built-in one.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        agents: Mapping[str, Body],
+        *,
+        catalog: Catalog | None = None,
+        planner: MasterPlanner | None = None,
+        clock: Clock | None = None,
+        durability: Durability = "async",
+    ) -> None:
+        self.database = database
+        self.agents = agents
+        self.planner = planner or MasterPlanner(catalog)
+        self.repository = Repository(database)
+        self.clock = clock
+        self.durability = durability
+
+    async def run(
+        self,
+        campaign: Campaign,
+        *,
+        strategy: Strategy | str | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> RunOutcome:
+        """Plan ``campaign``, store campaign and plan, run it to its end, and store how it ended.
+
+        Raises:
+            PlanError: the campaign cannot be planned.
+            UnboundAgentsError: agents of the plan have no body. Nothing has been stored then.
+        """
+        run_id, _ = await self.accept(campaign, strategy=strategy)
+        return await self.execute(run_id, on_event=on_event)
+
+    async def accept(
+        self,
+        campaign: Campaign,
+        *,
+        strategy: Strategy | str | None = None,
+        agents_reference: str | None = None,
+        output_folder: str | None = None,
+    ) -> tuple[RunId, ExecutionPlan]:
+        """Plan ``campaign`` and store it with its plan; from then on the run can be executed and is never lost.
+
+        ``agents_reference`` and ``output_folder`` are kept for whoever resumes the run.
+        """
+        plan = self.planner.create_execution_plan(campaign, strategy)
+        compile_plan(plan, self.agents)  # refuses unbound agents before anything is stored
+        run_id = RunId(str(uuid.uuid4()))
+        await self.repository.accept_run(
+            run_id,
+            campaign,
+            plan,
+            agents_reference=agents_reference,
+            output_folder=output_folder,
+            reasoning=plan.explain(),
+        )
+        return run_id, plan
+
+    async def execute(self, run_id: RunId, *, on_event: Callable[[Event], None] | None = None) -> RunOutcome:
+        """Run an accepted run, or go on with one that was paused or left behind; finished agents are not run again.
+
+        Raises:
+            RunNotFoundError: there is no such run.
+            RunNotResumableError: it has ended, or another process is executing it.
+            PlanMismatchError: its checkpoint was written by another plan.
+        """
+        row = await self.repository.get_run(run_id)
+        async with self.repository.exclusive(row.run_id) as granted:
+            if not granted:
+                raise RunNotResumableError(row.run_id, "another process is executing it")
+            row = await self.repository.get_run(row.run_id)
+            if row.status.ended:
+                raise RunNotResumableError(row.run_id, f"it has ended as {row.status}")
+            plan = await self.repository.load_plan(row.run_id)
+            graph = compile_plan(plan, self.agents, checkpointer=checkpointer(self.database), clock=self.clock)
+            config = _config(row.run_id, row.thread_id)
+            given = await self._input(graph, config, plan, row.run_id)
+            await self.repository.start_run(row.run_id)
+            return await self._drive(graph, config, given, plan, row.run_id, on_event)
+
+    async def _input(
+        self, graph: CompiledPlan, config: RunnableConfig, plan: ExecutionPlan, run_id: RunId
+    ) -> dict[str, Any] | None:
+        """Give what to invoke the graph with: nothing if there is a checkpoint to go on from, else the campaign."""
+        state = await graph.aget_state(config)
+        if not state.created_at:
+            campaign = await self.repository.load_campaign(run_id)
+            return {"campaign": campaign.model_dump(mode="json")}
+        written_by = state.values.get("plan_hash", plan.hash)
+        if written_by != plan.hash:
+            raise PlanMismatchError(checkpoint_hash=written_by, plan_hash=plan.hash)
+        return None
+
+    async def _drive(
+        self,
+        graph: CompiledPlan,
+        config: RunnableConfig,
+        given: dict[str, Any] | None,
+        plan: ExecutionPlan,
+        run_id: RunId,
+        on_event: Callable[[Event], None] | None,
+    ) -> RunOutcome:
+        try:
+            async with EventRecorder(self.repository, run_id) as recorder:
+                async for event in graph.astream(given, config, stream_mode="custom", durability=self.durability):
+                    if not is_own_event(event):
+                        continue
+                    recorder.put(event)
+                    if on_event:
+                        on_event(event)
+        except asyncio.CancelledError:
+            await asyncio.shield(self.repository.pause_run(run_id, "stopped from outside; resume it to go on"))
+            raise
+        except Exception as error:
+            await self.repository.pause_run(run_id, f"{type(error).__name__}: {error}")
+            raise
+        return await self._conclude(graph, config, plan, run_id)
+
+    async def _conclude(
+        self, graph: CompiledPlan, config: RunnableConfig, plan: ExecutionPlan, run_id: RunId
+    ) -> RunOutcome:
+        """Store how the run ended, or that it waits for a human."""
+        state = await graph.aget_state(config)
+        result: Result | None = None if state.next else state.values.get("result")
+        if result is not None:
+            status, reason = RunStatus(result["status"]), None
+            await self.repository.finish_run(run_id, status, result)
+        else:
+            waiting = ", ".join(task.name for task in state.tasks if task.interrupts)
+            status, reason = RunStatus.PAUSED, f"waiting for an answer to: {waiting or ', '.join(state.next)}"
+            await self.repository.pause_run(run_id, reason)
+        return RunOutcome(run_id=run_id, status=status, result=result, reason=reason, plan=plan)
+
+
+def is_own_event(event: Any) -> bool:
+    """Tell the events of a plan from custom events that agents stream themselves."""
+    return isinstance(event, dict) and event.get("event") in {"agent_started", "attempt_failed", "agent_ended"}
+
+
+def _config(run_id: RunId, thread_id: str) -> RunnableConfig:
+    return {"configurable": {"thread_id": thread_id, "workflow_execution_id": run_id}}
