@@ -75,6 +75,12 @@ class PlanError(InvalidInputError):
     subject = "plan"
 
 
+class StoredPlanError(InvalidInputError):
+    """The text of a stored plan is damaged, or was written in a form this program does not know."""
+
+    subject = "stored plan"
+
+
 class CycleError(PlannerGraphError, ValueError):
     """The dependencies form at least one cycle; each is named in full, its first agent repeated at the end."""
 
@@ -132,17 +138,21 @@ class DatabaseUnavailableError(PlannerGraphError, ConnectionError):
 
 
 class SchemaVersionError(PlannerGraphError, RuntimeError):
-    """The tables in the database do not fit this program."""
+    """The tables in the database do not fit this program; ``tables`` says whose they are, ours or LangGraph's."""
 
-    def __init__(self, *, found: int | None, expected: int) -> None:
+    def __init__(self, *, found: int | None, expected: int, tables: str = "planner_graph") -> None:
         self.found = found
         self.expected = expected
+        self.tables = tables
         if found is None:
-            text = "the database has no planner_graph tables; run 'planner-graph db upgrade'"
-        elif found < expected:
-            text = f"the database schema is version {found}, this program needs {expected}; run 'planner-graph db upgrade'"
+            text = f"the database has no {tables} tables; run 'planner-graph db upgrade'"
         else:
-            text = f"the database schema is version {found}, newer than the {expected} this program knows; upgrade planner-graph"
+            text = f"the {tables} tables in the database are version {found}, this program needs {expected}; "
+            text += (
+                "run 'planner-graph db upgrade'"
+                if found < expected
+                else "upgrade the program: pip install --upgrade planner-graph"
+            )
         super().__init__(text)
 
 
@@ -152,6 +162,24 @@ class RunNotFoundError(PlannerGraphError, LookupError):
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         super().__init__(f"no run {run_id!r} in this database; 'planner-graph runs' lists them")
+
+
+class AmbiguousRunError(PlannerGraphError, LookupError):
+    """More than one run begins with these digits; ``matches`` are some of them."""
+
+    def __init__(self, run_id: str, matches: Sequence[str]) -> None:
+        self.run_id = run_id
+        self.matches = tuple(matches)
+        super().__init__(f"run {run_id!r} may be any of {', '.join(self.matches)}; write more of its digits")
+
+
+class RunEndedError(PlannerGraphError, RuntimeError):
+    """The run has ended, and what has ended does not change."""
+
+    def __init__(self, run_id: str, status: str) -> None:
+        self.run_id = run_id
+        self.status = status
+        super().__init__(f"run {run_id} has ended as {status!r} and stays so; start a new run")
 
 
 class RunNotResumableError(PlannerGraphError, RuntimeError):

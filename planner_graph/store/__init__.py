@@ -1,0 +1,1 @@
+"""Runs in PostgreSQL: which database, its tables, and all queries."""

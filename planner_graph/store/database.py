@@ -1,0 +1,109 @@
+"""The database a program works with: which one, and a pool of connections to it."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+from psycopg_pool import AsyncConnectionPool
+
+from planner_graph.store.connection import CONNECTION, connect, describe, read_dsn, unavailable
+from planner_graph.store.embedded import embedded_server, home_folder
+from planner_graph.store.locks import RunLocks
+from planner_graph.store.upgrades import SCHEMA_VERSION, upgrade, versions
+
+DSN_VARIABLE = "PLANNER_GRAPH_DSN"
+MAX_CONNECTIONS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Database:
+    """An open database. ``target`` names it without a password; ``conninfo`` is how to connect, password and all."""
+
+    pool: AsyncConnectionPool[AsyncConnection[DictRow]]
+    target: str
+    conninfo: str = field(repr=False)
+    locks: RunLocks = field(repr=False)
+
+
+@asynccontextmanager
+async def open_database(
+    dsn: str | None = None,
+    *,
+    home: Path | None = None,
+    prepare: bool = True,
+    max_connections: int = MAX_CONNECTIONS,
+) -> AsyncIterator[Database]:
+    """Open the database at ``dsn``, else the one that ``PLANNER_GRAPH_DSN`` names, else the embedded one.
+
+    ``home`` is the folder of the embedded server and asks for it whatever the environment says. Tables that are missing
+    are made: who names an empty database wants to use it. Older tables of the embedded server, which is this user's
+    alone, are upgraded; those of a database that others may be using are not, as that would lock out every program of
+    the older version: ``planner-graph db upgrade`` does so when its operator decides. With ``prepare=False`` tables are
+    neither made nor looked at.
+
+    Raises:
+        DatabaseUnavailableError: it cannot be reached or used.
+        SchemaVersionError: its tables are newer than this program, or older and not ours to upgrade.
+    """
+    if dsn is None and home is None:
+        dsn = os.environ.get(DSN_VARIABLE) or None
+        source = f"named by {DSN_VARIABLE}"
+    else:
+        source = "named by --dsn"
+    if dsn:
+        conninfo = read_dsn(dsn, source)
+        async with _open(
+            conninfo, describe(conninfo), prepare=prepare, ours=False, max_connections=max_connections
+        ) as database:
+            yield database
+    else:
+        target = f"embedded in {home_folder(home)}"
+        async with (
+            embedded_server(home) as address,
+            _open(
+                read_dsn(address, target), target, prepare=prepare, ours=True, max_connections=max_connections
+            ) as database,
+        ):
+            yield database
+
+
+@asynccontextmanager
+async def _open(
+    conninfo: str, target: str, *, prepare: bool, ours: bool, max_connections: int
+) -> AsyncIterator[Database]:
+    connection = await connect(conninfo, target)
+    async with connection:
+        if prepare:
+            await _prepare(connection, target, ours=ours)
+    pool = AsyncConnectionPool(
+        conninfo,
+        connection_class=AsyncConnection[DictRow],
+        kwargs=CONNECTION,
+        min_size=1,
+        max_size=max_connections,
+        open=False,
+        name="planner_graph",
+    )
+    locks = RunLocks(conninfo, target)
+    async with pool:
+        try:
+            yield Database(pool=pool, target=target, conninfo=conninfo, locks=locks)
+        finally:
+            await locks.close()
+
+
+async def _prepare(connection: AsyncConnection[DictRow], target: str, *, ours: bool) -> None:
+    """Make the tables, upgrade them, or refuse them, as :func:`open_database` says."""
+    try:
+        found = await versions(connection)
+        if found.schema is None or (ours and found.behind) or (found.schema == SCHEMA_VERSION and found.behind):
+            await upgrade(connection, target=target)
+        else:
+            found.check()
+    except psycopg.Error as error:
+        raise unavailable(target, error) from error

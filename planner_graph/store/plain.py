@@ -1,0 +1,58 @@
+"""Makes values fit for text and jsonb columns, which refuse the character U+0000, lone surrogates and NaN."""
+
+import math
+import re
+from collections.abc import Mapping
+from json import JSONEncoder
+from typing import Any
+
+from planner_graph.values import LARGEST_INTEGER
+
+MAX_DEPTH = 60
+_REFUSED = re.compile("[\x00\ud800-\udfff]")
+_ENCODER = JSONEncoder(ensure_ascii=False, default=str)
+
+
+def plain_text(text: str) -> str:
+    """Give ``text`` with each character that PostgreSQL cannot store replaced by U+FFFD."""
+    return _REFUSED.sub("\ufffd", text)
+
+
+def plain_json(value: Any, depth: int = 0) -> Any:
+    """Give ``value`` as JSON that PostgreSQL can store: what is no JSON becomes text, what is too deep an ellipsis."""
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, Mapping | list | tuple) and depth >= MAX_DEPTH:
+        return "..."
+    if isinstance(value, Mapping):
+        return {plain_text(str(key)): plain_json(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_json(item, depth + 1) for item in value]
+    return plain_text(str(value))
+
+
+def preview(value: Any, limit: int) -> Any:
+    """Give ``value`` if its JSON has at most ``limit`` characters, else the beginning of that JSON, marked as such.
+
+    Not much more than what is shown is encoded, however large the value is.
+    """
+    text = ""
+    try:
+        for part in _ENCODER.iterencode(value):
+            text += part[: limit + 1]
+            if len(text) > limit:
+                break
+    except RecursionError:
+        text = text.ljust(limit + 1, ".")
+    if len(text) > limit:
+        return {"preview": plain_text(text[:limit]), "truncated": True}
+    return plain_json(value)
+
+
+def exact_number(digits: str) -> int | float:
+    """Read an integer of stored JSON as what it was before.
+
+    jsonb writes the float 1e30 out in full; an integer that large never was one, as values may not exceed 2**53 - 1.
+    """
+    number = int(digits)
+    return number if abs(number) <= LARGEST_INTEGER else float(digits)

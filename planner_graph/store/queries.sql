@@ -1,0 +1,217 @@
+-- All SQL of the store. A block begins with its name; see queries.py.
+
+-- name: schema_table_exists
+SELECT to_regclass('planner_graph_schema') IS NOT NULL AS exists
+
+-- name: schema_version
+SELECT max(version) AS version FROM planner_graph_schema
+
+-- name: checkpoint_table_exists
+SELECT to_regclass('checkpoint_migrations') IS NOT NULL AS exists
+
+-- name: checkpoint_version
+SELECT max(v) AS version FROM checkpoint_migrations
+
+-- name: try_lock_upgrade
+SELECT pg_try_advisory_lock(hashtextextended('planner_graph upgrade', 0)) AS granted
+
+-- name: unlock_upgrade
+SELECT pg_advisory_unlock(hashtextextended('planner_graph upgrade', 0))
+
+-- name: try_lock_run
+SELECT pg_try_advisory_lock(%(key)s) AS granted
+
+-- name: unlock_run
+SELECT pg_advisory_unlock(%(key)s)
+
+-- name: upsert_campaign
+INSERT INTO campaigns (campaign_key, name, campaign_type, definition)
+VALUES (%(campaign_key)s, %(name)s, %(campaign_type)s, %(definition)s)
+ON CONFLICT (campaign_key) DO UPDATE
+SET name = EXCLUDED.name,
+    campaign_type = EXCLUDED.campaign_type,
+    definition = EXCLUDED.definition,
+    updated_at = NOW()
+RETURNING id
+
+-- name: delete_campaign_tasks
+DELETE FROM campaign_tasks WHERE campaign_id = %(campaign_id)s
+
+-- name: insert_campaign_task
+INSERT INTO campaign_tasks (campaign_id, position, task_type, title, description, parameters)
+VALUES (%(campaign_id)s, %(position)s, %(task_type)s, %(title)s, %(description)s, %(parameters)s)
+
+-- name: insert_plan
+INSERT INTO execution_plans (
+    campaign_id, workflow_execution_id, execution_strategy, total_agents, estimated_duration_minutes,
+    planned_sequence, agent_configurations, plan, plan_hash, campaign, thread_id, agents_reference, output_folder,
+    planning_reasoning
+) VALUES (
+    %(campaign_id)s, %(run_id)s, %(strategy)s, %(total_agents)s, %(estimated_duration_minutes)s,
+    %(planned_sequence)s, %(agent_configurations)s, %(plan)s, %(plan_hash)s, %(campaign)s, %(thread_id)s,
+    %(agents_reference)s, %(output_folder)s, %(reasoning)s
+)
+RETURNING id
+
+-- name: insert_agent_dependency
+INSERT INTO agent_dependencies (
+    execution_plan_id, agent_name, agent_type, depends_on_agents, dependency_type, execution_order,
+    parallel_group_id, is_parallel_eligible, max_retries, timeout_minutes, resource_requirements
+) VALUES (
+    %(plan_id)s, %(agent_name)s, %(agent_type)s, %(depends_on_agents)s, %(dependency_type)s, %(execution_order)s,
+    %(parallel_group_id)s, %(is_parallel_eligible)s, %(max_retries)s, %(timeout_minutes)s, %(resource_requirements)s
+)
+
+-- name: insert_live_state
+INSERT INTO workflow_state_live (workflow_execution_id, waiting_agents, execution_metadata)
+VALUES (%(run_id)s, %(waiting_agents)s, %(execution_metadata)s)
+
+-- name: get_run
+SELECT p.id, p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.execution_strategy, p.status,
+    p.status_reason, p.total_agents, p.estimated_duration_minutes, p.current_step, p.completed_agents,
+    p.failed_agents, p.planning_reasoning, p.plan_hash, p.plan_revision, p.thread_id, p.agents_reference,
+    p.output_folder, p.result, p.created_at, p.updated_at, p.started_at, p.ended_at
+FROM execution_plans p
+JOIN campaigns c ON c.id = p.campaign_id
+WHERE p.workflow_execution_id BETWEEN %(lowest)s AND %(highest)s
+ORDER BY p.workflow_execution_id
+LIMIT 5
+
+-- name: list_runs
+SELECT p.id, p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.execution_strategy, p.status,
+    p.status_reason, p.total_agents, p.estimated_duration_minutes, p.current_step, p.completed_agents,
+    p.failed_agents, p.planning_reasoning, p.plan_hash, p.plan_revision, p.thread_id, p.agents_reference,
+    p.output_folder, p.result, p.created_at, p.updated_at, p.started_at, p.ended_at
+FROM execution_plans p
+JOIN campaigns c ON c.id = p.campaign_id
+ORDER BY p.created_at DESC, p.workflow_execution_id
+LIMIT %(limit)s
+
+-- name: list_runs_in_status
+SELECT p.id, p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.execution_strategy, p.status,
+    p.status_reason, p.total_agents, p.estimated_duration_minutes, p.current_step, p.completed_agents,
+    p.failed_agents, p.planning_reasoning, p.plan_hash, p.plan_revision, p.thread_id, p.agents_reference,
+    p.output_folder, p.result, p.created_at, p.updated_at, p.started_at, p.ended_at
+FROM execution_plans p
+JOIN campaigns c ON c.id = p.campaign_id
+WHERE p.status = %(status)s
+ORDER BY p.created_at DESC, p.workflow_execution_id
+LIMIT %(limit)s
+
+-- name: get_plan
+SELECT plan::TEXT AS plan, plan_hash FROM execution_plans WHERE workflow_execution_id = %(run_id)s
+
+-- name: get_campaign
+SELECT campaign::TEXT AS campaign FROM execution_plans WHERE workflow_execution_id = %(run_id)s
+
+-- name: get_progress
+SELECT l.current_step, l.current_agents_running, l.completed_agents, l.failed_agents, l.waiting_agents, l.start_time,
+    l.estimated_completion_time, p.total_agents, p.execution_strategy, p.status
+FROM workflow_state_live l
+JOIN execution_plans p ON p.workflow_execution_id = l.workflow_execution_id
+WHERE l.workflow_execution_id = %(run_id)s
+
+-- name: get_agent_runs
+SELECT a.agent_name, a.execution, a.attempt, a.status, a.started_at, a.ended_at, a.error, a.reason, a.usage
+FROM agent_runs a
+WHERE a.workflow_execution_id = %(run_id)s
+ORDER BY a.started_at NULLS LAST, a.ended_at, a.agent_name, a.execution, a.attempt
+
+-- name: lock_run
+SELECT status FROM execution_plans WHERE workflow_execution_id = %(run_id)s FOR NO KEY UPDATE
+
+-- name: start_run
+UPDATE execution_plans
+SET status = 'running', status_reason = NULL, started_at = COALESCE(started_at, NOW()), updated_at = NOW()
+WHERE workflow_execution_id = %(run_id)s
+
+-- name: start_live_state
+UPDATE workflow_state_live l
+SET start_time = p.started_at,
+    -- What is left of the estimate, in proportion to the agents that have not ended.
+    estimated_completion_time = NOW() + make_interval(secs => (
+        ((p.plan #>> '{duration,predicted}')::FLOAT8 + (p.plan #>> '{duration,buffer}')::FLOAT8)
+        * (p.total_agents - cardinality(p.completed_agents) - cardinality(p.failed_agents))
+        / greatest(p.total_agents, 1)
+    )),
+    last_heartbeat = NOW(),
+    updated_at = NOW()
+FROM execution_plans p
+WHERE l.workflow_execution_id = %(run_id)s AND p.workflow_execution_id = l.workflow_execution_id
+
+-- name: pause_run
+UPDATE execution_plans
+SET status = 'paused', status_reason = %(reason)s, updated_at = NOW()
+WHERE workflow_execution_id = %(run_id)s
+
+-- name: finish_run
+UPDATE execution_plans
+SET status = %(status)s, status_reason = %(reason)s, result = %(result)s, updated_at = NOW(),
+    ended_at = greatest(NOW(), started_at)
+WHERE workflow_execution_id = %(run_id)s
+
+-- name: stop_agent_runs
+UPDATE agent_runs
+SET status = %(status)s, reason = %(reason)s, ended_at = greatest(NOW(), started_at)
+WHERE workflow_execution_id = %(run_id)s AND status = 'running'
+
+-- name: pause_live_state
+UPDATE workflow_state_live
+SET waiting_agents = current_agents_running || waiting_agents, current_agents_running = ARRAY[]::TEXT[],
+    last_heartbeat = NOW(), updated_at = NOW()
+WHERE workflow_execution_id = %(run_id)s
+
+-- name: finish_live_state
+UPDATE workflow_state_live
+SET waiting_agents = ARRAY[]::TEXT[], current_agents_running = ARRAY[]::TEXT[],
+    last_heartbeat = NOW(), updated_at = NOW()
+WHERE workflow_execution_id = %(run_id)s
+
+-- name: get_live_lists
+SELECT l.current_step, l.current_agents_running, l.completed_agents, l.failed_agents, l.waiting_agents, p.total_agents
+FROM workflow_state_live l
+JOIN execution_plans p ON p.workflow_execution_id = l.workflow_execution_id
+WHERE l.workflow_execution_id = %(run_id)s
+
+-- name: get_attempts_of
+SELECT a.agent_name, a.execution, a.attempt, a.status, a.started_at, a.ended_at, a.error, a.reason, a.usage
+FROM agent_runs a
+WHERE a.workflow_execution_id = %(run_id)s AND a.agent_name = ANY (%(agents)s)
+
+-- name: get_orders_of
+SELECT DISTINCT agent_name, execution_order
+FROM agent_dependencies
+WHERE execution_plan_id = (SELECT id FROM execution_plans WHERE workflow_execution_id = %(run_id)s)
+    AND agent_name = ANY (%(agents)s)
+
+-- name: write_agent_run
+INSERT INTO agent_runs (
+    workflow_execution_id, agent_name, execution, attempt, status, started_at, ended_at, error, reason, usage
+) VALUES (
+    %(run_id)s, %(agent_name)s, %(execution)s, %(attempt)s, %(status)s, %(started_at)s, %(ended_at)s, %(error)s,
+    %(reason)s, %(usage)s
+)
+ON CONFLICT (workflow_execution_id, agent_name, execution, attempt) DO UPDATE
+SET status = EXCLUDED.status,
+    started_at = EXCLUDED.started_at,
+    ended_at = EXCLUDED.ended_at,
+    error = EXCLUDED.error,
+    reason = EXCLUDED.reason,
+    usage = EXCLUDED.usage
+
+-- name: write_live_state
+UPDATE workflow_state_live
+SET current_step = %(step)s,
+    current_agents_running = %(running)s,
+    completed_agents = %(completed)s,
+    failed_agents = %(failed)s,
+    waiting_agents = %(waiting)s,
+    intermediate_outputs = (COALESCE(intermediate_outputs, '{}') - %(withdrawn)s::TEXT[]) || %(outputs)s,
+    last_heartbeat = NOW(),
+    updated_at = NOW()
+WHERE workflow_execution_id = %(run_id)s
+
+-- name: write_plan_progress
+UPDATE execution_plans
+SET current_step = %(step)s, completed_agents = %(completed)s, failed_agents = %(failed)s, updated_at = NOW()
+WHERE workflow_execution_id = %(run_id)s

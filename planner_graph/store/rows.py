@@ -1,0 +1,106 @@
+"""What the store gives back: frozen values made of database rows. All times are aware of UTC."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from planner_graph.types import AgentName, AgentStatus, RunId, RunStatus, Strategy
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunRow:
+    """One run. ``result`` is ``None`` until it ended; ``current_step`` is the furthest step that has begun."""
+
+    run_id: RunId
+    plan_id: str
+    campaign_key: str
+    campaign_name: str
+    strategy: Strategy
+    status: RunStatus
+    status_reason: str | None
+    total_agents: int
+    estimated_duration_minutes: int | None
+    current_step: int
+    completed_agents: tuple[AgentName, ...]
+    failed_agents: tuple[AgentName, ...]
+    planning_reasoning: str | None
+    plan_hash: str
+    plan_revision: int
+    thread_id: str
+    agents_reference: str | None
+    output_folder: str | None
+    result: dict[str, Any] | None
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """Make it of a row of the queries ``get_run`` and ``list_runs``."""
+        return cls(
+            run_id=RunId(str(row["workflow_execution_id"])),
+            plan_id=str(row["id"]),
+            campaign_key=row["campaign_key"],
+            campaign_name=row["campaign_name"],
+            strategy=Strategy(row["execution_strategy"]),
+            status=RunStatus(row["status"]),
+            status_reason=row["status_reason"],
+            total_agents=row["total_agents"],
+            estimated_duration_minutes=row["estimated_duration_minutes"],
+            current_step=row["current_step"],
+            completed_agents=tuple(row["completed_agents"]),
+            failed_agents=tuple(row["failed_agents"]),
+            planning_reasoning=row["planning_reasoning"],
+            plan_hash=row["plan_hash"],
+            plan_revision=row["plan_revision"],
+            thread_id=row["thread_id"],
+            agents_reference=row["agents_reference"],
+            output_folder=row["output_folder"],
+            result=row["result"],
+            created_at=row["created_at"].astimezone(UTC),
+            updated_at=row["updated_at"].astimezone(UTC),
+            started_at=in_utc(row["started_at"]),
+            ended_at=in_utc(row["ended_at"]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AgentRunRow:
+    """One attempt of one agent in a run; attempt 0 is an agent that ended without ever starting.
+
+    ``execution`` counts how often the run, being resumed, began the agent anew; ``attempt`` counts the tries within
+    one execution. ``status`` is one of ``running``, ``completed``, ``failed``,
+    ``skipped``, ``cancelled``, ``interrupted``.
+    """
+
+    agent_name: AgentName
+    execution: int
+    attempt: int
+    status: AgentStatus
+    started_at: datetime | None
+    ended_at: datetime | None
+    error: dict[str, Any] | None = None
+    reason: str | None = None
+    usage: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """Make it of a row of the table ``agent_runs``."""
+        return cls(
+            agent_name=row["agent_name"],
+            execution=row["execution"],
+            attempt=row["attempt"],
+            status=AgentStatus(row["status"]),
+            started_at=in_utc(row["started_at"]),
+            ended_at=in_utc(row["ended_at"]),
+            error=row["error"],
+            reason=row["reason"],
+            usage=row["usage"],
+        )
+
+
+def in_utc(time: datetime | None) -> datetime | None:
+    """Give the same moment in UTC."""
+    return time.astimezone(UTC) if time else None
