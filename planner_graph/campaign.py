@@ -6,7 +6,7 @@ Comes from YAML, from JSON or from Python. A campaign names a type (the catalog'
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import rfc8785
 from pydantic import Field, PrivateAttr, model_validator
@@ -14,28 +14,42 @@ from pydantic import Field, PrivateAttr, model_validator
 from planner_graph import documents
 from planner_graph.errors import CampaignError, Finding
 from planner_graph.types import Strategy
-from planner_graph.values import Json, JsonObject, Label, PositiveSeconds, Value
+from planner_graph.values import (
+    Count,
+    Flag,
+    Json,
+    JsonObject,
+    Label,
+    Line,
+    PositiveAmount,
+    PositiveSeconds,
+    Text,
+    Value,
+    without_repeats,
+)
 
 
 class Task(Value):
     """One listed piece of work of a campaign; its type may call for further agents."""
 
-    type: Label
-    title: str = ""
-    description: str = ""
+    type: Label = Field(description="Kind of work, for example image_generation; the catalog's rules map it to agents.")
+    title: Text = ""
+    description: Text = ""
     parameters: JsonObject = Field(default_factory=dict)
 
 
 class Limits(Value):
     """Bounds within which a campaign must be done."""
 
-    max_parallel: Annotated[int, Field(ge=1)] | None = Field(None, description="Most agents that run at one time.")
-    resources: dict[Label, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+    max_parallel: Annotated[Count, Field(ge=1)] | None = Field(
+        default=None, description="Most agents that run at one time."
+    )
+    resources: dict[Label, PositiveAmount] = Field(
         default_factory=dict, description="Capacity of each named pool, for example llm_requests: 8."
     )
-    timeout_seconds: PositiveSeconds | None = Field(None, description="Time limit of the whole run.")
-    budget_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
-        None, description="Most that the cost estimates of the selected agents may add up to."
+    timeout_seconds: PositiveSeconds | None = Field(default=None, description="Time limit of the whole run.")
+    budget_usd: PositiveAmount | None = Field(
+        default=None, description="Most that the cost estimates of the selected agents may add up to."
     )
 
 
@@ -47,19 +61,29 @@ class Campaign(Value):
     ``sources`` are paths of files or folders; read from a file, they are made absolute against its folder.
     """
 
-    id: Label = ""
-    name: str = ""
-    type: Label | None = None
-    content_types: tuple[Label, ...] = ()
-    include_images: bool = False
-    tasks: tuple[Task, ...] = ()
-    deliverables: tuple[Label, ...] = ()
-    provided: dict[Label, Json] = Field(default_factory=dict)
+    id: Line = Field(default="", description="Defaults to a name derived from the content.")
+    name: Text = ""
+    type: Label | None = Field(default=None, description="Kind of campaign; the catalog's rules map it to agents.")
+    content_types: Annotated[tuple[Label, ...], without_repeats("content type")] = Field(
+        default=(), description="Kinds of content wanted, for example blog_post, image, social_media."
+    )
+    include_images: Flag = False
+    tasks: tuple[Task, ...] = Field(
+        default=(), description="Listed pieces of work; their types may call for further agents."
+    )
+    deliverables: Annotated[tuple[Label, ...], without_repeats("deliverable")] = Field(
+        default=(), description="Outputs to produce, whichever agents give them."
+    )
+    provided: dict[Label, Json] = Field(
+        default_factory=dict, description="Values the campaign brings along, by input name."
+    )
     configuration: dict[Label, JsonObject] = Field(default_factory=dict, description="Configuration by agent name.")
-    brief: str = ""
-    sources: tuple[str, ...] = ()
+    brief: Text = Field(default="", description="What is wanted, in words; every agent receives it.")
+    sources: tuple[Text, ...] = Field(default=(), description="Files or folders, relative to the folder of this file.")
     limits: Limits = Limits()
-    strategy: Strategy | None = None
+    strategy: Strategy | None = Field(
+        default=None, description="How the agents are wired; the planner's default if absent."
+    )
 
     _file: str | None = PrivateAttr(None)
 
@@ -83,21 +107,25 @@ class Campaign(Value):
 
     @classmethod
     def read(cls, path: str | Path) -> tuple[Self, list[Finding]]:
-        """Read a campaign and all that is wrong with it; the campaign then lacks its faulty parts."""
-        document = documents.read(path)
-        campaign, findings = documents.validate(cls, document, document.data)
-        folder = Path(path).resolve().parent
-        campaign = campaign.model_copy(update={"sources": tuple(str(folder / source) for source in campaign.sources)})
-        campaign._file = document.file
-        return campaign, findings
+        """Read a campaign and all that is wrong with it; the campaign then lacks its faulty parts.
 
-    @model_validator(mode="before")
-    @classmethod
-    def _default_id(cls, data: Any) -> Any:
-        if isinstance(data, dict) and not data.get("id"):
-            try:
-                digest = hashlib.sha256(rfc8785.dumps(data)).hexdigest()
-            except (rfc8785.CanonicalizationError, RecursionError):
-                return {**data, "id": "campaign"}
-            return {**data, "id": f"campaign-{digest[:12]}"}
-        return data
+        Raises:
+            DocumentError: the file cannot be read or is neither YAML nor JSON.
+        """
+        document = documents.read(path)
+        data = {key: value for key, value in document.data.items() if key != "$schema"}
+        campaign, findings = documents.validate(cls, document, data)
+        campaign = campaign or cls()
+        folder = Path(path).resolve().parent
+        sources = tuple(str(folder / Path(source).expanduser()) for source in campaign.sources)
+        campaign = campaign.model_copy(update={"sources": sources})
+        campaign._file = document.file  # noqa: SLF001  # its own class
+        return campaign, documents.by_line([*document.findings, *findings])
+
+    @model_validator(mode="after")
+    def _derive_id(self) -> Self:
+        if not self.id:
+            content = rfc8785.dumps(self.model_dump(mode="json", exclude={"id"}, exclude_defaults=True))
+            # the value is frozen, and not yet handed out
+            object.__setattr__(self, "id", f"campaign-{hashlib.sha256(content).hexdigest()[:12]}")
+        return self

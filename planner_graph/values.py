@@ -1,12 +1,47 @@
-"""Base of all pydantic values that come from outside: frozen, closed, plain JSON inside."""
+"""Base of all pydantic values that come from outside: frozen, closed, plain JSON inside.
+
+Numbers and flags are strict: ``"3"`` is no number and ``1`` no flag, in Python as in the documents people write.
+"""
 
 import math
-from typing import Annotated, Any
+import re
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 LARGEST_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader reproduces exactly (RFC 8785 refuses larger ones)."""
+
+LARGEST_NUMBER = 10**9
+"""The largest duration, amount or capacity that makes sense."""
+
+MAX_DEPTH = 50
+"""How many collections may be nested in each other."""
+
+_NOT_PORTABLE = re.compile("[\0\ud800-\udfff]")
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+class Fault(NamedTuple):
+    """One thing wrong inside a value: the path from that value, the problem, the remedy."""
+
+    path: tuple[str | int, ...]
+    problem: str
+    remedy: str
+
+
+class FaultyValueError(ValueError):
+    """A value that cannot be used; ``faults`` says everything that is wrong with it, and where."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(f"{fault.problem}; {fault.remedy}" for fault in self.faults))
+
+    @classmethod
+    def single(cls, problem: str, remedy: str) -> "FaultyValueError":
+        """Build the error for one fault of the value as a whole."""
+        return cls([Fault((), problem, remedy)])
 
 
 class Value(BaseModel):
@@ -16,32 +51,107 @@ class Value(BaseModel):
 
 
 def portable_json(value: Any) -> Any:
-    """Return ``value`` unchanged if every JSON reader gives it back unchanged; raise ``ValueError`` otherwise."""
-    pending = [value]
+    """Return ``value`` unchanged if every JSON reader and PostgreSQL give it back unchanged.
+
+    Raises:
+        FaultyValueError: a number is not finite or too large, a text holds what is no character, or the nesting is
+            deeper than :data:`MAX_DEPTH`; all faults with their paths.
+    """
+    faults: list[Fault] = []
+    pending: list[tuple[tuple[str | int, ...], Any]] = [((), value)]
     while pending:
-        item = pending.pop()
-        if isinstance(item, dict):
-            pending.extend(item.values())
-        elif isinstance(item, list):
-            pending.extend(item)
+        path, item = pending.pop()
+        if isinstance(item, dict | list):
+            if len(path) >= MAX_DEPTH:
+                faults.append(Fault(path, f"nested deeper than {MAX_DEPTH} levels", "flatten it"))
+                continue
+            children = item.items() if isinstance(item, dict) else enumerate(item)
+            pending += reversed([((*path, key), child) for key, child in children])
+            if isinstance(item, dict):
+                faults += [_no_character((*path, key), "key") for key in item if _NOT_PORTABLE.search(str(key))]
+        elif isinstance(item, str):
+            if _NOT_PORTABLE.search(item):
+                faults.append(_no_character(path, "text"))
         elif isinstance(item, float) and not math.isfinite(item):
-            raise ValueError(f"{item} is not a JSON number")
+            faults.append(Fault(path, f"{item} is not a JSON number", "write a finite number, or null"))
         elif isinstance(item, int) and abs(item) > LARGEST_INTEGER:
-            raise ValueError(f"integer {item} is larger than 2**53 - 1; write it as a string")
+            faults.append(Fault(path, "an integer is larger than 2**53 - 1", "write it as text, in quotes"))
+    if faults:
+        raise FaultyValueError(faults)
     return value
 
 
+def without_repeats(what: str, name_of: Callable[[Any], str] = str) -> AfterValidator:
+    """Give the validator of a tuple whose items must have different names; ``what`` is one item in words."""
+
+    def check(items: tuple[Any, ...]) -> tuple[Any, ...]:
+        names = [name_of(item) for item in items]
+        first: dict[str, int] = {}
+        for position, name in enumerate(names):
+            first.setdefault(name, position)
+        faults = [
+            Fault((position,), f"{what} {name!r} is named twice", "name it once")
+            for position, name in enumerate(names)
+            if first[name] != position
+        ]
+        if faults:
+            raise FaultyValueError(faults)
+        return items
+
+    return AfterValidator(check)
+
+
+def _portable_text(text: str) -> str:
+    if _NOT_PORTABLE.search(text):
+        raise FaultyValueError([_no_character((), "text")])
+    return text
+
+
+def _one_line(text: str) -> str:
+    if text != text.strip():
+        raise FaultyValueError.single(f"{text!r} begins or ends with a space", "remove the space")
+    if _CONTROL.search(text):
+        raise FaultyValueError.single(f"{text!r} holds a line break or a control character", "remove it")
+    return text
+
+
+def _no_character(path: tuple[str | int, ...], what: str) -> Fault:
+    problem = f"the {what} holds a NUL or half a surrogate pair, which PostgreSQL and UTF-8 cannot store"
+    return Fault(path, problem, "remove it")
+
+
 Json = Annotated[JsonValue, AfterValidator(portable_json)]
-"""Any JSON value with finite numbers."""
+"""Any JSON value that every reader gives back unchanged."""
 
 JsonObject = Annotated[dict[str, JsonValue], AfterValidator(portable_json)]
-"""A JSON object with finite numbers."""
+"""A JSON object that every reader gives back unchanged."""
 
-Seconds = Annotated[float, Field(ge=0, le=10**9, allow_inf_nan=False)]
+Text = Annotated[str, AfterValidator(_portable_text)]
+"""Free text, any length, line breaks allowed."""
+
+Line = Annotated[str, StringConstraints(max_length=100), AfterValidator(_one_line)]
+"""A short text on one line."""
+
+Label = Annotated[Line, Field(min_length=1)]
+"""A short name on one line: of a type, a capability, an input, an output."""
+
+Flag = Annotated[bool, Field(strict=True)]
+"""True or false, and nothing that merely looks like it."""
+
+Count = Annotated[int, Field(strict=True, ge=0, le=LARGEST_NUMBER)]
+"""A whole number, zero or more."""
+
+Amount = Annotated[float, Field(strict=True, ge=0, le=LARGEST_NUMBER, allow_inf_nan=False)]
+"""A number, zero or more."""
+
+PositiveAmount = Annotated[float, Field(strict=True, gt=0, le=LARGEST_NUMBER, allow_inf_nan=False)]
+"""A number, more than zero."""
+
+Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+"""A number from 0 to 1."""
+
+Seconds = Amount
 """A duration in seconds, zero or more."""
 
-PositiveSeconds = Annotated[float, Field(gt=0, le=10**9, allow_inf_nan=False)]
+PositiveSeconds = PositiveAmount
 """A duration in seconds, more than zero."""
-
-Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-"""A short name: of a type, a capability, an input, an output."""

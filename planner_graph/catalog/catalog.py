@@ -4,22 +4,27 @@ A catalog is built from documents (YAML or JSON) and from decorated Python funct
 agents and rules, or overrides single fields of earlier ones. Once built it does not change.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import Field, PrivateAttr
 
 from planner_graph import documents
-from planner_graph.catalog.spec import AgentSpec
-from planner_graph.errors import CatalogError, Finding
+from planner_graph.catalog.spec import AgentSpec, Name
+from planner_graph.documents import Document, KeyPath
+from planner_graph.errors import CatalogError, Finding, nearest
 from planner_graph.types import AgentName
-from planner_graph.values import Label, Value
+from planner_graph.values import Flag, Label, Value, without_repeats
 
 SPEC_ATTRIBUTE = "__planner_graph_agent__"
+SECTIONS = ("agents", "rules")
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+EntryT = TypeVar("EntryT", "AgentSpec", "Rule")
 
 
 class Condition(Value):
@@ -28,15 +33,17 @@ class Condition(Value):
     campaign_type: Label | None = None
     content_type: Label | None = None
     task_type: Label | None = None
-    include_images: bool | None = None
+    include_images: Flag | None = None
 
 
 class Rule(Value):
     """Agents that a kind of campaign needs."""
 
     name: Label
-    when: Condition = Condition()
-    select: tuple[AgentName, ...] = Field(min_length=1)
+    when: Condition = Field(default=Condition(), description="Every key given must match; none: always.")
+    select: Annotated[tuple[Name, ...], without_repeats("agent")] = Field(
+        min_length=1, description="Names of the agents needed."
+    )
 
 
 class Catalog(Value):
@@ -45,7 +52,7 @@ class Catalog(Value):
     agents: dict[AgentName, AgentSpec] = Field(default_factory=dict)
     rules: dict[str, Rule] = Field(default_factory=dict)
 
-    _files: dict[str, str] = PrivateAttr(default_factory=dict)
+    _origins: dict[KeyPath, Document] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def builtin(cls) -> Self:
@@ -55,7 +62,7 @@ class Catalog(Value):
 
     @classmethod
     def load(cls, path: str | Path, *, label: str | None = None) -> Self:
-        """Read a catalog document.
+        """Read a catalog document; findings call it ``label`` if given, else by its path.
 
         Raises:
             DocumentError: the file cannot be read or is neither YAML nor JSON.
@@ -68,54 +75,84 @@ class Catalog(Value):
 
     @classmethod
     def read(cls, path: str | Path, *, label: str | None = None) -> tuple[Self, list[Finding]]:
-        """Read a catalog document and all that is wrong with it; the catalog then lacks its faulty parts."""
+        """Read a catalog document and all that is wrong with it; the catalog then lacks its faulty parts.
+
+        Raises:
+            DocumentError: the file cannot be read or is neither YAML nor JSON.
+        """
         document = documents.read(path)
         if label:
-            document = documents.Document(file=label, data=document.data, lines=document.lines)
-        findings = [
-            document.finding((key,), f"unknown key {key!r}", "known keys: agents, rules")
-            for key in document.data
-            if key not in {"agents", "rules", "$schema"}
-        ]
+            named = tuple(replace(finding, file=label) for finding in document.findings)
+            document = replace(document, file=label, findings=named)
+        findings = [*document.findings, *_unknown_sections(document)]
         agents = _entries(AgentSpec, document, "agents", findings)
         rules = _entries(Rule, document, "rules", findings)
-        catalog = cls.model_construct(agents=agents, rules=rules)
-        catalog._files = {f"{section}.{name}": document.file for section in ("agents", "rules") for name in (agents if section == "agents" else rules)}
-        return catalog, findings
+        origins: dict[KeyPath, Document] = {("agents", name): document for name in agents}
+        origins |= {("rules", name): document for name in rules}
+        return cls._of(agents, rules, origins), documents.by_line(findings)
 
     @classmethod
     def of(cls, *agents: AgentSpec | Callable[..., Any], rules: Iterable[Rule] = ()) -> Self:
-        """Build a catalog from specs and from functions decorated with :func:`agent`."""
+        """Build a catalog from specs and from functions decorated with :func:`agent`.
+
+        Raises:
+            CatalogError: a function is not decorated, or two agents or two rules have the same name.
+        """
         specs = [spec_of(item) for item in agents]
-        repeated = sorted({spec.name for spec in specs if [other.name for other in specs].count(spec.name) > 1})
-        if repeated:
-            raise CatalogError(
-                [Finding(problem=f"agent {name!r} is declared twice", remedy="rename one", key=f"agents.{name}") for name in repeated]
-            )
-        return cls.model_construct(agents={spec.name: spec for spec in specs}, rules={rule.name: rule for rule in rules})
+        rules = list(rules)
+        findings = [*_twice("agent", [spec.name for spec in specs]), *_twice("rule", [rule.name for rule in rules])]
+        if findings:
+            raise CatalogError(findings)
+        return cls._of({spec.name: spec for spec in specs}, {rule.name: rule for rule in rules}, {})
 
     def extended(self, *layers: "Catalog | AgentSpec | Callable[..., Any]") -> Self:
-        """Lay further agents and rules over this catalog; what an overriding agent does not set stays as it was."""
-        agents, rules, files = dict(self.agents), dict(self.rules), dict(self._files)
+        """Lay further agents and rules over this catalog.
+
+        An agent of a layer that has the name of an earlier one overrides the fields that it sets, and leaves the others
+        as they were. A rule replaces the earlier rule of its name.
+        """
+        agents, rules, origins = dict(self.agents), dict(self.rules), dict(self._origins)
         for item in layers:
             layer = item if isinstance(item, Catalog) else Catalog.of(item)
             for name, spec in layer.agents.items():
-                agents[name] = _overlay(agents[name], spec) if name in agents else spec
+                if name in agents:
+                    _move_origins(origins, agents[name], spec, layer)
+                    agents[name] = _overlay(agents[name], spec)
+                else:
+                    agents[name] = spec
             rules.update(layer.rules)
-            files.update(layer._files)
-        merged = self.model_construct(agents=agents, rules=rules)
-        merged._files = files
-        return merged
+            for rule in layer.rules:
+                origins.pop(("rules", rule), None)
+            origins.update(layer._origins)  # noqa: SLF001  # its own class
+        return self._of(agents, rules, origins)
 
     def file_of(self, key: str) -> str | None:
         """Name the document that an entry came from; ``key`` is ``agents.NAME`` or ``rules.NAME``."""
-        return self._files.get(key)
+        section, _, name = key.partition(".")
+        document = self._origins.get((section, name))
+        return document.file if document else None
+
+    def finding(self, path: KeyPath, problem: str, remedy: str = "", *, agents: Iterable[str] = ()) -> Finding:
+        """Build a finding about the key at ``path``, with the file and line it came from as far as they are known."""
+        document = next((self._origins[path[:end]] for end in (3, 2) if path[:end] in self._origins), None)
+        if document:
+            return document.finding(path, problem, remedy, agents=agents)
+        return Finding(problem=problem, remedy=remedy, key=documents.key_text(path), agents=tuple(agents))
+
+    @classmethod
+    def _of(
+        cls, agents: dict[AgentName, AgentSpec], rules: dict[str, Rule], origins: Mapping[KeyPath, Document]
+    ) -> Self:
+        """Build a catalog from parts that are already valid."""
+        catalog = cls.model_construct(agents=agents, rules=rules)
+        catalog._origins = dict(origins)  # noqa: SLF001  # its own class
+        return catalog
 
 
 def agent(**declaration: Any) -> Callable[[FunctionT], FunctionT]:
     """Declare the decorated function as the body of an agent; keywords are the fields of :class:`AgentSpec`.
 
-    ``name`` defaults to the function's name, ``description`` to the first line of its docstring.
+    ``name`` defaults to the function's name, ``description`` to the first paragraph of its docstring.
 
     >>> @agent(outputs=["draft"], estimate_seconds=5)
     ... def drafter(inputs):
@@ -123,13 +160,17 @@ def agent(**declaration: Any) -> Callable[[FunctionT], FunctionT]:
     ...     return {"draft": "..."}
     >>> Catalog.of(drafter).agents["drafter"].description
     'Writes a first draft.'
+
+    Raises:
+        CatalogError: the declaration is malformed; all findings at once.
     """
 
     def decorate(function: FunctionT) -> FunctionT:
-        docstring = (function.__doc__ or "").strip().splitlines()
-        fields = {"name": function.__name__, "description": docstring[0] if docstring else "", **declaration}
-        spec, findings = documents.validate(AgentSpec, documents.Document(file=function.__module__, data=fields), fields)
-        if findings:
+        fields = {"name": getattr(function, "__name__", ""), **_described(function), **declaration}
+        at = ("agents", str(fields["name"]))
+        document = Document(file=getattr(function, "__module__", None) or "python", data=fields)
+        spec, findings = documents.validate(AgentSpec, document, fields, at)
+        if findings or spec is None:
             raise CatalogError(findings)
         setattr(function, SPEC_ATTRIBUTE, spec)
         return function
@@ -147,38 +188,76 @@ def spec_of(item: AgentSpec | Callable[..., Any]) -> AgentSpec:
         return item
     spec = getattr(item, SPEC_ATTRIBUTE, None)
     if not isinstance(spec, AgentSpec):
-        problem = f"{item!r} declares no agent"
+        problem = f"{getattr(item, '__qualname__', item)!r} declares no agent"
         raise CatalogError([Finding(problem=problem, remedy="decorate it with @agent(...)")])
     return spec
 
 
+def _described(function: Callable[..., Any]) -> dict[str, str]:
+    """Take the description from the first paragraph of the docstring; nothing if there is none."""
+    paragraph = (function.__doc__ or "").strip().partition("\n\n")[0]
+    return {"description": " ".join(paragraph.split())} if paragraph else {}
+
+
 def _overlay(base: AgentSpec, layer: AgentSpec) -> AgentSpec:
-    changed = layer.model_fields_set - {"name"}
-    return base.model_copy(update={name: getattr(layer, name) for name in changed})
+    """Lay the fields that ``layer`` sets over ``base``; back-off is laid over key by key."""
+    changed = {name: getattr(layer, name) for name in sorted(layer.model_fields_set - {"name"})}
+    if "backoff" in changed:
+        backoff = {name: getattr(layer.backoff, name) for name in sorted(layer.backoff.model_fields_set)}
+        changed["backoff"] = base.backoff.model_copy(update=backoff)
+    return base.model_copy(update=changed)
 
 
-ValueT = TypeVar("ValueT", AgentSpec, Rule)
+def _move_origins(origins: dict[KeyPath, Document], base: AgentSpec, layer: AgentSpec, catalog: Catalog) -> None:
+    """Remember which fields of an overridden agent still come from where they came from before."""
+    old = origins.pop(("agents", base.name), None)
+    new = catalog._origins.get(("agents", base.name))  # noqa: SLF001  # of this module
+    for name in sorted(base.model_fields_set):
+        if old:
+            origins.setdefault(("agents", base.name, name), old)
+    for name in sorted(layer.model_fields_set):
+        origins.pop(("agents", base.name, name), None)
+        if new:
+            origins["agents", base.name, name] = new
 
 
-def _entries(
-    model: type[ValueT], document: documents.Document, section: str, findings: list[Finding]
-) -> dict[Any, ValueT]:
+def _twice(what: str, names: Iterable[str]) -> list[Finding]:
+    return [
+        Finding(problem=f"{what} {name!r} is declared twice", remedy="rename one", key=f"{what}s.{name}")
+        for name, count in Counter(names).items()
+        if count > 1
+    ]
+
+
+def _unknown_sections(document: Document) -> list[Finding]:
+    findings = []
+    for key in document.data:
+        if key not in {*SECTIONS, "$schema"}:
+            hint = nearest(key, SECTIONS)
+            remedy = f"remove it{hint}" if hint else f"known keys: {', '.join(SECTIONS)}"
+            findings.append(document.finding((key,), f"unknown key {key!r}", remedy))
+    return findings
+
+
+def _entries(model: type[EntryT], document: Document, section: str, findings: list[Finding]) -> dict[Any, EntryT]:
     """Validate each entry of a section by itself, so that one fault does not hide the next."""
     entries = document.data.get(section)
     if entries is None:
         return {}
     if not isinstance(entries, Mapping):
-        findings.append(document.finding((section,), f"{section} is no mapping", "write a mapping of names to entries"))
+        findings.append(
+            document.finding((section,), f"{section!r} is no mapping", "write a mapping of names to entries")
+        )
         return {}
     result = {}
     for name, body in entries.items():
-        path = (section, str(name))
-        if not isinstance(body, Mapping | None):
+        path = (section, name)
+        fields = {} if body is None else body
+        if not isinstance(fields, Mapping):
             findings.append(document.finding(path, f"{name!r} is no mapping", "write its fields as keys and values"))
-            continue
-        if "name" in (body or {}):
-            findings.append(document.finding((*path, "name"), "unknown key 'name'", "the key of the entry is its name"))
-        value, found = documents.validate(model, document, {**(body or {}), "name": name}, path)
-        findings.extend(found)
-        result[value.name] = value
+            fields = {}
+        value, found = documents.validate(model, document, fields, path, given={"name": name})
+        findings += found
+        if value is not None:
+            result[value.name] = value
     return result

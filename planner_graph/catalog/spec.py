@@ -4,88 +4,170 @@ A spec says nothing about the code that does the work; that is bound later, by n
 """
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
+from planner_graph.errors import nearest
 from planner_graph.types import AgentName, DependencyKind
-from planner_graph.values import JsonObject, Label, PositiveSeconds, Seconds, Value
+from planner_graph.values import (
+    Amount,
+    Count,
+    Fault,
+    FaultyValueError,
+    Flag,
+    JsonObject,
+    Label,
+    PositiveAmount,
+    PositiveSeconds,
+    Seconds,
+    Share,
+    Text,
+    Value,
+    without_repeats,
+)
 
-RESERVED_NAMES = frozenset({"plan", "finish", "campaign", "plan_hash", "result", "configuration"})
-"""Names that the compiled graph uses for its own nodes, channels and inputs."""
+RESERVED_NAMES = frozenset(
+    {
+        # nodes, channels and inputs of the compiled graph
+        "campaign",
+        "configuration",
+        "finish",
+        "plan",
+        "plan_hash",
+        "result",
+        # words of LangGraph
+        "checkpoint_id",
+        "checkpoint_map",
+        "checkpoint_ns",
+        "configurable",
+        "thread_id",
+    }
+)
+"""Names no agent may have."""
+
+RESERVED_VALUES = frozenset({"campaign", "configuration"})
+"""Names no input or output may have: every body receives values so called."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 
 
 def check_agent_name(name: str) -> str:
-    """Return ``name`` if an agent may be called so; raise ``ValueError`` with the remedy otherwise."""
+    """Return ``name`` if an agent may be called so.
+
+    Raises:
+        FaultyValueError: it is reserved, or holds characters that LangGraph or a key path gives a meaning.
+    """
     if name in RESERVED_NAMES:
-        raise ValueError(f"agent name {name!r} is reserved by the compiled graph; choose another name")
+        raise FaultyValueError.single(f"agent name {name!r} is reserved by the compiled graph", "choose another name")
     if not _NAME.fullmatch(name):
-        raise ValueError(
-            f"agent name {name!r} is not allowed; use a letter, then up to 99 letters, digits, '_', '.' or '-' "
-            "(LangGraph reserves '|', ':' and names in double underscores)"
+        raise FaultyValueError.single(
+            f"agent name {name[:120]!r} is not allowed",
+            "use a letter, then up to 99 letters, digits, '_', '.' or '-' "
+            "(LangGraph reserves '|', ':' and names in double underscores)",
         )
     return name
 
 
-Name = Annotated[AgentName, AfterValidator(check_agent_name)]
+def _check_value_name(name: str) -> str:
+    if name in RESERVED_VALUES:
+        raise FaultyValueError.single(f"{name!r} is reserved for what every body receives", "choose another name")
+    return name
+
+
+def _spread_dependencies(value: Any) -> Any:
+    """Spread the short forms: a list of names, or names by kind."""
+    if isinstance(value, list | tuple):
+        return [{"agent": item} if isinstance(item, str) else item for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    spread: dict[str, dict[str, str]] = {}
+    faults: list[Fault] = []
+    for kind, agents in value.items():
+        if kind not in list(DependencyKind):
+            hint = nearest(kind, DependencyKind).removeprefix(", ") if isinstance(kind, str) else ""
+            remedy = hint or f"use {', '.join(DependencyKind)}"
+            faults.append(Fault((kind,), f"unknown kind of dependency {kind!r}", remedy))
+        elif not isinstance(agents, list | tuple):
+            faults.append(Fault((kind,), f"the {kind} dependencies are not a list", "write a list of agent names"))
+        else:
+            faults += _spread_kind(str(kind), agents, spread)
+    if faults:
+        raise FaultyValueError(faults)
+    return list(spread.values())
+
+
+def _spread_kind(kind: str, agents: Iterable[Any], spread: dict[str, dict[str, str]]) -> list[Fault]:
+    """Add the agents of one kind to ``spread``; return what is wrong with them."""
+    faults = []
+    for position, agent in enumerate(agents):
+        path = (kind, position)
+        try:
+            if not isinstance(agent, str):
+                faults.append(Fault(path, "an agent's name is not text", "write the name of an agent"))
+            elif check_agent_name(agent) in spread:
+                faults.append(Fault(path, f"dependency {agent!r} is named twice", "name it once"))
+            else:
+                spread[agent] = {"agent": agent, "kind": kind}
+        except FaultyValueError as error:
+            faults += [Fault(path, fault.problem, fault.remedy) for fault in error.faults]
+    return faults
+
+
+def _spread_inputs(value: Any) -> Any:
+    """Spread the short form: a list of names."""
+    if isinstance(value, list | tuple):
+        return [{"name": item} if isinstance(item, str) else item for item in value]
+    return value
+
+
+def _own_name_if_empty(outputs: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    return outputs or ((info.data["name"],) if "name" in info.data else ())
+
+
+Name = Annotated[
+    AgentName, AfterValidator(check_agent_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})
+]
+"""The name of an agent."""
+
+ValueName = Annotated[Label, AfterValidator(_check_value_name)]
+"""The name of an input or an output."""
 
 
 class Dependency(Value):
     """One agent that another one depends on, and in which way."""
 
     agent: Name
-    kind: DependencyKind = DependencyKind.HARD
+    kind: DependencyKind = Field(
+        default=DependencyKind.HARD,
+        description="hard: run only if it completed. soft: wait until it ended in any way. optional: never wait.",
+    )
 
 
 class Input(Value):
     """A named value an agent reads: an output of another agent, or something the campaign provides."""
 
-    name: Label
-    required: bool = True
+    name: ValueName
+    required: Flag = True
 
 
 class Backoff(Value):
     """How long to wait before the next attempt: ``initial * factor**n``, at most ``max``, spread by ``jitter``."""
 
     initial_seconds: Seconds = 1.0
-    factor: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = 2.0
+    factor: Annotated[float, Field(strict=True, ge=1, le=100, allow_inf_nan=False)] = 2.0
     max_seconds: Seconds = 60.0
-    jitter: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
-        0.1, description="Part of the wait that is random, 0 to 1."
-    )
+    jitter: Share = Field(default=0.1, description="Part of the wait that is random, 0 to 1.")
 
     def seconds(self, retry: int, chance: float) -> float:
         """Give the seconds to wait before retry number ``retry`` (1-based), for a ``chance`` in [0, 1)."""
-        full = self.initial_seconds
+        full = min(self.initial_seconds, self.max_seconds)
         for _ in range(retry - 1):
-            full = min(full * self.factor, self.max_seconds)
-            if full >= self.max_seconds:
+            if full in {0, self.max_seconds}:
                 break
-        full = min(full, self.max_seconds)
+            full = min(full * self.factor, self.max_seconds)
         return full * (1 - self.jitter * chance)
-
-
-def _dependencies(value: Any) -> Any:
-    """Spread the short forms: a list of names, or names by kind."""
-    if isinstance(value, Mapping) and "agent" not in value:
-        return [
-            {"agent": agent, "kind": kind}
-            for kind, agents in value.items()
-            for agent in (agents if isinstance(agents, list | tuple) else [agents])
-        ]
-    if isinstance(value, list | tuple):
-        return [{"agent": item} if isinstance(item, str) else item for item in value]
-    return value
-
-
-def _inputs(value: Any) -> Any:
-    """Spread the short form: a list of names."""
-    if isinstance(value, list | tuple):
-        return [{"name": item} if isinstance(item, str) else item for item in value]
-    return value
 
 
 class AgentSpec(Value):
@@ -96,48 +178,37 @@ class AgentSpec(Value):
     """
 
     name: Name
-    type: Label = "generic"
-    description: str = ""
+    type: Label = Field(default="generic", description="Kind of agent, for people and statistics.")
+    description: Text = Field(
+        default="", description="What the agent does; the system prompt of agents that are prompts."
+    )
     capabilities: tuple[Label, ...] = ()
     dependencies: Annotated[
         tuple[Dependency, ...],
+        without_repeats("dependency", lambda dependency: dependency.agent),
         BeforeValidator(
-            _dependencies,
-            json_schema_input_type=list[str | Dependency] | dict[DependencyKind, list[str]],
+            _spread_dependencies,
+            json_schema_input_type=list[Name | Dependency] | dict[DependencyKind, list[Name]],
         ),
-    ] = Field((), description="Agents this one depends on: names (hard), {agent, kind}, or names by kind.")
+    ] = Field(default=(), description="Agents this one depends on: names (hard), {agent, kind}, or names by kind.")
     inputs: Annotated[
-        tuple[Input, ...], BeforeValidator(_inputs, json_schema_input_type=list[str | Input])
-    ] = Field((), description="Values this agent reads, by name; a bare name is required.")
-    outputs: tuple[Label, ...] = Field((), description="Values this agent gives; defaults to one with its own name.")
-    estimate_seconds: PositiveSeconds = 180.0
-    parallel_safe: bool = Field(True, description="Whether it may run beside other agents that are not parallel safe.")
-    resources: dict[Label, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default_factory=dict)
-    max_retries: Annotated[int, Field(ge=0, le=100)] = Field(3, description="Attempts after the first one.")
-    backoff: Backoff = Backoff()
-    timeout_seconds: PositiveSeconds = Field(1800.0, description="Time limit of one attempt.")
-    fallback: Name | None = Field(None, description="Agent that takes over when all attempts are used up.")
-    cost_estimate_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+        tuple[Input, ...],
+        without_repeats("input", lambda item: item.name),
+        BeforeValidator(_spread_inputs, json_schema_input_type=list[ValueName | Input]),
+    ] = Field(default=(), description="Values this agent reads, by name; a bare name is required.")
+    outputs: Annotated[tuple[ValueName, ...], without_repeats("output"), AfterValidator(_own_name_if_empty)] = Field(
+        default=(), description="Values this agent gives; defaults to one with its own name."
+    )
+    estimate_seconds: PositiveSeconds = Field(default=180.0, description="How long one attempt usually takes.")
+    parallel_safe: Flag = Field(
+        default=True, description="Whether it may run beside other agents that are not parallel safe."
+    )
+    resources: dict[Label, PositiveAmount] = Field(
+        default_factory=dict, description="How much of each named pool one attempt holds, for example llm_requests: 1."
+    )
+    max_retries: Annotated[Count, Field(le=100)] = Field(default=3, description="Attempts after the first one.")
+    backoff: Backoff = Field(default=Backoff(), description="How long to wait between attempts.")
+    timeout_seconds: PositiveSeconds = Field(default=1800.0, description="Time limit of one attempt.")
+    fallback: Name | None = Field(default=None, description="Agent that takes over when all attempts are used up.")
+    cost_estimate_usd: Amount = Field(default=0.0, description="What one attempt usually costs.")
     configuration: JsonObject = Field(default_factory=dict, description="Given to the body as it is.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _default_outputs(cls, data: Any) -> Any:
-        if isinstance(data, dict) and not data.get("outputs") and "name" in data:
-            return {**data, "outputs": [data["name"]]}
-        return data
-
-    @model_validator(mode="after")
-    def _no_repeats(self) -> Self:
-        for what, names in (
-            ("dependency", [d.agent for d in self.dependencies]),
-            ("input", [i.name for i in self.inputs]),
-            ("output", list(self.outputs)),
-        ):
-            for position, name in enumerate(names):
-                if name in names[:position]:
-                    raise ValueError(f"{what} {name!r} is named twice; name it once")
-        for name in (*self.outputs, *(i.name for i in self.inputs)):
-            if name in {"campaign", "configuration"}:
-                raise ValueError(f"{name!r} is reserved for what every body receives; choose another name")
-        return self

@@ -1,0 +1,117 @@
+"""What in a catalog contradicts itself: names that nobody has, outputs that two agents claim.
+
+Circular dependencies are not looked for here: they depend on which agents are selected, so planning names them.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from planner_graph.catalog.catalog import Catalog
+from planner_graph.catalog.spec import AgentSpec
+from planner_graph.errors import Finding, nearest
+from planner_graph.types import AgentName
+
+MAX_HINTS = 20
+"""How many unknown names are given their nearest known one; each costs a walk over all names."""
+
+
+def findings(catalog: Catalog) -> list[Finding]:
+    """Report every contradiction: agent by agent in catalog order, then outputs, then rules."""
+    return _Check(catalog).findings()
+
+
+class _Check:
+    """The checks of one catalog, with what they share."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.circles = _fallback_circles(catalog.agents)
+        self.hints: dict[str, str] = {}
+
+    def findings(self) -> list[Finding]:
+        found: list[Finding] = []
+        for spec in self.catalog.agents.values():
+            found += self.dependencies(spec)
+            found += self.fallback(spec)
+        return [*found, *self.outputs(), *self.rules()]
+
+    def dependencies(self, spec: AgentSpec) -> Iterator[Finding]:
+        for position, dependency in enumerate(spec.dependencies):
+            path = ("agents", spec.name, "dependencies", position)
+            if dependency.agent == spec.name:
+                yield self.catalog.finding(path, f"agent {spec.name!r} depends on itself", "remove the dependency")
+            elif dependency.agent not in self.catalog.agents:
+                problem = f"agent {spec.name!r} depends on an unknown agent {dependency.agent!r}"
+                yield self.catalog.finding(path, problem, self.remedy(dependency.agent))
+
+    def fallback(self, spec: AgentSpec) -> Iterator[Finding]:
+        path = ("agents", spec.name, "fallback")
+        if spec.fallback == spec.name:
+            yield self.catalog.finding(path, f"agent {spec.name!r} is its own fallback", "name another agent")
+        elif spec.fallback is not None and spec.fallback not in self.catalog.agents:
+            problem = f"agent {spec.name!r} has an unknown fallback {spec.fallback!r}"
+            yield self.catalog.finding(path, problem, self.remedy(spec.fallback))
+        elif spec.name in self.circles:
+            circle = self.circles[spec.name]
+            problem = f"circular fallback: {' -> '.join(circle)}"
+            yield self.catalog.finding(path, problem, "leave one of them without a fallback", agents=circle)
+
+    def outputs(self) -> Iterator[Finding]:
+        """Report outputs of several agents, unless all but one stand in for that one."""
+        givers: dict[str, list[AgentName]] = {}
+        for spec in self.catalog.agents.values():
+            for output in spec.outputs:
+                givers.setdefault(output, []).append(spec.name)
+        for output, names in givers.items():
+            if len(names) == 1:
+                continue
+            stand_ins = {other for name in names for other in _stand_ins(name, self.catalog.agents)}
+            first, *others = [name for name in names if name not in stand_ins] or names[:1]
+            for name in others:
+                path = ("agents", name, "outputs", self.catalog.agents[name].outputs.index(output))
+                problem = f"output {output!r} is already produced by agent {first!r}"
+                remedy = "rename one of them, or make one agent the fallback of the other"
+                yield self.catalog.finding(path, problem, remedy, agents=(first, name))
+
+    def rules(self) -> Iterator[Finding]:
+        for rule in self.catalog.rules.values():
+            for position, name in enumerate(rule.select):
+                if name not in self.catalog.agents:
+                    path = ("rules", rule.name, "select", position)
+                    problem = f"rule {rule.name!r} selects an unknown agent {name!r}"
+                    yield self.catalog.finding(path, problem, self.remedy(name))
+
+    def remedy(self, name: AgentName) -> str:
+        """Say what to do about an unknown agent: the nearest known one, while that is cheap."""
+        if name not in self.hints and len(self.hints) < MAX_HINTS:
+            self.hints[name] = nearest(name, self.catalog.agents)
+        return f"declare it or remove it{self.hints.get(name, '')}"
+
+
+def _stand_ins(name: AgentName, agents: Mapping[AgentName, AgentSpec]) -> Iterator[AgentName]:
+    """Follow the fallbacks of ``name``, each once, without ``name`` itself."""
+    seen = {name}
+    here = agents[name].fallback
+    while here is not None and here in agents and here not in seen:
+        seen.add(here)
+        yield here
+        here = agents[here].fallback
+
+
+def _fallback_circles(agents: Mapping[AgentName, AgentSpec]) -> dict[AgentName, tuple[AgentName, ...]]:
+    """Find the circles of two or more agents that fall back to each other, by their first agent in catalog order.
+
+    The first name is repeated at the end. Each agent has at most one fallback, so each is walked over once.
+    """
+    circles: dict[AgentName, tuple[AgentName, ...]] = {}
+    walk_of: dict[AgentName, AgentName] = {}
+    for start in agents:
+        trail: list[AgentName] = []
+        here: AgentName | None = start
+        while here is not None and here in agents and here not in walk_of:
+            walk_of[here] = start
+            trail.append(here)
+            here = agents[here].fallback
+        if here is not None and walk_of.get(here) == start and trail and trail[-1] != here:
+            ring = trail[trail.index(here) :]
+            circles[ring[0]] = (*ring, ring[0])
+    return circles

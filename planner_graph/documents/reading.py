@@ -1,0 +1,98 @@
+"""From a file to a document: the only place that touches the disk, and the two syntaxes."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+from planner_graph.documents.building import build
+from planner_graph.documents.document import Document
+from planner_graph.documents.tokens import Token, json_tokens, yaml_tokens
+from planner_graph.errors import DocumentError, Finding
+
+MAX_BYTES = 8 * 1024 * 1024
+"""Largest size of a file, in bytes."""
+
+
+def read(path: str | Path) -> Document:
+    """Read the YAML or JSON file at ``path``; the suffix ``.json`` says which, anything else is YAML.
+
+    Raises:
+        DocumentError: it is missing, unreadable, too large, too deep, no UTF-8, malformed, or not a mapping.
+    """
+    file = str(path)
+    return parse(_text(path, file), file=file)
+
+
+def parse(text: str, *, file: str) -> Document:
+    """Turn the text of ``file`` into a document; a name that ends in ``.json`` makes it JSON, any other YAML.
+
+    Raises:
+        DocumentError: it is too deep, malformed, or not a mapping.
+    """
+    tokens = _json(text, file) if file.casefold().endswith(".json") else yaml_tokens(text, file)
+    try:
+        built = build(tokens, file)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = ", ".join(str(part) for part in (error.problem, error.context) if part)
+        raise _refusal(
+            file, f"not valid YAML: {problem}", "mend the syntax", mark.line + 1 if mark else None
+        ) from error
+    except yaml.reader.ReaderError as error:
+        position = error.position if isinstance(error.position, int) else 0
+        problem = f"not valid YAML: character U+{_code(error.character):04X} is not allowed"
+        raise _refusal(file, problem, "remove it", text.count("\n", 0, position) + 1) from error
+    if built.value is None and not built.findings:
+        raise _refusal(file, "the file is empty", "write at least one key")
+    if not isinstance(built.value, dict):
+        raise DocumentError(built.findings or [_not_a_mapping(built.value, file)])
+    return Document(file=file, data=built.value, lines=built.lines, findings=tuple(built.findings), faulty=built.faulty)
+
+
+def _text(path: str | Path, file: str) -> str:
+    try:
+        with Path(path).open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise _refusal(file, f"the file is larger than {MAX_BYTES // 2**20} MiB", "split it")
+        return content.decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise _refusal(file, "no such file", "check the path") from error
+    except IsADirectoryError as error:
+        raise _refusal(file, "this is a folder", "name a file in it") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise _refusal(file, f"byte {error.start} is not UTF-8", "save the file as UTF-8 text", line) from error
+    except OSError as error:
+        raise _refusal(file, f"cannot be read: {error.strerror}", "check the path and its permissions") from error
+    except ValueError as error:
+        raise _refusal(repr(file), "this is no path of a file", "remove the NUL character") from error
+
+
+def _json(text: str, file: str) -> Iterable[Token]:
+    """Check the syntax of JSON, then split it."""
+    try:
+        json.loads(text, parse_int=float)
+    except json.JSONDecodeError as error:
+        if not text.strip():
+            return ()
+        raise _refusal(file, f"not valid JSON: {error.msg.lower()}", "mend the syntax", error.lineno) from error
+    except RecursionError:
+        pass  # the builder refuses it, and names the line
+    return json_tokens(text)
+
+
+def _not_a_mapping(value: object, file: str) -> Finding:
+    kind = "a list" if isinstance(value, list) else "a single value"
+    problem = f"the top level is {kind}"
+    return Finding(problem=problem, remedy="write a mapping of keys to values", file=file, line=1)
+
+
+def _code(character: object) -> int:
+    return ord(character) if isinstance(character, str) else character if isinstance(character, int) else 0
+
+
+def _refusal(file: str, problem: str, remedy: str, line: int | None = None) -> DocumentError:
+    return DocumentError([Finding(problem=problem, remedy=remedy, file=file, line=line)])
