@@ -1,13 +1,26 @@
 """What a plan is made of: steps, edges, estimates, timings; plain frozen values that explanations and pictures read."""
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
+
+from pydantic import AfterValidator
 
 from planner_graph.catalog.spec import Backoff
 from planner_graph.types import AgentName, DependencyKind, Strategy
 from planner_graph.values import JsonObject, Value
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
+
+ItemT = TypeVar("ItemT")
+
+
+def _sorted_by_key(items: dict[str, ItemT]) -> dict[str, ItemT]:
+    return dict(sorted(items.items()))
+
+
+ByName = Annotated[dict[str, ItemT], AfterValidator(_sorted_by_key)]
+"""A mapping whose order means nothing; kept sorted, so that a plan read back from JSON reads the same in every view."""
 
 
 class StepDependency(Value):
@@ -57,13 +70,13 @@ class Step(Value):
     level: int
     parallel_group_id: int | None
     dependencies: tuple[StepDependency, ...]
-    inputs: dict[str, str]
+    inputs: ByName[str]
     outputs: tuple[str, ...]
     reasons: tuple[str, ...]
     estimate: Estimate
     timing: Timing
     parallel_safe: bool
-    resources: dict[str, float]
+    resources: ByName[float]
     max_retries: int
     backoff: Backoff
     timeout_seconds: float
@@ -110,7 +123,7 @@ class PlanContents(Value):
     """Which agents run, in which order, why, and how long it should take.
 
     ``steps`` are in execution order. ``deliverables`` maps each wanted output to the agent that gives it, or to
-    ``"campaign"``.
+    ``"campaign"``. ``provided`` names the values that the campaign brings along, sorted.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -118,12 +131,12 @@ class PlanContents(Value):
     campaign_type: str | None
     strategy: Strategy
     steps: tuple[Step, ...]
-    deliverables: dict[str, str]
+    deliverables: ByName[str]
     provided: tuple[str, ...]
     critical_path: tuple[AgentName, ...]
     duration: Duration
     max_parallel: int | None
-    resources: dict[str, float]
+    resources: ByName[float]
     left_out: tuple[LeftOut, ...]
     dropped: tuple[DroppedDependency, ...]
 
@@ -143,5 +156,12 @@ class PlanContents(Value):
 
     @property
     def estimated_duration_minutes(self) -> int:
-        """Predicted makespan and buffer in whole minutes."""
-        return int(self.duration.predicted // 60 + self.duration.buffer // 60)
+        """Predicted makespan plus buffer, in whole minutes, rounded down."""
+        return int((self.duration.predicted + self.duration.buffer) // 60)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy the fields; what was derived from them is derived anew, a changed copy has its own hash."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in [name for name in copied.__dict__ if name not in type(self).model_fields]:
+            del copied.__dict__[name]
+        return copied

@@ -1,11 +1,11 @@
 """The DAG kernel: order, levels, cycles and the critical path over plain dicts.
 
-Nodes are any hashables. The order in which nodes are given is their rank, and rank breaks every tie; neither hashing
-nor the spelling of names ever decides. Everything here is pure and near linear in nodes plus edges.
+Nodes are names. The order in which they are given is their rank, and rank breaks every tie; neither hashing nor the
+spelling of names ever decides. Everything here is pure and near linear in nodes plus edges.
 """
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import heapify, heappop, heappush
@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from planner_graph.errors import CycleError
 
-NodeT = TypeVar("NodeT", bound=Hashable)
+NodeT = TypeVar("NodeT", bound=str)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +50,7 @@ class Dag(Generic[NodeT]):
     {'write': 0, 'edit': 1, 'draw': 0}
 
     Raises:
-        CycleError: the edges form cycles; one is named for each knot of nodes that reach each other.
+        CycleError: the edges form cycles; one is named for each knot of nodes that all reach each other.
         KeyError: an edge leads to a node that is not in the mapping.
     """
 
@@ -92,11 +92,14 @@ class Dag(Generic[NodeT]):
         return levels
 
     def critical_path(self, durations: Mapping[NodeT, float]) -> CriticalPath[NodeT]:
-        """Find the longest chain and every node's slack by the critical path method (Kelley and Walker, 1959)."""
+        """Find the longest chain and every node's slack by the critical path method (Kelley and Walker, 1959).
+
+        Nothing is rounded: with whole numbers as durations, slack is exactly zero on the critical path.
+        """
         earliest: dict[NodeT, float] = {}
         for node in self.order:
-            earliest[node] = max((earliest[b] + durations[b] for b in self.predecessors[node]), default=0.0)
-        length = max((earliest[node] + durations[node] for node in self.order), default=0.0)
+            earliest[node] = max((earliest[b] + durations[b] for b in self.predecessors[node]), default=0)
+        length = max((earliest[node] + durations[node] for node in self.order), default=0)
         latest: dict[NodeT, float] = {}
         for node in reversed(self.order):
             latest[node] = min((latest[after] - durations[after] for after in self.successors[node]), default=length)
@@ -122,16 +125,34 @@ class Dag(Generic[NodeT]):
         return tuple(reversed(chain))
 
     def _cycles(self) -> list[tuple[NodeT, ...]]:
-        """Name one shortest cycle in each strongly connected component, by rank."""
+        """Name for each knot a shortest cycle through its first node."""
         found = []
-        for component in self._knots():
-            inside = set(component)
-            start = min(component, key=self.rank.__getitem__)
-            found.append(self._shortest_cycle(start, inside))
+        for knot in self._knots():
+            start = min(knot, key=self.rank.__getitem__)
+            found.append(self._shortest_cycle(start, knot))
         return sorted(found, key=lambda cycle: self.rank[cycle[0]])
 
-    def _knots(self) -> list[list[NodeT]]:
+    def _knots(self) -> list[set[NodeT]]:
         """Give the strongly connected components that hold a cycle: Kosaraju's two passes (Sharir, 1981)."""
+        knots = []
+        placed: set[NodeT] = set()
+        for root in reversed(self._finishing_order()):
+            if root in placed:
+                continue
+            component, queue = {root}, [root]
+            while queue:
+                fresh = [
+                    node for node in self.predecessors[queue.pop()] if node not in placed and node not in component
+                ]
+                component.update(fresh)
+                queue.extend(fresh)
+            placed |= component
+            if len(component) > 1 or root in self.predecessors[root]:
+                knots.append(component)
+        return knots
+
+    def _finishing_order(self) -> list[NodeT]:
+        """List the nodes in the order in which a depth-first search along the edges leaves them."""
         finished: list[NodeT] = []
         seen: set[NodeT] = set()
         for root in self.predecessors:
@@ -141,31 +162,17 @@ class Dag(Generic[NodeT]):
             stack = [(root, iter(self.successors[root]))]
             while stack:
                 node, following = stack[-1]
-                step = next((other for other in following if other not in seen), None)
-                if step is None:
+                for other in following:
+                    if other not in seen:
+                        seen.add(other)
+                        stack.append((other, iter(self.successors[other])))
+                        break
+                else:
                     finished.append(node)
                     stack.pop()
-                else:
-                    seen.add(step)
-                    stack.append((step, iter(self.successors[step])))
-        components: list[list[NodeT]] = []
-        placed: set[NodeT] = set()
-        for root in reversed(finished):
-            if root in placed:
-                continue
-            component, queue = [], [root]
-            placed.add(root)
-            while queue:
-                node = queue.pop()
-                component.append(node)
-                fresh = [before for before in self.predecessors[node] if before not in placed]
-                placed.update(fresh)
-                queue.extend(fresh)
-            if len(component) > 1 or root in self.predecessors[root]:
-                components.append(component)
-        return components
+        return finished
 
-    def _shortest_cycle(self, start: NodeT, inside: set[NodeT]) -> tuple[NodeT, ...]:
+    def _shortest_cycle(self, start: NodeT, knot: set[NodeT]) -> tuple[NodeT, ...]:
         """Search breadth first from ``start`` along the edges until it comes back."""
         came_from: dict[NodeT, NodeT] = {}
         queue = deque([start])
@@ -177,7 +184,7 @@ class Dag(Generic[NodeT]):
                     while cycle[-1] != start:
                         cycle.append(came_from[cycle[-1]])
                     return (*reversed(cycle), start)
-                if after in inside and after not in came_from:
+                if after in knot and after not in came_from:
                     came_from[after] = node
                     queue.append(after)
         raise AssertionError(f"{start!r} was said to lie on a cycle")

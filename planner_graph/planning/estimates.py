@@ -23,4 +23,5 @@ class DeclaredEstimates:
     def estimate(self, spec: AgentSpec) -> Estimate:
         """Give the spec's own figure as the median."""
         seconds = spec.estimate_seconds
-        return Estimate(seconds=seconds, p90_seconds=round(seconds * P90_TO_MEDIAN, 3), source="declared in the catalog")
+        p90_seconds = max(seconds, round(seconds * P90_TO_MEDIAN, 3))
+        return Estimate(seconds=seconds, p90_seconds=p90_seconds, source="declared in the catalog")

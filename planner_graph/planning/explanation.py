@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 
-from planner_graph.planning.contents import PlanContents, Step
+from planner_graph.planning.contents import PlanContents, Step, StepDependency
 from planner_graph.types import DependencyKind, Strategy
+
+MINUTE, HOUR = 60, 3600
 
 _ORDERING = {
     Strategy.SEQUENTIAL: "one agent after the other, each after everything it depends on",
     Strategy.PARALLEL: "level by level: the agents of a level run side by side, the next level waits for the slowest",
-    Strategy.ADAPTIVE: "each agent starts as soon as its own dependencies have ended, the longest remaining chain first",
+    Strategy.ADAPTIVE: "each agent starts once its own dependencies have ended, the longest remaining chain first",
 }
 
 
@@ -31,24 +33,29 @@ def clock(seconds: float) -> str:
     >>> [clock(seconds) for seconds in (0.5, 45, 180, 1230, 7500)]
     ['0.5 s', '45 s', '3 min', '20 min 30 s', '2 h 5 min']
     """
-    if seconds < 60:
+    if seconds < MINUTE:
         return f"{seconds:.3g} s"
-    whole = round(seconds)
-    hours, rest = divmod(whole, 3600)
-    minutes, rest = divmod(rest, 60)
-    units = [(hours, "h"), (minutes, "min"), (0 if hours else rest, "s")]
+    if round(seconds) < HOUR:
+        minutes, rest = divmod(round(seconds), MINUTE)
+        units = [(minutes, "min"), (rest, "s")]
+    else:
+        hours, minutes = divmod(round(seconds / MINUTE), HOUR // MINUTE)
+        units = [(hours, "h"), (minutes, "min")]
     return " ".join(f"{count} {unit}" for count, unit in units if count)
 
 
 def _summary(plan: PlanContents) -> list[str]:
     kind = f" of type {plan.campaign_type!r}" if plan.campaign_type else ""
     duration = plan.duration
+    expected = (
+        f"Expected: {clock(duration.predicted)} for {clock(duration.work)} of work; no strategy beats the critical "
+        f"path of {clock(duration.critical_path)}. With the buffer of {clock(duration.buffer)}: "
+        f"{plan.estimated_duration_minutes} min."
+    )
     return [
         f"Plan for campaign {plan.campaign_id!r}{kind}: {_count(len(plan.steps), 'agent')}, strategy {plan.strategy}.",
         f"Order: {_ORDERING[plan.strategy]}. Ties keep the catalog's order.",
-        f"Expected: {clock(duration.predicted)} for {clock(duration.work)} of work; no strategy beats the critical path "
-        f"of {clock(duration.critical_path)}. With the buffer of {clock(duration.buffer)}: "
-        f"{plan.estimated_duration_minutes} min.",
+        expected,
     ]
 
 
@@ -57,16 +64,20 @@ def _agent(step: Step) -> Iterator[str]:
     group = f", parallel group {step.parallel_group_id}" if step.parallel_group_id is not None else ""
     yield f"  {step.order}. {step.agent} ({clock(step.estimate.seconds)}, {step.estimate.source}; {mark}{group})"
     yield f"     in because: {'; '.join(step.reasons)}"
-    if step.dependencies:
-        yield "     after: " + ", ".join(
-            dependency.agent
-            + (f" ({dependency.kind})" if dependency.kind is not DependencyKind.HARD else "")
-            + (f" for {', '.join(dependency.via)}" if dependency.via else "")
-            for dependency in step.dependencies
-        )
+    for lead, dependencies in (
+        ("after", [edge for edge in step.dependencies if edge.kind is not DependencyKind.OPTIONAL]),
+        ("uses without waiting", [edge for edge in step.dependencies if edge.kind is DependencyKind.OPTIONAL]),
+    ):
+        if dependencies:
+            yield f"     {lead}: {'; '.join(_dependency(edge) for edge in dependencies)}"
     provided = [name for name, source in step.inputs.items() if source == "campaign"]
     if provided:
         yield f"     from the campaign: {', '.join(provided)}"
+
+
+def _dependency(edge: StepDependency) -> str:
+    kind = " (soft)" if edge.kind is DependencyKind.SOFT else ""
+    return f"{edge.agent}{kind}" + (f" for {', '.join(edge.via)}" if edge.via else "")
 
 
 def _critical_path(plan: PlanContents) -> list[str]:
@@ -79,8 +90,8 @@ def _deliverables(plan: PlanContents) -> list[str]:
 
 
 def _dropped(plan: PlanContents) -> list[str]:
-    lines = [f"  {item.agent} -> {item.depends_on} ({item.kind}): {item.reason}" for item in plan.dropped]
-    return ["Dependencies not in force, because the other agent is left out:", *lines] if lines else []
+    lines = [f"  {item.agent} after {item.depends_on} ({item.kind}): {item.reason}" for item in plan.dropped]
+    return ["Dropped dependencies, because the other agent is left out:", *lines] if lines else []
 
 
 def _left_out(plan: PlanContents) -> list[str]:

@@ -1,6 +1,7 @@
 """Links the selected agents: which edges are in force, what flows along them, and what was dropped."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from planner_graph.catalog.catalog import Catalog
 from planner_graph.catalog.spec import AgentSpec
@@ -10,74 +11,84 @@ from planner_graph.planning.selection import CAMPAIGN, Selection
 from planner_graph.types import AgentName, DependencyKind
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Links:
     """Edges in force and the source of each named input, by agent; and the declared edges that are not in force."""
 
-    dependencies: dict[AgentName, tuple[StepDependency, ...]] = field(default_factory=dict)
-    inputs: dict[AgentName, dict[str, str]] = field(default_factory=dict)
-    dropped: tuple[DroppedDependency, ...] = ()
+    dependencies: Mapping[AgentName, tuple[StepDependency, ...]]
+    inputs: Mapping[AgentName, Mapping[str, str]]
+    dropped: tuple[DroppedDependency, ...]
 
 
 def link(selection: Selection, catalog: Catalog) -> tuple[Links, list[Finding]]:
     """Derive the edges of the selected agents from their declared dependencies and from their inputs.
 
-    An input read from an agent that is no declared dependency becomes one: hard if the input is required, soft
-    otherwise.
+    An input read from an agent that is no declared dependency makes it one: hard if a required input comes from it,
+    soft otherwise.
     """
-    links, dropped, findings = Links(), [], []
-    rank = {name: position for position, name in enumerate(catalog.agents)}
-    for name in selection.reasons:
-        spec = catalog.agents[name]
-        sources = {item.name: selection.producers[item.name] for item in spec.inputs if item.name in selection.producers}
-        links.inputs[name] = sources
-        edges = _edges(spec, sources)
-        findings += _contradictions(spec, edges, sources, catalog)
-        kept = [other for other in edges if other in selection.reasons]
-        links.dependencies[name] = tuple(
-            StepDependency(
-                agent=other,
-                kind=edges[other],
-                via=tuple(item for item, producer in sources.items() if producer == other),
-            )
-            for other in sorted(kept, key=rank.__getitem__)
-        )
+    specs = [catalog.agents[name] for name in selection.reasons]
+    rank = {name: position for position, name in enumerate(selection.reasons)}
+    inputs = {
+        spec.name: {
+            item.name: selection.producers[item.name] for item in spec.inputs if item.name in selection.producers
+        }
+        for spec in specs
+    }
+    dependencies = {}
+    dropped: list[DroppedDependency] = []
+    findings: list[Finding] = []
+    for spec in specs:
+        kinds = _kinds(spec, inputs[spec.name])
+        dependencies[spec.name] = _in_force(kinds, inputs[spec.name], rank)
         dropped += [
-            DroppedDependency(agent=name, depends_on=other, kind=kind, reason=selection.left_out[other])
-            for other, kind in edges.items()
+            DroppedDependency(agent=spec.name, depends_on=other, kind=kind, reason=selection.left_out[other])
+            for other, kind in kinds.items()
             if other in selection.left_out
         ]
-    links.dropped = tuple(dropped)
-    return links, findings
+        findings += _contradictions(spec, kinds, inputs[spec.name], catalog)
+    return Links(dependencies=dependencies, inputs=inputs, dropped=tuple(dropped)), findings
 
 
-def _edges(spec: AgentSpec, sources: dict[str, str]) -> dict[AgentName, DependencyKind]:
-    edges = {dependency.agent: dependency.kind for dependency in spec.dependencies}
+def _kinds(spec: AgentSpec, sources: Mapping[str, str]) -> dict[AgentName, DependencyKind]:
+    """Give the kind of dependency on each agent, selected or not: as declared, else as the inputs call for."""
+    declared = {
+        dependency.agent: dependency.kind
+        for dependency in spec.dependencies
+        if dependency.agent != spec.name  # the catalog check's finding
+    }
+    derived: dict[AgentName, DependencyKind] = {}
     for item in spec.inputs:
-        producer = sources.get(item.name, CAMPAIGN)
-        if producer == CAMPAIGN or producer in {dependency.agent for dependency in spec.dependencies}:
+        producer = AgentName(sources.get(item.name, CAMPAIGN))
+        if producer == CAMPAIGN or producer in declared:
             continue
-        name = AgentName(producer)
-        if item.required or name not in edges:
-            edges[name] = DependencyKind.HARD if item.required else DependencyKind.SOFT
-    return edges
+        if item.required:
+            derived[producer] = DependencyKind.HARD
+        else:
+            derived.setdefault(producer, DependencyKind.SOFT)
+    return declared | derived
+
+
+def _in_force(
+    kinds: Mapping[AgentName, DependencyKind], sources: Mapping[str, str], rank: Mapping[AgentName, int]
+) -> tuple[StepDependency, ...]:
+    """Give the edges to selected agents, in catalog order."""
+    via: dict[str, list[str]] = {}
+    for item, producer in sources.items():
+        via.setdefault(producer, []).append(item)
+    selected = sorted((other for other in kinds if other in rank), key=rank.__getitem__)
+    return tuple(StepDependency(agent=other, kind=kinds[other], via=tuple(via.get(other, ()))) for other in selected)
 
 
 def _contradictions(
-    spec: AgentSpec, edges: dict[AgentName, DependencyKind], sources: dict[str, str], catalog: Catalog
+    spec: AgentSpec, kinds: Mapping[AgentName, DependencyKind], sources: Mapping[str, str], catalog: Catalog
 ) -> list[Finding]:
     """Report required inputs that come along an edge which may well bring nothing."""
     findings = []
     for position, item in enumerate(spec.inputs):
-        kind = edges.get(AgentName(sources.get(item.name, CAMPAIGN)))
+        kind = kinds.get(AgentName(sources.get(item.name, CAMPAIGN)))
         if item.required and kind not in {None, DependencyKind.HARD}:
-            findings.append(
-                Finding(
-                    problem=f"agent {spec.name!r} requires the input {item.name!r}, but depends on its producer "
-                    f"{sources[item.name]!r} only as {kind}",
-                    remedy="make the dependency hard or the input not required",
-                    file=catalog.file_of(f"agents.{spec.name}"),
-                    key=f"agents.{spec.name}.inputs[{position}]",
-                )
-            )
+            problem = f"agent {spec.name!r} needs the input {item.name!r}, but its dependency on the producer "
+            problem += f"{sources[item.name]!r} is only {kind}"
+            remedy = "make the dependency hard or the input not required"
+            findings.append(catalog.finding(("agents", spec.name, "inputs", position), problem, remedy))
     return findings

@@ -7,12 +7,14 @@ the plan. A plan knows nothing of a run: no times of day, no run ids.
 import hashlib
 import json
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import rfc8785
+from pydantic import ValidationError
 
+from planner_graph.errors import Finding, StoredPlanError
 from planner_graph.planning import explanation
-from planner_graph.planning.contents import PlanContents
+from planner_graph.planning.contents import SCHEMA_VERSION, PlanContents
 
 
 class ExecutionPlan(PlanContents):
@@ -29,9 +31,37 @@ class ExecutionPlan(PlanContents):
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Read a plan back; ``from_json(plan.canonical_json())`` equals the plan."""
-        return cls.model_validate(json.loads(text))
+        """Read a plan back; ``from_json(plan.canonical_json())`` equals the plan.
+
+        Raises:
+            StoredPlanError: the text is no plan, or a plan of another schema version.
+        """
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise StoredPlanError([Finding(problem=f"not valid JSON: {error}", remedy=_REMEDY)]) from error
+        _check_version(data)
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise StoredPlanError(
+                [
+                    Finding(problem=detail["msg"], remedy=_REMEDY, key=".".join(str(part) for part in detail["loc"]))
+                    for detail in error.errors(include_url=False)
+                ]
+            ) from error
 
     def explain(self) -> str:
         """Say in words why each agent is in, why this order, where the critical path is, what was dropped."""
         return explanation.explain(self)
+
+
+_REMEDY = "plan the campaign anew"
+
+
+def _check_version(data: Any) -> None:
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if version != SCHEMA_VERSION:
+        problem = f"schema_version is {version!r}, this program reads version {SCHEMA_VERSION}"
+        remedy = "use the planner-graph that wrote it, or plan the campaign anew"
+        raise StoredPlanError([Finding(problem=problem, remedy=remedy, key="schema_version")])

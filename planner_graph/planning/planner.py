@@ -4,7 +4,9 @@ A straight line of passes over plain values: check, select, link, order, estimat
 a file or a database.
 """
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 from planner_graph.campaign import Campaign
 from planner_graph.catalog import check
@@ -19,18 +21,21 @@ from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.selection import Selection, select
 from planner_graph.planning.strategy import SCHEDULES, Schedule
 from planner_graph.types import AgentName, DependencyKind, Strategy
+from planner_graph.values import Seconds, Value
 
 DEFAULT_STRATEGY = Strategy.PARALLEL
 
+MICROSECONDS = 1_000_000
+"""Per second. Time is reckoned in whole microseconds: sums are exact, whatever their order, and so is zero slack."""
 
-@dataclass(frozen=True, kw_only=True)
-class PlannerSettings:
+
+class PlannerSettings(Value):
     """Choices of the planner that belong to no campaign.
 
     ``buffer_seconds`` is added to every predicted makespan, for what no estimate knows.
     """
 
-    buffer_seconds: float = 300.0
+    buffer_seconds: Seconds = 300.0
 
 
 class MasterPlanner:
@@ -83,42 +88,32 @@ class MasterPlanner:
     def _plan(self, campaign: Campaign, draft: "_Draft") -> ExecutionPlan:
         specs = {name: self.catalog.agents[name] for name in draft.selection.reasons}
         estimates = {name: self.estimator.estimate(spec) for name, spec in specs.items()}
-        seconds = {name: estimate.seconds for name, estimate in estimates.items()}
-        critical = draft.dag.critical_path(seconds)
-        schedule = SCHEDULES[draft.strategy](draft.dag, seconds)
-        steps = tuple(
-            Step(
-                agent=name,
-                type=spec.type,
-                order=position,
-                level=draft.dag.levels[name],
-                parallel_group_id=schedule.groups[name],
-                dependencies=draft.links.dependencies[name],
-                inputs=draft.links.inputs[name],
-                outputs=spec.outputs,
-                reasons=draft.selection.reasons[name],
-                estimate=estimates[name],
-                timing=_timing(critical.windows[name], critical.length),
-                parallel_safe=spec.parallel_safe,
-                resources=spec.resources,
-                max_retries=spec.max_retries,
-                backoff=spec.backoff,
-                timeout_seconds=spec.timeout_seconds,
-                fallback=spec.fallback,
-                cost_estimate_usd=spec.cost_estimate_usd,
-                configuration={**spec.configuration, **campaign.configuration.get(name, {})},
-            )
-            for position, (name, spec) in enumerate(((name, specs[name]) for name in schedule.order), start=1)
-        )
+        durations = {name: round(estimate.seconds * MICROSECONDS) for name, estimate in estimates.items()}
+        critical = draft.dag.critical_path(durations)
+        schedule = SCHEDULES[draft.strategy](draft.dag, durations)
         return ExecutionPlan(
             campaign_id=campaign.id,
             campaign_type=campaign.type,
             strategy=draft.strategy,
-            steps=steps,
-            deliverables=draft.selection.deliverables,
-            provided=tuple(campaign.provided),
+            steps=tuple(
+                Step(
+                    agent=name,
+                    order=position,
+                    level=draft.dag.levels[name],
+                    parallel_group_id=schedule.groups[name],
+                    dependencies=draft.links.dependencies[name],
+                    inputs=dict(draft.links.inputs[name]),
+                    reasons=draft.selection.reasons[name],
+                    estimate=estimates[name],
+                    timing=_timing(critical.windows[name]),
+                    **_declared(specs[name], campaign),
+                )
+                for position, name in enumerate(schedule.order, start=1)
+            ),
+            deliverables=dict(draft.selection.deliverables),
+            provided=tuple(sorted(campaign.provided)),
             critical_path=critical.path,
-            duration=self._duration(schedule, critical, sum(seconds.values())),
+            duration=self._duration(schedule, critical, sum(durations.values())),
             max_parallel=campaign.limits.max_parallel,
             resources=campaign.limits.resources,
             left_out=tuple(LeftOut(agent=name, reason=why) for name, why in draft.selection.left_out.items()),
@@ -127,9 +122,9 @@ class MasterPlanner:
 
     def _duration(self, schedule: Schedule, critical: CriticalPath[AgentName], work: float) -> Duration:
         return Duration(
-            predicted=_rounded(schedule.makespan),
-            critical_path=_rounded(critical.length),
-            work=_rounded(work),
+            predicted=schedule.makespan / MICROSECONDS,
+            critical_path=critical.length / MICROSECONDS,
+            work=work / MICROSECONDS,
             buffer=self.settings.buffer_seconds,
         )
 
@@ -152,7 +147,9 @@ def _strategy(campaign: Campaign, wanted: Strategy | str | None) -> tuple[Strate
         return Strategy(name), []
     hint = nearest(str(name), known).removeprefix(", ") or f"choose one of: {', '.join(known)}"
     file = None if wanted else campaign.file
-    return DEFAULT_STRATEGY, [Finding(problem=f"unknown strategy {str(name)!r}", remedy=hint, file=file, key="strategy")]
+    return DEFAULT_STRATEGY, [
+        Finding(problem=f"unknown strategy {str(name)!r}", remedy=hint, file=file, key="strategy")
+    ]
 
 
 def _order(links: Links, catalog: Catalog) -> tuple[Dag[AgentName], list[Finding]]:
@@ -164,53 +161,63 @@ def _order(links: Links, catalog: Catalog) -> tuple[Dag[AgentName], list[Finding
     try:
         return Dag(waits_for), []
     except CycleError as error:
-        return Dag({}), [
-            Finding(
-                problem=f"circular dependency: {' -> '.join(cycle)}",
-                remedy="remove one of these dependencies or make it optional",
-                file=catalog.file_of(f"agents.{cycle[0]}"),
-                key=f"agents.{cycle[0]}",
-                agents=cycle,
-            )
-            for cycle in error.cycles
-        ]
+        return Dag({}), [_circular(cycle, catalog) for cycle in error.cycles]
+
+
+def _circular(cycle: tuple[str, ...], catalog: Catalog) -> Finding:
+    """Report a cycle where its first agent declares that it waits for the last one."""
+    first, last = AgentName(cycle[0]), cycle[-2]
+    declared = any(dependency.agent == last for dependency in catalog.agents[first].dependencies)
+    path = ("agents", first, "dependencies" if declared and first != last else "inputs")
+    remedy = "remove one of these dependencies or make it optional"
+    return catalog.finding(path, f"circular dependency: {' -> '.join(cycle)}", remedy, agents=cycle)
 
 
 def _over_limits(campaign: Campaign, selection: Selection, catalog: Catalog) -> list[Finding]:
     """Report needs that can never be met: more of a resource than there is, more money than allowed."""
-    findings = []
-    specs: list[AgentSpec] = [catalog.agents[name] for name in selection.reasons]
-    for spec in specs:
-        for pool, amount in spec.resources.items():
-            capacity = campaign.limits.resources.get(pool)
-            if capacity is not None and amount > capacity:
-                findings.append(
-                    Finding(
-                        problem=f"agent {spec.name!r} needs {amount:g} of {pool!r}, but the limit is {capacity:g}",
-                        remedy=f"raise limits.resources.{pool} or lower the agent's need",
-                        file=campaign.file,
-                        key=f"limits.resources.{pool}",
-                    )
-                )
-    cost, budget = sum(spec.cost_estimate_usd for spec in specs), campaign.limits.budget_usd
+    specs = [catalog.agents[name] for name in selection.reasons]
+    findings = [
+        Finding(
+            problem=f"agent {spec.name!r} needs {amount:g} of {pool!r}, but the limit is {capacity:g}",
+            remedy=f"raise limits.resources.{pool} or lower the agent's need",
+            file=campaign.file,
+            key=f"limits.resources.{pool}",
+        )
+        for spec in specs
+        for pool, amount in spec.resources.items()
+        if (capacity := campaign.limits.resources.get(pool, amount)) < amount
+    ]
+    cost, budget = round(math.fsum(spec.cost_estimate_usd for spec in specs), 6), campaign.limits.budget_usd
     if budget is not None and cost > budget:
-        problem = f"the agents' cost estimates add up to {cost:.2f} USD, the budget is {budget:.2f} USD"
+        problem = f"the agents' cost estimates add up to {cost:.10g} USD, the budget is {budget:.10g} USD"
         remedy = "raise limits.budget_usd or ask for fewer deliverables"
         findings.append(Finding(problem=problem, remedy=remedy, file=campaign.file, key="limits.budget_usd"))
     return findings
 
 
-def _timing(window: Window, length: float) -> Timing:
+def _declared(spec: AgentSpec, campaign: Campaign) -> dict[str, Any]:
+    """Give the fields of a step that are the spec's own, with the campaign's configuration laid over it."""
+    return {
+        "type": spec.type,
+        "outputs": spec.outputs,
+        "parallel_safe": spec.parallel_safe,
+        "resources": spec.resources,
+        "max_retries": spec.max_retries,
+        "backoff": spec.backoff,
+        "timeout_seconds": spec.timeout_seconds,
+        "fallback": spec.fallback,
+        "cost_estimate_usd": spec.cost_estimate_usd,
+        "configuration": {**spec.configuration, **campaign.configuration.get(spec.name, {})},
+    }
+
+
+def _timing(window: Window) -> Timing:
+    """Turn a window in microseconds into seconds."""
     return Timing(
-        earliest_start=_rounded(window.earliest_start),
-        earliest_end=_rounded(window.earliest_end),
-        latest_start=_rounded(window.latest_start),
-        latest_end=_rounded(window.latest_end),
-        slack_seconds=max(0.0, _rounded(window.slack)),
-        critical=window.slack <= 1e-9 * max(length, 1.0),
+        earliest_start=window.earliest_start / MICROSECONDS,
+        earliest_end=window.earliest_end / MICROSECONDS,
+        latest_start=window.latest_start / MICROSECONDS,
+        latest_end=window.latest_end / MICROSECONDS,
+        slack_seconds=window.slack / MICROSECONDS,
+        critical=window.slack == 0,
     )
-
-
-def _rounded(seconds: float) -> float:
-    """Round to microseconds, so that sums in another order give the same bytes."""
-    return round(seconds, 6)

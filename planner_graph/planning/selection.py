@@ -5,38 +5,50 @@ chaining (as in Russell and Norvig, chapter 9) from the deliverables through dec
 that produce them, stopping at what the campaign already provides.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from planner_graph.campaign import Campaign
-from planner_graph.catalog.catalog import Catalog, Condition, Rule
+from planner_graph.catalog.catalog import Catalog, Rule
+from planner_graph.catalog.check import MAX_HINTS
 from planner_graph.errors import Finding, nearest
 from planner_graph.types import AgentName
 
 CAMPAIGN = "campaign"
 """Stands where a producer is named, for values that the campaign provides."""
 
+MOST_NAMED = 3
+"""Agents that a reason names one by one before it counts the others."""
 
-@dataclass(kw_only=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Selection:
     """The agents a campaign needs, in catalog order, each with its reasons; and those it does not need.
 
-    ``deliverables`` maps each wanted output to the agent that gives it, or to ``"campaign"``.
+    ``deliverables`` maps each wanted output to the agent that gives it, or to ``"campaign"``; ``producers`` does the
+    same for every value that exists in this selection.
     """
 
-    reasons: dict[AgentName, tuple[str, ...]] = field(default_factory=dict)
-    left_out: dict[AgentName, str] = field(default_factory=dict)
-    deliverables: dict[str, str] = field(default_factory=dict)
-    producers: dict[str, str] = field(default_factory=dict)
+    reasons: Mapping[AgentName, tuple[str, ...]]
+    left_out: Mapping[AgentName, str]
+    deliverables: Mapping[str, str]
+    producers: Mapping[str, str]
 
 
 def select(campaign: Campaign, catalog: Catalog) -> tuple[Selection, list[Finding]]:
     """Choose the agents for ``campaign`` and report everything that stands in the way."""
-    chooser = _Chooser(campaign, catalog)
+    hints = _Hints()
+    findings = list(_unknown_words(campaign, catalog, hints))
+    chooser = _Chooser(campaign, catalog, hints)
     chooser.follow_rules()
     chooser.follow_deliverables()
     chooser.follow_inputs()
-    return chooser.selection(), chooser.findings
+    selection = chooser.selection()
+    findings += chooser.findings
+    if not selection.reasons and not findings:
+        findings.append(_nothing_to_do(campaign, chooser.not_needed))
+    return selection, findings
 
 
 def producers(catalog: Catalog) -> dict[str, AgentName]:
@@ -50,23 +62,39 @@ def producers(catalog: Catalog) -> dict[str, AgentName]:
     return found
 
 
+class _Hints:
+    """Says which known name an unknown one resembles, as often as that is cheap: each costs a walk over all names."""
+
+    def __init__(self) -> None:
+        self.left = MAX_HINTS
+
+    def remedy(self, name: str, known: Iterable[str], otherwise: str) -> str:
+        self.left -= 1
+        return (nearest(name, known).removeprefix(", ") if self.left >= 0 else "") or otherwise
+
+
+@dataclass(kw_only=True)
+class _Why:
+    """What calls for an agent: occasions in words, and for each output the agents that need it."""
+
+    occasions: dict[str, None] = field(default_factory=dict)
+    needs: dict[str, list[AgentName]] = field(default_factory=dict)
+
+    def reasons(self) -> tuple[str, ...]:
+        return (*self.occasions, *(_need(output, agents) for output, agents in self.needs.items()))
+
+
 class _Chooser:
     """Collects agents and reasons in one pass over rules, deliverables and inputs."""
 
-    def __init__(self, campaign: Campaign, catalog: Catalog) -> None:
+    def __init__(self, campaign: Campaign, catalog: Catalog, hints: _Hints) -> None:
         self.campaign = campaign
         self.catalog = catalog
+        self.hints = hints
         self.producers = producers(catalog)
-        self.reasons: dict[AgentName, list[str]] = {}
+        self.chosen: dict[AgentName, _Why] = {}
         self.not_needed: dict[AgentName, str] = {}
-        self.findings = [*_unknown_words(campaign, catalog)]
-
-    def choose(self, name: AgentName, reason: str) -> None:
-        spec = self.catalog.agents[name]
-        if all(output in self.campaign.provided for output in spec.outputs):
-            self.not_needed[name] = f"the campaign already provides {_listed(spec.outputs)}"
-        elif reason not in self.reasons.setdefault(name, []):
-            self.reasons[name].append(reason)
+        self.findings: list[Finding] = []
 
     def follow_rules(self) -> None:
         for rule in self.catalog.rules.values():
@@ -75,66 +103,48 @@ class _Chooser:
                 continue
             for name in rule.select:
                 if name in self.catalog.agents:  # unknown ones are the catalog check's finding
-                    self.choose(name, occasion)
+                    self._call_for(name, occasion)
 
     def follow_deliverables(self) -> None:
         for position, name in enumerate(self.campaign.deliverables):
             if name in self.campaign.provided:
                 continue
             if name in self.producers:
-                self.choose(self.producers[name], f"produces the deliverable {name!r}")
+                self._call_for(self.producers[name], f"produces the deliverable {name!r}")
             else:
-                hint = nearest(name, self.producers).removeprefix(", ")
                 self.findings.append(
                     Finding(
                         problem=f"no agent produces the deliverable {name!r}",
-                        remedy=hint or "declare it as an output of an agent, or list what the catalog gives",
+                        remedy=self.hints.remedy(
+                            name, self.producers, "ask for an output that an agent of the catalog declares"
+                        ),
                         file=self.campaign.file,
                         key=f"deliverables[{position}]",
                     )
                 )
 
     def follow_inputs(self) -> None:
-        pending = list(self.reasons)
-        seen = set(pending)
+        pending = deque(self.chosen)
         while pending:
-            name = pending.pop(0)
+            name = pending.popleft()
             for position, wanted in enumerate(self.catalog.agents[name].inputs):
                 if not wanted.required or wanted.name in self.campaign.provided:
                     continue
-                if wanted.name not in self.producers:
+                producer = self.producers.get(wanted.name)
+                if producer is None:
                     self.findings.append(self._missing_input(name, position, wanted.name))
                     continue
-                producer = self.producers[wanted.name]
-                self.choose(producer, f"produces {wanted.name!r}, which {name!r} needs")
-                if producer not in seen:
-                    seen.add(producer)
+                if producer not in self.chosen:
+                    self.chosen[producer] = _Why()
                     pending.append(producer)
-
-    def _missing_input(self, agent: AgentName, position: int, name: str) -> Finding:
-        hint = nearest(name, self.producers).removeprefix(", ")
-        return Finding(
-            problem=f"agent {agent!r} needs the input {name!r}, which no agent produces and the campaign does not provide",
-            remedy=hint or f"add {name!r} under 'provided' in the campaign, or make the input not required",
-            file=self.catalog.file_of(f"agents.{agent}"),
-            key=f"agents.{agent}.inputs[{position}]",
-        )
+                self.chosen[producer].needs.setdefault(wanted.name, []).append(name)
 
     def selection(self) -> Selection:
-        chosen = [name for name in self.catalog.agents if name in self.reasons]
-        if not chosen and not self.findings:
-            self.findings.append(
-                Finding(
-                    problem="the campaign needs no agent at all",
-                    remedy="name a type, a task or a deliverable that the catalog knows",
-                    file=self.campaign.file,
-                )
-            )
-        inside = set(chosen)
-        gives = {output: name for output, name in self.producers.items() if name in inside}
+        inside = {name: self.chosen[name] for name in self.catalog.agents if name in self.chosen}
+        gives: dict[str, str] = {output: name for output, name in self.producers.items() if name in inside}
         gives |= dict.fromkeys(self.campaign.provided, CAMPAIGN)
         return Selection(
-            reasons={name: tuple(self.reasons[name]) for name in chosen},
+            reasons={name: why.reasons() for name, why in inside.items()},
             left_out={
                 name: self.not_needed.get(name, "no rule and no deliverable calls for it")
                 for name in self.catalog.agents
@@ -143,6 +153,19 @@ class _Chooser:
             deliverables={name: gives[name] for name in self.campaign.deliverables if name in gives},
             producers=gives,
         )
+
+    def _call_for(self, name: AgentName, occasion: str) -> None:
+        outputs = self.catalog.agents[name].outputs
+        if all(output in self.campaign.provided for output in outputs):
+            self.not_needed[name] = f"the campaign already provides {', '.join(map(repr, outputs))}"
+        else:
+            self.chosen.setdefault(name, _Why()).occasions[occasion] = None
+
+    def _missing_input(self, agent: AgentName, position: int, name: str) -> Finding:
+        problem = f"agent {agent!r} needs the input {name!r}, which neither an agent nor the campaign gives"
+        otherwise = f"add {name!r} under 'provided' in the campaign, or make the input not required"
+        remedy = self.hints.remedy(name, self.producers, otherwise)
+        return self.catalog.finding(("agents", agent, "inputs", position), problem, remedy)
 
 
 def _occasion(rule: Rule, campaign: Campaign) -> str | None:
@@ -167,33 +190,46 @@ def _occasion(rule: Rule, campaign: Campaign) -> str | None:
     return f"{' and '.join(words) or 'every campaign'} (rule {rule.name!r})"
 
 
-def _unknown_words(campaign: Campaign, catalog: Catalog) -> Iterator[Finding]:
+def _need(output: str, agents: list[AgentName]) -> str:
+    """Say who needs an output; beyond :data:`MOST_NAMED` agents, how many more."""
+    named, others = [repr(name) for name in agents[:MOST_NAMED]], len(agents) - MOST_NAMED
+    if others > 0:
+        named.append(f"{others} more")
+    who = f"{', '.join(named[:-1])} and {named[-1]}" if len(named) > 1 else named[0]
+    return f"produces {output!r}, which {who} need{'s' if len(agents) == 1 else ''}"
+
+
+def _unknown_words(campaign: Campaign, catalog: Catalog, hints: _Hints) -> Iterator[Finding]:
     """Report an empty campaign, and types and agents that the catalog does not know."""
-    if not (campaign.type or campaign.content_types or campaign.tasks or campaign.deliverables):
+    asks_for = (campaign.type, campaign.content_types, campaign.tasks, campaign.deliverables, campaign.include_images)
+    if not any(asks_for):
         remedy = "add a 'type', 'tasks' or 'deliverables'"
         yield Finding(problem="the campaign asks for nothing", remedy=remedy, file=campaign.file)
-    conditions = [rule.when for rule in catalog.rules.values()]
-    used: list[tuple[str, str, str]] = []
-    if campaign.type:
-        used.append(("campaign_type", "type", campaign.type))
+    used = [("campaign_type", "type", campaign.type)] if campaign.type else []
     used += [("content_type", f"content_types[{n}]", word) for n, word in enumerate(campaign.content_types)]
     used += [("task_type", f"tasks[{n}].type", task.type) for n, task in enumerate(campaign.tasks)]
     for kind, key, word in used:
-        known = _known(conditions, kind)
+        known = _known_words(catalog, kind)
         if word not in known:
             problem = f"unknown {kind.replace('_', ' ')} {word!r}"
-            remedy = nearest(word, known).removeprefix(", ") or f"the catalog knows: {', '.join(known) or 'none'}"
+            remedy = hints.remedy(word, known, f"the catalog knows: {', '.join(known) or 'none'}")
             yield Finding(problem=problem, remedy=remedy, file=campaign.file, key=key)
     for name in campaign.configuration:
         if name not in catalog.agents:
             problem = f"configuration for an unknown agent {name!r}"
-            remedy = nearest(name, catalog.agents).removeprefix(", ") or "remove it"
+            remedy = hints.remedy(name, catalog.agents, "remove it")
             yield Finding(problem=problem, remedy=remedy, file=campaign.file, key=f"configuration.{name}")
 
 
-def _known(conditions: Iterable[Condition], kind: str) -> list[str]:
-    return list(dict.fromkeys(word for condition in conditions if (word := getattr(condition, kind)) is not None))
+def _known_words(catalog: Catalog, kind: str) -> list[str]:
+    """List the words that the conditions of rules compare with, in catalog order."""
+    words = (getattr(rule.when, kind) for rule in catalog.rules.values())
+    return list(dict.fromkeys(word for word in words if word is not None))
 
 
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(repr(name) for name in names)
+def _nothing_to_do(campaign: Campaign, not_needed: Mapping[AgentName, str]) -> Finding:
+    if not_needed or campaign.deliverables:
+        remedy = "ask for something that is not under 'provided'"
+        return Finding(problem="the campaign already provides all it asks for", remedy=remedy, file=campaign.file)
+    remedy = "name a type, a task or a deliverable that the catalog knows"
+    return Finding(problem="the campaign needs no agent at all", remedy=remedy, file=campaign.file)
