@@ -30,6 +30,8 @@ _REMEDIES = (
     ("too many", "raise max_connections, or close other clients"),
     ("starting up", "try again in a moment"),
     ("shutting down", "try again when the server is back"),
+    ("permission denied", "let its owner run 'planner-graph db upgrade', or grant CREATE on the schema"),
+    ("read-only", "name the primary server, not a standby"),
     ("ssl", "check sslmode and the certificates"),
 )
 

@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 from planner_graph.store.connection import CONNECTION, connect, describe, read_dsn, unavailable
 from planner_graph.store.embedded import embedded_server, home_folder
 from planner_graph.store.locks import RunLocks
-from planner_graph.store.upgrades import SCHEMA_VERSION, upgrade, versions
+from planner_graph.store.upgrades import upgrade, versions
 
 DSN_VARIABLE = "PLANNER_GRAPH_DSN"
 MAX_CONNECTIONS = 10
@@ -101,7 +101,7 @@ async def _prepare(connection: AsyncConnection[DictRow], target: str, *, ours: b
     """Make the tables, upgrade them, or refuse them, as :func:`open_database` says."""
     try:
         found = await versions(connection)
-        if found.schema is None or (ours and found.behind) or (found.schema == SCHEMA_VERSION and found.behind):
+        if found.behind and (ours or not found.older):
             await upgrade(connection, target=target)
         else:
             found.check()

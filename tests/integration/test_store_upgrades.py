@@ -1,0 +1,156 @@
+"""Making and upgrading the tables."""
+
+import asyncio
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+
+from planner_graph.errors import DatabaseUnavailableError, SchemaVersionError
+from planner_graph.store import upgrades
+from planner_graph.store.connection import CONNECTION
+from planner_graph.store.upgrades import CHECKPOINT_VERSION, SCHEMA_VERSION, check, upgrade, versions
+
+pytestmark = pytest.mark.every_postgres
+
+UPGRADE = """
+import asyncio, sys
+from psycopg import AsyncConnection
+from planner_graph.store.connection import CONNECTION
+from planner_graph.store.upgrades import upgrade
+
+async def main():
+    async with await AsyncConnection.connect(sys.argv[1], **CONNECTION) as conn:
+        print("ready", flush=True)
+        sys.stdin.readline()
+        await upgrade(conn)
+
+asyncio.run(main())
+"""
+
+
+@asynccontextmanager
+async def connected(dsn):
+    async with await AsyncConnection.connect(dsn, **CONNECTION) as conn:
+        yield conn
+
+
+async def test_an_empty_database_gets_our_tables_and_those_of_langgraph(empty_dsn):
+    async with connected(empty_dsn) as conn:
+        assert (await versions(conn)).schema is None
+        await upgrade(conn)
+        found = await versions(conn)
+        assert (found.schema, found.checkpoints) == (SCHEMA_VERSION, CHECKPOINT_VERSION)
+        await check(conn)
+
+
+async def test_upgrading_again_keeps_everything(dsn):
+    async with connected(dsn) as conn:
+        await conn.execute("INSERT INTO campaigns (campaign_key, definition) VALUES ('kept', '{}')")
+        await upgrade(conn)
+        cursor = await conn.execute("SELECT campaign_key FROM campaigns")
+        assert await cursor.fetchall() == [{"campaign_key": "kept"}]
+
+
+async def test_upgrading_gives_back_what_was_lost(dsn):
+    async with connected(dsn) as conn:
+        await conn.execute("DROP INDEX idx_execution_plans_status")
+        await upgrade(conn)
+        cursor = await conn.execute("SELECT to_regclass('idx_execution_plans_status') IS NOT NULL AS found")
+        assert await cursor.fetchone() == {"found": True}
+
+
+async def test_eight_upgrades_at_once_in_one_process_all_succeed(empty_dsn):
+    async def one():
+        async with connected(empty_dsn) as conn:
+            await upgrade(conn)
+
+    await asyncio.gather(*(one() for _ in range(8)))
+    async with connected(empty_dsn) as conn:
+        await check(conn)
+
+
+def test_upgrades_of_three_processes_at_once_all_succeed(empty_dsn):
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", UPGRADE, empty_dsn],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        _, errors = process.communicate(timeout=60)
+        assert (process.returncode, errors) == (0, "")
+
+
+async def test_missing_tables_are_told(empty_dsn):
+    async with connected(empty_dsn) as conn:
+        with pytest.raises(SchemaVersionError, match="no planner_graph tables; run 'planner-graph db upgrade'"):
+            await check(conn)
+
+
+async def test_newer_tables_are_refused_and_left_alone(dsn):
+    async with connected(dsn) as conn:
+        await conn.execute("INSERT INTO planner_graph_schema (version) VALUES (%s)", [SCHEMA_VERSION + 1])
+        for use in (check, upgrade):
+            with pytest.raises(SchemaVersionError, match="version 2, this program needs 1; upgrade the program"):
+                await use(conn)
+
+
+async def test_older_tables_are_told_and_upgraded_by_the_scripts_in_between(dsn, tmp_path, monkeypatch):
+    monkeypatch.setattr(upgrades, "SCHEMA_VERSION", 3)
+    (tmp_path / "0002_two.sql").write_text("CREATE TABLE two (); INSERT INTO planner_graph_schema VALUES (2)")
+    (tmp_path / "0003_three.sql").write_text("ALTER TABLE two ADD x INT; INSERT INTO planner_graph_schema VALUES (3)")
+    (tmp_path / "0001_one.sql").write_text("not run: it leads to where we are")
+    (tmp_path / "0004_four.sql").write_text("not run: the program does not know it")
+    (tmp_path / "notes.txt").write_text("no script")
+    async with connected(dsn) as conn:
+        with pytest.raises(SchemaVersionError, match="version 1, this program needs 3; run 'planner-graph db upgrade'"):
+            await check(conn)
+        await upgrade(conn, scripts=tmp_path)
+        assert (await versions(conn)).schema == 3
+        await conn.execute("SELECT x FROM two")
+
+
+async def test_a_script_that_fails_changes_nothing(dsn, tmp_path, monkeypatch):
+    monkeypatch.setattr(upgrades, "SCHEMA_VERSION", 3)
+    (tmp_path / "0002_two.sql").write_text("CREATE TABLE two (); INSERT INTO planner_graph_schema VALUES (2)")
+    (tmp_path / "0003_three.sql").write_text("ALTER TABLE no_such_table ADD x INT")
+    async with connected(dsn) as conn:
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            await upgrade(conn, scripts=tmp_path)
+        assert (await versions(conn)).schema == 1
+        cursor = await conn.execute("SELECT to_regclass('two') IS NULL AS gone")
+        assert await cursor.fetchone() == {"gone": True}
+        await upgrade(conn, scripts=Path("/no/such/folder"))  # the lock was given back
+
+
+async def test_missing_tables_of_langgraph_are_told(dsn):
+    async with connected(dsn) as conn:
+        await conn.execute("DELETE FROM checkpoint_migrations WHERE v > 4")
+        with pytest.raises(SchemaVersionError, match="LangGraph tables in the database are version 4"):
+            await check(conn)
+        await conn.execute("DROP TABLE checkpoint_migrations")
+        with pytest.raises(SchemaVersionError, match="the database has no LangGraph tables"):
+            await check(conn)
+
+
+async def test_an_upgrade_does_not_wait_for_ever_for_another_one(dsn, monkeypatch):
+    monkeypatch.setattr(upgrades, "UPGRADE_SECONDS", 0.1)
+    async with connected(dsn) as holder, connected(dsn) as conn:
+        await holder.execute("SELECT pg_advisory_lock(hashtextextended('planner_graph upgrade', 0))")
+        with pytest.raises(DatabaseUnavailableError, match="another process has been upgrading its tables"):
+            await upgrade(conn)

@@ -1,0 +1,45 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from planner_graph.store.queries import load, parse, query
+
+STORE = Path(__file__).parents[2] / "planner_graph" / "store"
+MENTION = re.compile(r'"([a-z_]+)"')
+TABLE_NAMES = {"schema_table_exists", "schema_version", "checkpoint_table_exists", "checkpoint_version"}
+
+
+def test_blocks_are_found_by_name():
+    assert parse("-- words\n\n-- name: a\nSELECT 1\n\n-- name: b\n-- about b\nSELECT 2;\n") == {
+        "a": b"SELECT 1",
+        "b": b"-- about b\nSELECT 2;",
+    }
+
+
+def test_a_name_used_twice_is_refused():
+    with pytest.raises(ValueError, match="query 'a' stands twice"):
+        parse("-- name: a\nSELECT 1\n-- name: a\nSELECT 2")
+
+
+def test_an_empty_block_is_refused():
+    with pytest.raises(ValueError, match="query 'a' is empty"):
+        parse("-- name: a\n-- name: b\nSELECT 2")
+
+
+def test_an_unknown_name_is_an_error():
+    with pytest.raises(KeyError, match="no_such_query"):
+        query("no_such_query")
+
+
+def test_every_query_is_used_and_every_query_that_is_used_exists():
+    sources = "".join(module.read_text() for module in STORE.glob("*.py"))
+    mentioned = set(MENTION.findall(sources)) | TABLE_NAMES
+    assert set(load()) <= mentioned
+    called = set(re.findall(r'(?:query|_fetch|_one|_id_of)\((?:cur, )?"([a-z_]+)"', sources))
+    assert called <= set(load())
+
+
+def test_no_sql_stands_outside_the_sql_files():
+    statement = re.compile(r"\b(SELECT .* FROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b")
+    assert [module.name for module in STORE.glob("*.py") if statement.search(module.read_text())] == []
