@@ -1,0 +1,117 @@
+"""A graph on levels, with its long edges led over the levels between, so that every segment spans one level.
+
+Long edges are bundled: an agent that everybody reads, or that reads everybody, takes one place on a level and not a
+hundred.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+_STIFFNESS = (1.0, 2.0, 8.0)
+"""How hard a segment pulls, by how many of its ends are places where a bundle passes: long edges should be straight."""
+
+_SPINE_STIFFNESS = 8.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Room:
+    """What a node takes across the levels: its ``size``, and at least the ``gap`` to the next node; in pixels."""
+
+    size: int
+    gap: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayeredGraph:
+    """The graph with a point for each level that a bundle of edges passes, so that every segment spans one level.
+
+    Points below ``nodes`` are the nodes themselves. ``above`` and ``below`` are the neighbours of each point on the
+    levels before and after its own. ``routes`` lists for each edge the points it passes. ``spine`` holds the segments
+    of the spine, from above to below.
+    """
+
+    nodes: int
+    room: Room
+    levels: tuple[int, ...]
+    above: tuple[tuple[int, ...], ...]
+    below: tuple[tuple[int, ...], ...]
+    routes: tuple[tuple[int, ...], ...]
+    spine: frozenset[tuple[int, int]]
+
+    def near(self, point: int) -> tuple[int, ...]:
+        """Give the neighbours on both sides."""
+        return self.above[point] + self.below[point]
+
+    def size(self, point: int) -> int:
+        """Give what a point takes across its level; what passes takes nothing but distance."""
+        return self.room.size if point < self.nodes else 0
+
+    def distance(self, one: int, other: int) -> int:
+        """Give the least distance between the centres of two neighbours on a level."""
+        passing = (one >= self.nodes) + (other >= self.nodes)
+        return (self.size(one) + self.size(other)) // 2 + self.room.gap * (5, 4, 3)[passing] // 5
+
+    def stiffness(self, one: int, other: int) -> float:
+        """Say how much it matters that the segment between two neighbours is straight."""
+        if (one, other) in self.spine or (other, one) in self.spine:
+            return _SPINE_STIFFNESS
+        return _STIFFNESS[(one >= self.nodes) + (other >= self.nodes)]
+
+    def components(self) -> Iterator[list[int]]:
+        """Give the connected parts, by their first point; the points of each in ascending order."""
+        seen = [False] * len(self.levels)
+        for start in range(len(self.levels)):
+            if seen[start]:
+                continue
+            seen[start] = True
+            part = [start]
+            for point in part:
+                for other in self.near(point):
+                    if not seen[other]:
+                        seen[other] = True
+                        part.append(other)
+            yield sorted(part)
+
+
+def lead_edges(
+    levels: Sequence[int], edges: Sequence[tuple[int, int]], room: Room, spine: Sequence[int]
+) -> LayeredGraph:
+    """Lead each long edge over points on the levels between.
+
+    Edges that leave one node share their points, or those that reach one node, whichever are more.
+    """
+    rising = [(a, b) if levels[a] <= levels[b] else (b, a) for a, b in edges]
+    long = [(low, high) for low, high in rising if levels[high] - levels[low] > 1]
+    leaving, reaching = Counter(low for low, _ in long), Counter(high for _, high in long)
+    all_levels = list(levels)
+    points: dict[tuple[bool, int, int], int] = {}
+    segments: dict[tuple[int, int], None] = {}
+    routes: list[tuple[int, ...]] = []
+    for (low, high), (source, _) in zip(rising, edges, strict=True):
+        by_source = leaving[low] >= reaching[high]
+        passed = []
+        for level in range(levels[low] + 1, levels[high]):
+            key = (by_source, low if by_source else high, level)
+            if key not in points:
+                points[key] = len(all_levels)
+                all_levels.append(level)
+            passed.append(points[key])
+        if levels[low] < levels[high]:
+            segments.update(dict.fromkeys(pairwise([low, *passed, high])))
+        routes.append(tuple(passed if source == low else reversed(passed)))
+    above: list[list[int]] = [[] for _ in all_levels]
+    below: list[list[int]] = [[] for _ in all_levels]
+    for upper, lower in segments:
+        below[upper].append(lower)
+        above[lower].append(upper)
+    return LayeredGraph(
+        nodes=len(levels),
+        room=room,
+        levels=tuple(all_levels),
+        above=tuple(map(tuple, above)),
+        below=tuple(map(tuple, below)),
+        routes=tuple(routes),
+        spine=frozenset(pairwise(spine)),
+    )

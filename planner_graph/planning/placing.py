@@ -1,0 +1,155 @@
+"""Where the points of ordered levels lie: near their neighbours, edges straight, nothing too close to anything.
+
+Balancing is least squares with one pass of pooling for each level (isotonic regression, Barlow 1972); what comes after
+takes medians instead of means, as straight edges look better than evenly bent ones.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from math import inf
+
+from planner_graph.planning.layered import LayeredGraph
+
+_EVEN_SWEEPS = 12
+_STRAIGHT_SWEEPS = 6
+_BLOCK_SWEEPS = 8
+"""Sweeps that balance each point among its neighbours, that line points up, and that line up what is lined up."""
+
+Wishes = list[tuple[float, float]]
+"""Where something would like to be, each place with its weight."""
+
+
+def place_points(layers: Sequence[Sequence[int]], graph: LayeredGraph) -> dict[int, int]:
+    """Place the ordered points of one connected part: in balance among their neighbours, then lined up with some.
+
+    Places may be negative; those on one level keep the order and the distances.
+    """
+    if len(layers) == 1:
+        return {layers[0][0]: 0}
+    place: dict[int, float] = {}
+    for layer in layers:
+        offsets = _offsets(layer, graph)
+        place.update((point, offset - offsets[-1] / 2) for point, offset in zip(layer, offsets, strict=True))
+    for middle, sweeps in ((_mean, _EVEN_SWEEPS), (_median, _STRAIGHT_SWEEPS)):
+        for turn in range(sweeps):
+            for layer in layers if turn % 2 == 0 else reversed(layers):
+                _settle(layer, place, graph, middle)
+    whole = _rounded(layers, place, graph)
+    for _ in range(_BLOCK_SWEEPS):
+        if not _straighten(layers, whole, graph):
+            break
+    return whole
+
+
+def _rounded(layers: Sequence[Sequence[int]], place: Mapping[int, float], graph: LayeredGraph) -> dict[int, int]:
+    """Give whole places that still keep the distances."""
+    whole = {point: round(place[point]) for layer in layers for point in layer}
+    for layer in layers:
+        for before, point in pairwise(layer):
+            whole[point] = max(whole[point], whole[before] + graph.distance(before, point))
+    return whole
+
+
+def _settle(
+    layer: Sequence[int], place: dict[int, float], graph: LayeredGraph, middle: Callable[[Wishes], float]
+) -> None:
+    """Move one level as near to its neighbours as order and distances allow, by pooling adjacent violators."""
+    offsets = _offsets(layer, graph)
+    pools: list[tuple[float, Wishes, int]] = []
+    for point, offset in zip(layer, offsets, strict=True):
+        wishes = [(place[other] - offset, graph.stiffness(point, other)) for other in graph.near(point)]
+        pool = (middle(wishes), wishes, 1)
+        while pools and pools[-1][0] > pool[0]:
+            _, earlier, count = pools.pop()
+            together = earlier + pool[1]
+            pool = (middle(together), together, count + pool[2])
+        pools.append(pool)
+    settled = [position for position, _, count in pools for _ in range(count)]
+    place.update((point, position + offset) for point, position, offset in zip(layer, settled, offsets, strict=True))
+
+
+def _straighten(layers: Sequence[Sequence[int]], place: dict[int, int], graph: LayeredGraph) -> bool:
+    """Move all that lies in one straight line to where most of its other neighbours are; say whether anything moved."""
+    beside = {
+        point: (left, right)
+        for layer in layers
+        for left, point, right in zip([None, *layer], layer, [*layer[1:], None], strict=False)
+    }
+    moved = False
+    seen: set[int] = set()
+    for start in (point for layer in layers for point in layer if point not in seen):
+        block = _straight_block(start, place, graph)
+        seen.update(block)
+        wishes: Wishes = [
+            (place[other] - place[start], graph.stiffness(point, other))
+            for point in block
+            for other in graph.near(point)
+            if place[other] != place[start]
+        ]
+        if not wishes:
+            continue
+        low, high = _leeway(block, beside, place, graph)
+        shift = round(max(low, min(high, _median(wishes))))
+        if _pull(wishes, shift) < _pull(wishes, 0):
+            moved = True
+            place.update((point, place[point] + shift) for point in block)
+    return moved
+
+
+def _straight_block(start: int, place: dict[int, int], graph: LayeredGraph) -> list[int]:
+    """Give ``start`` and everything that straight segments join to it."""
+    block, seen = [start], {start}
+    for point in block:
+        for other in graph.near(point):
+            if other not in seen and place[other] == place[start]:
+                seen.add(other)
+                block.append(other)
+    return block
+
+
+def _leeway(
+    block: Iterable[int],
+    beside: Mapping[int, tuple[int | None, int | None]],
+    place: dict[int, int],
+    graph: LayeredGraph,
+) -> tuple[float, float]:
+    """Say how far a block may move to either side before it meets something."""
+    low, high = -inf, inf
+    for point in block:
+        left, right = beside[point]
+        if left is not None:
+            low = max(low, place[left] + graph.distance(left, point) - place[point])
+        if right is not None:
+            high = min(high, place[right] - graph.distance(point, right) - place[point])
+    return low, high
+
+
+def _pull(wishes: Wishes, shift: float) -> float:
+    """Say how far all wishes together stay unfulfilled after a shift."""
+    return sum(abs(place - shift) * weight for place, weight in wishes)
+
+
+def _offsets(layer: Sequence[int], graph: LayeredGraph) -> list[int]:
+    """Give the places of the points of a level when they are packed, counted from the first one."""
+    offsets = [0]
+    for before, point in pairwise(layer):
+        offsets.append(offsets[-1] + graph.distance(before, point))
+    return offsets
+
+
+def _mean(wishes: Wishes) -> float:
+    return sum(place * weight for place, weight in wishes) / sum(weight for _, weight in wishes)
+
+
+def _median(wishes: Wishes) -> float:
+    """Give the weighted median, the middle of the two where the weights are in balance."""
+    ordered = sorted(wishes)
+    half = sum(weight for _, weight in ordered) / 2
+    total = 0.0
+    for index, (place, weight) in enumerate(ordered):
+        total += weight
+        if total > half:
+            return place
+        if total == half:
+            return (place + ordered[index + 1][0]) / 2
+    return ordered[-1][0]
