@@ -5,6 +5,7 @@ Comes from YAML, from JSON or from Python. A campaign names a type (the catalog'
 """
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -12,6 +13,7 @@ import rfc8785
 from pydantic import Field, PrivateAttr, model_validator
 
 from planner_graph import documents
+from planner_graph.documents import Document, KeyPath
 from planner_graph.errors import CampaignError, Finding
 from planner_graph.types import Strategy
 from planner_graph.values import (
@@ -85,12 +87,12 @@ class Campaign(Value):
         default=None, description="How the agents are wired; the planner's default if absent."
     )
 
-    _file: str | None = PrivateAttr(None)
+    _document: Document | None = PrivateAttr(None)
 
     @property
     def file(self) -> str | None:
         """Path of the document this campaign was read from, for messages."""
-        return self._file
+        return self._document.file if self._document else None
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -119,8 +121,14 @@ class Campaign(Value):
         folder = Path(path).resolve().parent
         sources = tuple(str(folder / Path(source).expanduser()) for source in campaign.sources)
         campaign = campaign.model_copy(update={"sources": sources})
-        campaign._file = document.file  # noqa: SLF001  # its own class
-        return campaign, documents.by_line([*document.findings, *findings])
+        campaign._document = document  # noqa: SLF001  # its own class
+        return campaign, documents.told([*document.findings, *findings])
+
+    def finding(self, path: KeyPath, problem: str, remedy: str = "", *, agents: Iterable[str] = ()) -> Finding:
+        """Build a finding about the key at ``path``, with file and line if the campaign was read from a file."""
+        if self._document:
+            return self._document.finding(path, problem, remedy, agents=agents)
+        return Finding(problem=problem, remedy=remedy, key=documents.key_text(path) or None, agents=tuple(agents))
 
     @model_validator(mode="after")
     def _derive_id(self) -> Self:

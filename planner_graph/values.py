@@ -132,7 +132,7 @@ Text = Annotated[str, AfterValidator(_portable_text)]
 Line = Annotated[str, StringConstraints(max_length=100), AfterValidator(_one_line)]
 """A short text on one line."""
 
-Label = Annotated[Line, Field(min_length=1)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_one_line)]
 """A short name on one line: of a type, a capability, an input, an output."""
 
 Flag = Annotated[bool, Field(strict=True)]

@@ -89,7 +89,7 @@ class Catalog(Value):
         rules = _entries(Rule, document, "rules", findings)
         origins: dict[KeyPath, Document] = {("agents", name): document for name in agents}
         origins |= {("rules", name): document for name in rules}
-        return cls._of(agents, rules, origins), documents.by_line(findings)
+        return cls._of(agents, rules, origins), documents.told(findings)
 
     @classmethod
     def of(cls, *agents: AgentSpec | Callable[..., Any], rules: Iterable[Rule] = ()) -> Self:
@@ -137,7 +137,7 @@ class Catalog(Value):
         document = next((self._origins[path[:end]] for end in (3, 2) if path[:end] in self._origins), None)
         if document:
             return document.finding(path, problem, remedy, agents=agents)
-        return Finding(problem=problem, remedy=remedy, key=documents.key_text(path), agents=tuple(agents))
+        return Finding(problem=problem, remedy=remedy, key=documents.key_text(path) or None, agents=tuple(agents))
 
     @classmethod
     def _of(

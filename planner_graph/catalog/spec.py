@@ -50,7 +50,12 @@ RESERVED_NAMES = frozenset(
 RESERVED_VALUES = frozenset({"campaign", "configuration"})
 """Names no input or output may have: every body receives values so called."""
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
+NAME_PATTERN = "^[A-Za-z][A-Za-z0-9_.-]{0,99}$"
+"""What an agent's name looks like, as a regular expression that JSON Schema understands too."""
+
+_NAME = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
+
+_KINDS = tuple(kind.value for kind in DependencyKind)
 
 
 def check_agent_name(name: str) -> str:
@@ -61,7 +66,7 @@ def check_agent_name(name: str) -> str:
     """
     if name in RESERVED_NAMES:
         raise FaultyValueError.single(f"agent name {name!r} is reserved by the compiled graph", "choose another name")
-    if not _NAME.fullmatch(name):
+    if not _NAME.match(name):
         raise FaultyValueError.single(
             f"agent name {name[:120]!r} is not allowed",
             "use a letter, then up to 99 letters, digits, '_', '.' or '-' "
@@ -79,15 +84,15 @@ def _check_value_name(name: str) -> str:
 def _spread_dependencies(value: Any) -> Any:
     """Spread the short forms: a list of names, or names by kind."""
     if isinstance(value, list | tuple):
-        return [{"agent": item} if isinstance(item, str) else item for item in value]
+        return [item if isinstance(item, Mapping | Dependency) else {"agent": item} for item in value]
     if not isinstance(value, Mapping):
         return value
     spread: dict[str, dict[str, str]] = {}
     faults: list[Fault] = []
     for kind, agents in value.items():
-        if kind not in list(DependencyKind):
-            hint = nearest(kind, DependencyKind).removeprefix(", ") if isinstance(kind, str) else ""
-            remedy = hint or f"use {', '.join(DependencyKind)}"
+        if kind not in _KINDS:
+            hint = nearest(kind, _KINDS).removeprefix(", ") if isinstance(kind, str) else ""
+            remedy = hint or f"use {', '.join(_KINDS)}"
             faults.append(Fault((kind,), f"unknown kind of dependency {kind!r}", remedy))
         elif not isinstance(agents, list | tuple):
             faults.append(Fault((kind,), f"the {kind} dependencies are not a list", "write a list of agent names"))
@@ -118,7 +123,7 @@ def _spread_kind(kind: str, agents: Iterable[Any], spread: dict[str, dict[str, s
 def _spread_inputs(value: Any) -> Any:
     """Spread the short form: a list of names."""
     if isinstance(value, list | tuple):
-        return [{"name": item} if isinstance(item, str) else item for item in value]
+        return [item if isinstance(item, Mapping | Input) else {"name": item} for item in value]
     return value
 
 
@@ -127,7 +132,7 @@ def _own_name_if_empty(outputs: tuple[str, ...], info: ValidationInfo) -> tuple[
 
 
 Name = Annotated[
-    AgentName, AfterValidator(check_agent_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})
+    AgentName, AfterValidator(check_agent_name), WithJsonSchema({"type": "string", "pattern": NAME_PATTERN})
 ]
 """The name of an agent."""
 

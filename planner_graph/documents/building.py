@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
-from planner_graph.documents.document import KeyPath, Lines, by_line, key_text
+from planner_graph.documents.document import KeyPath, Lines, key_text, shown, told
 from planner_graph.documents.tokens import Kind, Marker, NotPlain, Token
 from planner_graph.errors import DocumentError, Finding
 from planner_graph.values import MAX_DEPTH
@@ -80,10 +80,11 @@ class _Builder:
 
     def result(self) -> Built:
         lines = self.root.lines or Lines()
-        return Built(self.root.value, lines, by_line(self.findings), frozenset(self.faulty))
+        return Built(self.root.value, lines, told(self.findings), frozenset(self.faulty))
 
     def take(self, token: Token) -> None:
         if token.kind is Kind.SCALAR:
+            self.add(1, token.line)
             built = _Built(token.value)
             if token.anchor:
                 self.anchors[token.anchor] = built
@@ -91,11 +92,20 @@ class _Builder:
         elif token.kind is Kind.END:
             self.close()
         elif token.kind is Kind.ALIAS:
-            self.put(self.aliased(token), token.line)
+            built = self.aliased(token)
+            self.add(built.size, token.line)
+            self.put(built, token.line)
         else:
             self.begin(token)
 
+    def add(self, size: int, line: int) -> None:
+        self.count += size
+        if self.count > MAX_VALUES:
+            problem = f"more than {MAX_VALUES:,} values, with aliases written out"
+            raise self.refusal(problem, "split it, or use fewer aliases", line)
+
     def begin(self, token: Token) -> None:
+        self.add(1, token.line)
         if len(self.open) >= MAX_DEPTH:
             raise self.refusal(f"nested deeper than {MAX_DEPTH} levels", "flatten it", token.line)
         mapping = token.kind is Kind.MAPPING
@@ -115,19 +125,15 @@ class _Builder:
 
     def aliased(self, token: Token) -> _Built:
         if token.value not in self.anchors:
-            raise self.refusal(f"alias '*{token.value}' names no anchor", "define it above", token.line)
+            raise self.refusal(f"alias {shown('*' + token.value)} names no anchor", "define it above", token.line)
         built = self.anchors[token.value]
         if built is None:
-            raise self.refusal(f"alias '*{token.value}' contains itself", "write the value out", token.line)
+            raise self.refusal(f"alias {shown('*' + token.value)} contains itself", "write the value out", token.line)
         if len(self.open) + built.height > MAX_DEPTH:
             raise self.refusal(f"nested deeper than {MAX_DEPTH} levels", "flatten it", token.line)
         return built
 
     def put(self, built: _Built, line: int) -> None:
-        self.count += built.size
-        if self.count > MAX_VALUES:
-            problem = f"more than {MAX_VALUES:,} values, with aliases written out"
-            raise self.refusal(problem, "split it, or use fewer aliases", line)
         if not self.open:
             self.root = self.plain(built, line)
             return
@@ -160,7 +166,7 @@ class _Builder:
             self.report(_key_problem(key), "write the key as text, in quotes where needed", line)
         elif key in frame.lines.own:
             frame.key = _Mark.BAD_KEY
-            problem = f"key {key!r} is repeated (first in line {frame.lines.own[key]})"
+            problem = f"key {shown(key)} is repeated (first in line {frame.lines.own[key]})"
             self.report(problem, "keep one", line, (*self.path(), key))
         else:
             frame.key = key
@@ -184,7 +190,7 @@ class _Builder:
             return built
         path = self.path()
         self.faulty.add(path)
-        self.report(f"tag {built.value.tag!r} is not allowed", "use plain values only", line, path)
+        self.report(f"tag {shown(built.value.tag)} is not allowed", "use plain values only", line, path)
         return built._replace(value=None)
 
     def path(self) -> KeyPath:

@@ -1,6 +1,7 @@
 """A document's plain data, and the places in its text that findings point at."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,12 @@ from planner_graph.errors import Finding
 
 KeyPath = tuple[str | int, ...]
 """Where a value stands in a document: keys of mappings, indices of lists."""
+
+MAX_FINDINGS = 1_000
+"""How many findings are told at one go; a document with more is mended in several."""
+
+_WORD = re.compile(r"[\w.-]{1,100}")
+_LONGEST = 60
 
 
 @dataclass(slots=True)
@@ -55,16 +62,41 @@ class Document:
 
 
 def key_text(path: Sequence[str | int]) -> str:
-    """Write a path the way people do: ``agents.writer.dependencies[0]``."""
+    """Write a path the way people do: ``agents.writer.dependencies[0]``; odd keys in quotes."""
     text = ""
     for part in path:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            text += f".{part}" if text else part
+            word = part if _WORD.fullmatch(part) else shown(part)
+            text += f".{word}" if text else word
     return text
 
 
-def by_line(findings: Iterable[Finding]) -> list[Finding]:
-    """Sort findings about one document from top to bottom; those without a line come first, in given order."""
-    return sorted(findings, key=lambda finding: finding.line or 0)
+def shown(value: Any) -> str:
+    """Show a value the way its document writes it, shortened."""
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value[:_LONGEST] if isinstance(value, str) else value)
+    cut = len(text) > _LONGEST or (isinstance(value, str) and len(value) > _LONGEST)
+    return f"{text[: _LONGEST - 3]}..." if cut else text
+
+
+def told(findings: Iterable[Finding]) -> list[Finding]:
+    """Sort findings about one document from top to bottom, and count those beyond :data:`MAX_FINDINGS`."""
+    ordered = sorted(findings, key=lambda finding: finding.line or 0)
+    untold = len(ordered) - MAX_FINDINGS
+    if untold <= 0:
+        return ordered
+    last = ordered[MAX_FINDINGS - 1]
+    return [*ordered[:MAX_FINDINGS], more(untold, last)]
+
+
+def more(count: int, last: Finding) -> Finding:
+    """Build the finding that stands for ``count`` others that follow ``last``."""
+    problem = f"{count:,} more problems are not listed"
+    return Finding(problem=problem, remedy="mend the others first", file=last.file, line=last.line)

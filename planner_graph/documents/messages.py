@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from planner_graph.documents.document import shown
 from planner_graph.errors import nearest
 
 _KINDS = {
@@ -11,8 +12,8 @@ _KINDS = {
     "a number": "write a number without quotes",
     "a finite number": "write a finite number",
     "true or false": "write true or false, without quotes",
-    "a list": "write a list, or remove the key",
-    "a mapping": "write a mapping of keys to values, or remove the key",
+    "a list": "write a list, or remove it",
+    "a mapping": "write a mapping of keys to values, or remove it",
     "plain JSON data": "use null, true, false, numbers, text, lists and mappings only",
 }
 """Remedy by what a value should have been."""
@@ -52,8 +53,6 @@ _FIXED = {
 }
 """Problem and remedy where the value itself adds nothing."""
 
-_LONGEST = 60
-
 
 def in_words(kind: str, given: Any, context: Mapping[str, Any], message: str) -> tuple[str, str]:
     """Give problem and remedy for one of pydantic's errors; ``message`` is the last resort."""
@@ -67,18 +66,6 @@ def in_words(kind: str, given: Any, context: Mapping[str, Any], message: str) ->
     if kind == "string_too_long":
         return f"the text has {len(given)} characters", f"use at most {context['max_length']}"
     return _FIXED.get(kind) or (f"{shown(given)} is not allowed: {message[:1].lower()}{message[1:]}", "mend the value")
-
-
-def shown(value: Any) -> str:
-    """Show a value the way its document writes it, shortened."""
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, list | tuple):
-        return "a list"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def _not_one_of(given: Any, context: Mapping[str, Any]) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """From a file to a document: the only place that touches the disk, and the two syntaxes."""
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +14,16 @@ from planner_graph.errors import DocumentError, Finding
 
 MAX_BYTES = 8 * 1024 * 1024
 """Largest size of a file, in bytes."""
+
+_REMEDIES = {
+    "cannot start any token": "put the value in quotes, and indent with spaces only",
+    "mapping values are not allowed": "put a value that holds ': ' in quotes, and check the indentation",
+    "unexpected end of stream": "close what is open: a quote or a bracket",
+}
+"""What to do about frequent faults of syntax, by a part of the parser's message."""
+
+_BAD_CHARACTER = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Any character that YAML refuses (section 5.1)."""
 
 
 def read(path: str | Path) -> Document:
@@ -34,16 +45,8 @@ def parse(text: str, *, file: str) -> Document:
     tokens = _json(text, file) if file.casefold().endswith(".json") else yaml_tokens(text, file)
     try:
         built = build(tokens, file)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = ", ".join(str(part) for part in (error.problem, error.context) if part)
-        raise _refusal(
-            file, f"not valid YAML: {problem}", "mend the syntax", mark.line + 1 if mark else None
-        ) from error
-    except yaml.reader.ReaderError as error:
-        position = error.position if isinstance(error.position, int) else 0
-        problem = f"not valid YAML: character U+{_code(error.character):04X} is not allowed"
-        raise _refusal(file, problem, "remove it", text.count("\n", 0, position) + 1) from error
+    except (yaml.YAMLError, UnicodeEncodeError) as error:
+        raise _yaml_fault(error, text, file) from error
     if built.value is None and not built.findings:
         raise _refusal(file, "the file is empty", "write at least one key")
     if not isinstance(built.value, dict):
@@ -55,9 +58,7 @@ def _text(path: str | Path, file: str) -> str:
     try:
         with Path(path).open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise _refusal(file, f"the file is larger than {MAX_BYTES // 2**20} MiB", "split it")
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig") if len(content) <= MAX_BYTES else None
     except FileNotFoundError as error:
         raise _refusal(file, "no such file", "check the path") from error
     except IsADirectoryError as error:
@@ -69,6 +70,9 @@ def _text(path: str | Path, file: str) -> str:
         raise _refusal(file, f"cannot be read: {error.strerror}", "check the path and its permissions") from error
     except ValueError as error:
         raise _refusal(repr(file), "this is no path of a file", "remove the NUL character") from error
+    if text is None:
+        raise _refusal(file, f"the file is larger than {MAX_BYTES // 2**20} MiB", "split it")
+    return text
 
 
 def _json(text: str, file: str) -> Iterable[Token]:
@@ -84,14 +88,24 @@ def _json(text: str, file: str) -> Iterable[Token]:
     return json_tokens(text)
 
 
+def _yaml_fault(error: Exception, text: str, file: str) -> DocumentError:
+    """Say what a YAML parser could not read, and on which line."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        problem = ", ".join(str(part) for part in (error.problem, error.context) if part)
+        remedy = next((remedy for hint, remedy in _REMEDIES.items() if hint in problem), "mend the syntax")
+        return _refusal(file, f"not valid YAML: {problem}", remedy, mark.line + 1 if mark else None)
+    bad = _BAD_CHARACTER.search(text)
+    if not bad:
+        return _refusal(file, f"not valid YAML: {error}", "mend the syntax")
+    problem = f"not valid YAML: character U+{ord(bad.group()):04X} is not allowed"
+    return _refusal(file, problem, "remove it", text.count("\n", 0, bad.start()) + 1)
+
+
 def _not_a_mapping(value: object, file: str) -> Finding:
     kind = "a list" if isinstance(value, list) else "a single value"
     problem = f"the top level is {kind}"
     return Finding(problem=problem, remedy="write a mapping of keys to values", file=file, line=1)
-
-
-def _code(character: object) -> int:
-    return ord(character) if isinstance(character, str) else character if isinstance(character, int) else 0
 
 
 def _refusal(file: str, problem: str, remedy: str, line: int | None = None) -> DocumentError:

@@ -7,15 +7,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from planner_graph.documents.document import Document, KeyPath, by_line
+from planner_graph.documents.document import MAX_FINDINGS, Document, KeyPath, more, shown, told
 from planner_graph.documents.messages import in_words
 from planner_graph.errors import Finding, nearest
 from planner_graph.values import FaultyValueError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-
-MAX_FINDINGS = 1_000
-"""How many findings about one value are told; a file with more is mended in several goes."""
 
 _MAX_ROUNDS = 20
 """How often what remains is validated again; each check of a field may hide one behind it, and few are stacked."""
@@ -107,11 +104,8 @@ class _Validation:
             taken = [self.take(detail, data, kept) for detail in details]
             if self.gone.whole or not any(taken):
                 break
-        told = by_line(self.findings)
-        if self.untold:
-            problem = f"{self.untold} more problems are not listed"
-            told.append(self.document.finding(self.at, problem, "mend these first"))
-        return value, told
+        findings = told(self.findings)
+        return value, [*findings, more(self.untold, findings[-1])] if self.untold else findings
 
     def take(self, detail: ErrorDetails, data: Any, kept: Mapping[KeyPath, list[int]]) -> bool:
         """Report one of pydantic's errors and take out what it is about; return whether anything was taken."""
@@ -150,9 +144,9 @@ class _Validation:
         name = str(path[-1])
         known = [key for key in _known_keys(self.model, path) if key not in self.given or len(path) > 1]
         if len(self.findings) >= MAX_FINDINGS:
-            return name, ""
+            return "", ""  # no longer told
         hint = nearest(name, known)
-        return f"unknown key {name!r}", f"remove it{hint}" if hint else f"known keys: {', '.join(known)}"
+        return f"unknown key {shown(name)}", f"remove it{hint}" if hint else f"known keys: {', '.join(known)}"
 
 
 def _original(loc: Sequence[str | int], kept: Mapping[KeyPath, list[int]], base: KeyPath = ()) -> KeyPath:
