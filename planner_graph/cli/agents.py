@@ -1,0 +1,49 @@
+"""Loads the agents' code; this is what makes a command import LangChain, so it is imported only where needed."""
+
+from pathlib import Path
+
+from planner_graph.agents.factory import AgentFactory
+from planner_graph.errors import AgentBindingError, Finding, InvalidInputError, nearest
+from planner_graph.planning.plan import ExecutionPlan
+
+
+def load(reference: str) -> AgentFactory:
+    """Import the agents that ``--agents`` names.
+
+    Raises:
+        InvalidInputError: they cannot be imported, or their declarations are wrong.
+    """
+    try:
+        return AgentFactory.load(reference)
+    except AgentBindingError as error:
+        if isinstance(error.__cause__, InvalidInputError):
+            raise error.__cause__ from error
+        raise InvalidInputError(
+            [Finding(problem=str(error), remedy="mend it or name another", key="--agents")]
+        ) from error
+
+
+def require_bodies(plan: ExecutionPlan, agents: AgentFactory, reference: str | None) -> None:
+    """Refuse a plan that names agents without code.
+
+    Raises:
+        InvalidInputError: some have none; all of them are named.
+    """
+    unbound = [step.agent for step in plan.steps if step.agent not in agents]
+    if not unbound:
+        return
+    names = ", ".join(f"{name!r}{nearest(name, agents)}" for name in unbound)
+    where = f"{reference!r} has" if reference else "the installed packages have"
+    count = f"{len(unbound)} agent{'' if len(unbound) == 1 else 's'}"
+    remedy = (
+        "add them there" if reference else "name the code with --agents package.module:name or --agents file.py:name"
+    )
+    raise InvalidInputError(
+        [Finding(problem=f"{where} no code for {count} of the plan: {names}", remedy=remedy, key="--agents")]
+    )
+
+
+def anchored(reference: str) -> str:
+    """Give ``reference`` so that it can be resolved from any folder: a path becomes absolute."""
+    place, separator, attribute = reference.rpartition(":")
+    return f"{Path(place).resolve()}{separator}{attribute}" if place.endswith(".py") else reference

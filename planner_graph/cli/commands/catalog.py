@@ -1,0 +1,113 @@
+"""``planner-graph catalog``: list, show and check the agents that exist."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import RenderableType
+from rich.text import Text
+
+from planner_graph.catalog.catalog import Catalog
+from planner_graph.catalog.spec import AgentSpec
+from planner_graph.cli import screen
+from planner_graph.cli.exits import ExitCode
+from planner_graph.cli.inputs import check_catalog, load_catalog
+from planner_graph.cli.options import AsJson, CatalogFiles, NoBuiltin
+from planner_graph.errors import CatalogError, Finding, nearest
+from planner_graph.planning.explanation import clock
+from planner_graph.types import AgentName, DependencyKind
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+@app.callback()
+def catalog_commands() -> None:
+    """List, show and check the agents that exist."""
+
+
+@app.command("list")
+def list_agents(*, catalog: CatalogFiles = None, no_builtin: NoBuiltin = False, as_json: AsJson = False) -> None:
+    """List all agents and rules."""
+    made = load_catalog(catalog, builtin=not no_builtin)
+    if as_json:
+        screen.show_json(made.model_dump(mode="json"))
+    else:
+        screen.show(*overview(made))
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The agent's name.", show_default=False)],
+    *,
+    catalog: CatalogFiles = None,
+    no_builtin: NoBuiltin = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show everything that is declared about one agent."""
+    made = load_catalog(catalog, builtin=not no_builtin)
+    spec = made.agents.get(AgentName(name))
+    if spec is None:
+        remedy = nearest(name, made.agents).removeprefix(", ") or "'planner-graph catalog list' lists the agents"
+        raise CatalogError([Finding(problem=f"unknown agent {name!r}", remedy=remedy)])
+    if as_json:
+        screen.show_json(spec.model_dump(mode="json"))
+    else:
+        screen.show(*details(spec, made))
+
+
+@app.command()
+def check(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILES]...",
+            help="Catalogs to check, laid over the built-in one in this order.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    no_builtin: NoBuiltin = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check catalogs for everything that can be wrong with them."""
+    made, findings = check_catalog(files, builtin=not no_builtin)
+    if as_json:
+        screen.show_json({"agents": len(made.agents), "findings": [asdict(finding) for finding in findings]})
+        raise typer.Exit(ExitCode.BAD_INPUT if findings else ExitCode.COMPLETED)
+    if findings:
+        raise CatalogError(findings)
+    screen.show(f"the catalog is sound: {len(made.agents)} agents, {len(made.rules)} rules")
+
+
+def overview(catalog: Catalog) -> Iterator[RenderableType]:
+    """Show all agents and rules as tables."""
+    agents = screen.table("agent", "estimate", "after", "outputs", numbers=("estimate",), wide=("after", "outputs"))
+    for spec in catalog.agents.values():
+        after = ", ".join(
+            dependency.agent + ("" if dependency.kind is DependencyKind.HARD else f" ({dependency.kind})")
+            for dependency in spec.dependencies
+        )
+        agents.add_row(*screen.cells(spec.name, clock(spec.estimate_seconds), after, ", ".join(spec.outputs)))
+    yield agents
+    if catalog.rules:
+        rules = screen.table("rule", "when", "agents", wide=("when", "agents"))
+        for rule in catalog.rules.values():
+            when = rule.when.model_dump(mode="json", exclude_none=True)
+            occasion = ", ".join(f"{key} {value}" for key, value in when.items()) or "always"
+            rules.add_row(*screen.cells(rule.name, occasion, ", ".join(rule.select)))
+        yield Text()
+        yield rules
+
+
+def details(spec: AgentSpec, catalog: Catalog) -> Iterator[RenderableType]:
+    """Show one agent as it would stand in a catalog file, and where it comes from."""
+    fields: dict[str, Any] = spec.model_dump(mode="json", exclude={"name"})
+    text = yaml.safe_dump({spec.name: fields}, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)
+    yield Text(screen.printable(text), end="")
+    rules = [rule.name for rule in catalog.rules.values() if spec.name in rule.select]
+    yield Text(
+        screen.printable(f"\nselected by: {', '.join(rules) or 'no rule; a deliverable or an input may call for it'}")
+    )
+    yield Text(screen.printable(f"declared in: {catalog.file_of(f'agents.{spec.name}') or 'Python'}"))

@@ -1,0 +1,67 @@
+"""``planner-graph draw``: draw a plan."""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from planner_graph.cli import screen
+from planner_graph.cli.files import replace_file
+from planner_graph.cli.inputs import load_request
+from planner_graph.cli.options import AgentsReference, CampaignFile, CatalogFiles, NoBuiltin, StrategyName
+from planner_graph.planning.drawing import to_dot, to_mermaid
+from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.planning.svg import to_svg
+
+app = typer.Typer(add_completion=False)
+
+
+class Format(StrEnum):
+    """What a picture can be written as."""
+
+    MERMAID = "mermaid"
+    DOT = "dot"
+    SVG = "svg"
+
+
+WRITERS: Mapping[Format, Callable[[ExecutionPlan], str]] = {
+    Format.MERMAID: to_mermaid,
+    Format.DOT: to_dot,
+    Format.SVG: to_svg,
+}
+ENDINGS: Mapping[str, Format] = {".svg": Format.SVG, ".dot": Format.DOT, ".gv": Format.DOT}
+"""File name endings that say which format is meant; any other means Mermaid."""
+
+
+@app.command()
+def draw(  # noqa: PLR0913  # one parameter for each option
+    file: CampaignFile,
+    *,
+    format_: Annotated[
+        Format | None,
+        typer.Option(
+            "--format", "-f", help="By default what the output's name ends with, else mermaid.", show_default=False
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="PATH", help="Write to this file instead of the screen.", show_default=False
+        ),
+    ] = None,
+    strategy: StrategyName = None,
+    catalog: CatalogFiles = None,
+    no_builtin: NoBuiltin = False,
+    agents: AgentsReference = None,
+) -> None:
+    """Draw the plan of a campaign."""
+    plan = load_request(file, catalogs=catalog, builtin=not no_builtin, agents=agents, strategy=strategy).plan
+    chosen = format_ or ENDINGS.get(output.suffix.lower() if output else "", Format.MERMAID)
+    picture = WRITERS[chosen](plan).encode()
+    if output is None:
+        screen.show_bytes(picture)
+    else:
+        replace_file(output, picture)
+        screen.tell(f"wrote {output}")

@@ -1,0 +1,72 @@
+"""``planner-graph plan``: make a plan and show it."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+from planner_graph.cli import screen
+from planner_graph.cli.inputs import load_request
+from planner_graph.cli.options import AgentsReference, AsJson, CampaignFile, CatalogFiles, NoBuiltin, StrategyName
+from planner_graph.planning.explanation import clock
+from planner_graph.planning.plan import ExecutionPlan
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def plan(  # noqa: PLR0913  # one parameter for each option
+    file: CampaignFile,
+    *,
+    strategy: StrategyName = None,
+    catalog: CatalogFiles = None,
+    no_builtin: NoBuiltin = False,
+    agents: AgentsReference = None,
+    as_json: AsJson = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say in words why each agent is in, why this order, what was dropped.")
+    ] = False,
+) -> None:
+    """Plan a campaign and show the plan; nothing is run."""
+    made = load_request(file, catalogs=catalog, builtin=not no_builtin, agents=agents, strategy=strategy).plan
+    if as_json:
+        screen.show_bytes(made.canonical_json() + b"\n")
+    elif explain:
+        screen.show(Text(screen.printable(made.explain()), end=""))
+    else:
+        screen.show(*overview(made))
+
+
+def overview(plan: ExecutionPlan) -> Iterator[RenderableType]:
+    """Show a plan as a table with a summary below."""
+    steps = screen.table(
+        "#", "agent", "level", "group", "estimate", "slack", "after",
+        numbers=("#", "level", "group", "estimate", "slack"), wide=("after",),
+    )  # fmt: skip
+    for step in plan.steps:
+        slack = Text("critical", style="yellow") if step.timing.critical else clock(step.timing.slack_seconds)
+        after = ", ".join(step.waits_for)
+        group, estimate = step.parallel_group_id, clock(step.estimate.seconds)
+        steps.add_row(*screen.cells(step.order, step.agent, step.level, group, estimate, slack, after))
+    yield steps
+    yield Text()
+    yield from (Text(screen.printable(line)) for line in summary(plan))
+
+
+def summary(plan: ExecutionPlan) -> Iterator[str]:
+    """Sum a plan up in a few lines."""
+    count, duration = len(plan.steps), plan.duration
+    yield f"campaign {plan.campaign_id}: {count} agent{'' if count == 1 else 's'}, strategy {plan.strategy}"
+    yield (
+        f"expected {clock(duration.predicted)} for {clock(duration.work)} of work, "
+        f"{plan.estimated_duration_minutes} min with the buffer of {clock(duration.buffer)}"
+    )
+    yield f"critical path ({clock(duration.critical_path)}): {' -> '.join(plan.critical_path)}"
+    if plan.deliverables:
+        yield "deliverables: " + ", ".join(f"{name} (from {source})" for name, source in plan.deliverables.items())
+    if plan.dropped:
+        one = len(plan.dropped) == 1
+        yield f"{len(plan.dropped)} {'dependency is' if one else 'dependencies are'} not in force; --explain says why"
+    yield f"plan {plan.hash}"

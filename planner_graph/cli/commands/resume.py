@@ -1,0 +1,53 @@
+"""``planner-graph resume``: go on with a run."""
+
+from pathlib import Path
+
+import typer
+
+from planner_graph.agents.factory import AgentFactory
+from planner_graph.catalog.catalog import Catalog
+from planner_graph.cli.agents import load, require_bodies
+from planner_graph.cli.files import require_folder
+from planner_graph.cli.options import AgentsReference, AsJson, Dsn, OutputFolder, RunArgument
+from planner_graph.cli.running import Session, conduct
+from planner_graph.errors import RunNotResumableError
+from planner_graph.runtime.orchestrator import CampaignOrchestrator
+from planner_graph.store.database import open_database
+from planner_graph.store.repository import Repository
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def resume(
+    run: RunArgument,
+    *,
+    agents: AgentsReference = None,
+    dsn: Dsn = None,
+    output: OutputFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with a run that was paused or left behind.
+
+    Agents that have ended are not run again. Code and output folder are those the run was started with, unless given.
+    """
+    require_folder(output)
+    folder = output.absolute() if output else None
+    conduct(lambda session: find_and_execute(session, run, agents, dsn, folder), as_json=as_json)
+
+
+async def find_and_execute(
+    session: Session, run: str, reference: str | None, dsn: str | None, folder: Path | None
+) -> None:
+    """Find the run and its agents, then execute it."""
+    async with open_database(dsn) as database:
+        repository = Repository(database)
+        row = await repository.get_run(run)
+        if row.status.ended:
+            raise RunNotResumableError(row.run_id, f"it has ended as {row.status.value!r}")
+        chosen = reference or row.agents_reference
+        factory = load(chosen) if chosen else AgentFactory.installed()
+        require_bodies(await repository.load_plan(row.run_id), factory, chosen)
+        stored = Path(row.output_folder) if row.output_folder else None
+        orchestrator = CampaignOrchestrator(database, factory, catalog=Catalog())
+        await session.execute(orchestrator, row.run_id, folder or stored)

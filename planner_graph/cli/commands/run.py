@@ -1,0 +1,77 @@
+"""``planner-graph run``: plan a campaign and run it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from planner_graph.agents.factory import AgentFactory
+from planner_graph.cli import screen
+from planner_graph.cli.agents import anchored, require_bodies
+from planner_graph.cli.files import require_folder
+from planner_graph.cli.inputs import Request, load_request
+from planner_graph.cli.options import (
+    AgentsReference,
+    AsJson,
+    CampaignFile,
+    CatalogFiles,
+    Dsn,
+    NoBuiltin,
+    OutputFolder,
+    StrategyName,
+)
+from planner_graph.cli.running import Session, conduct
+from planner_graph.runtime.orchestrator import CampaignOrchestrator
+from planner_graph.store.database import open_database
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def run(  # noqa: PLR0913  # one parameter for each option
+    file: CampaignFile,
+    *,
+    agents: AgentsReference = None,
+    strategy: StrategyName = None,
+    catalog: CatalogFiles = None,
+    no_builtin: NoBuiltin = False,
+    dsn: Dsn = None,
+    output: OutputFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Plan a campaign and run it.
+
+    Campaign and plan are stored before the first agent starts. Ctrl-C pauses the run; 'planner-graph resume' goes on
+    with it, and so it does after a crash.
+    """
+    with screen.only_results(as_json):
+        request = load_request(file, catalogs=catalog, builtin=not no_builtin, agents=agents, strategy=strategy)
+        factory = request.agents or AgentFactory.installed()
+        require_bodies(request.plan, factory, agents)
+    require_folder(output)
+    folder = output.absolute() if output else None
+    job = Job(request=request, factory=factory, reference=agents, dsn=dsn, folder=folder)
+    conduct(job.carry_out, as_json=as_json)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """What is to be run, where, and where to put what it gives."""
+
+    request: Request
+    factory: AgentFactory
+    reference: str | None
+    dsn: str | None
+    folder: Path | None
+
+    async def carry_out(self, session: Session) -> None:
+        """Store the run, then execute it."""
+        async with open_database(self.dsn) as database:
+            orchestrator = CampaignOrchestrator(database, self.factory, catalog=self.request.catalog)
+            run_id, _ = await orchestrator.accept(
+                self.request.campaign,
+                strategy=self.request.plan.strategy,
+                agents_reference=anchored(self.reference) if self.reference else None,
+                output_folder=str(self.folder) if self.folder else None,
+            )
+            await session.execute(orchestrator, run_id, self.folder)

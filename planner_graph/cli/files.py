@@ -1,0 +1,59 @@
+"""Writes files so that none is ever half-written: first under a temporary name, then moved into place."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from planner_graph.errors import Finding, InvalidInputError
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write one file, in place of what is there.
+
+    Raises:
+        InvalidInputError: it cannot be written.
+    """
+    write_files(path.parent, {path.name: data})
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files by name into ``folder``, which is made if need be. All are complete before the first is moved there.
+
+    Raises:
+        InvalidInputError: they cannot be written.
+    """
+    with _translated(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".planner-graph-", dir=folder) as staging:
+            for name, data in files.items():
+                (Path(staging) / name).write_bytes(data)
+            for name in files:
+                with _translated(folder / name):
+                    (Path(staging) / name).replace(folder / name)
+
+
+def require_folder(folder: Path | None) -> None:
+    """Refuse an output folder that can never be written to, before any work is done; nothing is created.
+
+    Raises:
+        InvalidInputError: it is no folder, or the user may not write there.
+    """
+    if folder is None:
+        return
+    with _translated(folder):
+        there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        if not there.is_dir():
+            raise NotADirectoryError(0, f"{there} is a file")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(0, f"no permission to write to {there}")
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        problem = f"cannot write {str(path)!r}: {error.strerror or error}"
+        raise InvalidInputError([Finding(problem=problem, remedy="name another place", key="--output")]) from error

@@ -1,0 +1,122 @@
+"""Reads what the user gives: catalogs, campaign, agents' declarations; and reports all that is wrong with them at once.
+
+Each file is read as far as it goes, so that a fault in one does not hide the faults in the next.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from planner_graph.campaign import Campaign
+from planner_graph.catalog import check
+from planner_graph.catalog.catalog import Catalog
+from planner_graph.cli import lazy
+from planner_graph.errors import CatalogError, Finding, InvalidInputError
+from planner_graph.planning.linking import circular_dependencies
+from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.planning.planner import MasterPlanner
+
+ValueT = TypeVar("ValueT")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What was asked for, and the plan that follows from it. ``agents`` is the factory of ``--agents``, if given."""
+
+    campaign: Campaign
+    catalog: Catalog
+    plan: ExecutionPlan
+    agents: Any = None
+
+
+@dataclass(kw_only=True, slots=True)
+class Reading:
+    """What has been read so far and what is wrong with it; ``gaps`` says that a file could not be read at all."""
+
+    findings: list[Finding] = field(default_factory=list)
+    gaps: bool = False
+
+    @property
+    def told(self) -> list[Finding]:
+        """What is wrong, each thing once."""
+        return list(dict.fromkeys(self.findings))
+
+    def take(self, read: Callable[[str], tuple[ValueT, list[Finding]]], path: str) -> ValueT | None:
+        """Read one file, as far as it goes."""
+        try:
+            value, found = read(path)
+        except InvalidInputError as error:
+            self.findings += error.findings
+            self.gaps = True
+            return None
+        self.findings += found
+        return value
+
+
+def load_request(
+    campaign_file: str,
+    *,
+    catalogs: Sequence[str] | None = None,
+    builtin: bool = True,
+    agents: str | None = None,
+    strategy: str | None = None,
+) -> Request:
+    """Read all that a plan takes, and make it.
+
+    Raises:
+        InvalidInputError: something is wrong with any of it; ``findings`` is all of that.
+    """
+    reading = Reading()
+    factory = reading.take(lambda reference: (lazy.module("agents").load(reference), []), agents) if agents else None
+    catalog = _catalog(reading, catalogs or (), builtin=builtin)
+    if factory is not None:
+        catalog = catalog.extended(*factory.declared)
+    campaign = reading.take(Campaign.read, campaign_file)
+    plan = None
+    if campaign is not None and not reading.gaps:
+        plan = _plan(reading, MasterPlanner(catalog), campaign, strategy)
+    if campaign is None or plan is None or reading.findings:
+        raise InvalidInputError(reading.told)
+    return Request(campaign=campaign, catalog=catalog, plan=plan, agents=factory)
+
+
+def load_catalog(files: Sequence[str] | None, *, builtin: bool = True) -> Catalog:
+    """Read catalogs, lay them over each other, and check the whole.
+
+    Raises:
+        CatalogError: something is wrong with any of them, or with what they make together.
+    """
+    catalog, findings = check_catalog(files, builtin=builtin)
+    if findings:
+        raise CatalogError(findings)
+    return catalog
+
+
+def check_catalog(files: Sequence[str] | None, *, builtin: bool = True) -> tuple[Catalog, list[Finding]]:
+    """Read catalogs and lay them over each other; give what there is, and everything that is wrong with it."""
+    reading = Reading()
+    catalog = _catalog(reading, files or (), builtin=builtin)
+    if not reading.gaps:
+        reading.findings += check.findings(catalog)
+        reading.findings += circular_dependencies(catalog)
+    return catalog, reading.told
+
+
+def _catalog(reading: Reading, files: Iterable[str], *, builtin: bool) -> Catalog:
+    layers = [reading.take(Catalog.read, file) for file in files]
+    base = Catalog.builtin() if builtin else Catalog()
+    return base.extended(*(layer for layer in layers if layer is not None))
+
+
+def _plan(reading: Reading, planner: MasterPlanner, campaign: Campaign, strategy: str | None) -> ExecutionPlan | None:
+    """Plan what was read; of a campaign with faults, what is said of it as a whole may be a consequence of them."""
+    faulty = {finding.file for finding in reading.findings}
+    try:
+        return planner.create_execution_plan(campaign, strategy)
+    except InvalidInputError as error:
+        reading.findings += [
+            finding
+            for finding in error.findings
+            if not (finding.key is None and finding.file and finding.file == campaign.file and finding.file in faulty)
+        ]
+        return None

@@ -1,0 +1,85 @@
+"""Runs the work of a command so that Ctrl-C and SIGTERM let it put things in order before it ends.
+
+Agents that are plain functions run in threads, and a thread cannot be stopped. Those that are still busy when the
+work has been stopped are left behind: the process ends without waiting for them.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NoReturn, TypeVar
+
+from planner_graph.cli.exits import ExitCode
+
+T = TypeVar("T")
+
+MOST_THREADS = 1000
+"""So many functions may run side by side; a thread is only made when it is needed."""
+
+
+class Interrupted(Exception):  # noqa: N818  # no error: the user wanted it
+    """The work was stopped from outside; ``busy`` says that functions of agents are still running in threads."""
+
+    def __init__(self, *, busy: bool) -> None:
+        self.busy = busy
+        super().__init__("stopped from outside")
+
+
+class Threads(ThreadPoolExecutor):
+    """Threads that can be asked whether any of them is busy."""
+
+    def __init__(self) -> None:
+        super().__init__(MOST_THREADS, thread_name_prefix="agent")
+        self._submitted: set[Future[Any]] = set()
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Run a function in a thread."""
+        future = super().submit(fn, *args, **kwargs)
+        self._submitted.add(future)
+        future.add_done_callback(self._submitted.discard)
+        return future
+
+    @property
+    def busy(self) -> bool:
+        """Whether a function is still running."""
+        return any(future.running() for future in tuple(self._submitted))
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run ``work`` to its end; the first Ctrl-C or SIGTERM cancels it, so that it can put things in order.
+
+    Raises:
+        Interrupted: it was stopped. The process should now end by :func:`leave`.
+    """
+    threads = Threads()
+    runner = asyncio.Runner()
+    runner.get_loop().set_default_executor(threads)
+    try:
+        result = runner.run(_stoppable(work))
+    except (asyncio.CancelledError, KeyboardInterrupt) as stop:
+        busy = threads.busy
+        if not busy:
+            runner.close()
+        raise Interrupted(busy=busy) from stop
+    except BaseException:
+        runner.close()
+        raise
+    runner.close()
+    return result
+
+
+def leave(code: ExitCode) -> NoReturn:
+    """End the process now, whatever its threads are doing."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
+
+
+async def _stoppable(work: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work

@@ -1,0 +1,77 @@
+"""Carries a run out for the commands ``run`` and ``resume``: follows it, writes what it gave, says how it ended."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import typer
+
+from planner_graph.cli import delivery, interruptible, screen
+from planner_graph.cli.exits import ExitCode, exit_code
+from planner_graph.cli.live import View, view
+from planner_graph.cli.summary import Account, read_account
+from planner_graph.clock import SystemClock
+from planner_graph.errors import PlannerGraphError
+from planner_graph.runtime.orchestrator import CampaignOrchestrator
+from planner_graph.store.connection import unavailable
+from planner_graph.types import RunId
+
+
+@dataclass(kw_only=True)
+class Session:
+    """One run as a command follows it; what is known of it outlives the work when that is stopped."""
+
+    view: View
+    run_id: RunId | None = None
+    folder: Path | None = None
+    account: Account | None = None
+
+    async def execute(self, orchestrator: CampaignOrchestrator, run_id: RunId, folder: Path | None) -> None:
+        """Execute a run that is stored, and take account of it when it ends or is stopped."""
+        repository = orchestrator.repository
+        self.view.begin(run_id, await repository.load_plan(run_id), await repository.agent_runs(run_id))
+        self.run_id, self.folder = run_id, folder
+        try:
+            await orchestrator.execute(run_id, on_event=self.view.on_event)
+        except asyncio.CancelledError:
+            self.account = await read_account(repository, run_id, SystemClock().now())
+            raise
+        except psycopg.Error as error:
+            raise unavailable(orchestrator.database.target, error) from error
+        self.account = await read_account(repository, run_id, SystemClock().now())
+
+
+def conduct(work: Callable[[Session], Coroutine[Any, Any, None]], *, as_json: bool) -> None:
+    """Carry a run out, write its deliverables, show its account, and end the command with the exit code that fits."""
+    session = Session(view=view(SystemClock()))
+    busy = False
+    with screen.only_results(as_json):
+        try:
+            with session.view:
+                interruptible.run(work(session))
+        except interruptible.Interrupted as stop:
+            busy = stop.busy
+        except Exception as error:
+            if session.run_id and not isinstance(error, PlannerGraphError):
+                error.add_note(f"go on with the run: planner-graph resume {session.run_id}")
+            raise
+    code = conclude(session, as_json=as_json)
+    if busy:
+        interruptible.leave(code)
+    raise typer.Exit(code)
+
+
+def conclude(session: Session, *, as_json: bool) -> ExitCode:
+    """Write and show what came of a run, and give the exit code that fits."""
+    account = session.account
+    if account is None:
+        then = f"go on with it: planner-graph resume {session.run_id}" if session.run_id else "nothing was run"
+        screen.tell(f"stopped; {then}")
+        return ExitCode.STOPPED
+    if account.row.status.ended and session.folder is not None:
+        account = delivery.write(account, session.folder)
+    delivery.show(account, as_json=as_json)
+    return exit_code(account.row.status)
