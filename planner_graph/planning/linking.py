@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from planner_graph.catalog.catalog import Catalog
 from planner_graph.catalog.spec import AgentSpec
-from planner_graph.errors import Finding
+from planner_graph.errors import CycleError, Finding
 from planner_graph.planning.contents import DroppedDependency, StepDependency
-from planner_graph.planning.selection import CAMPAIGN, Selection
+from planner_graph.planning.dag import Dag
+from planner_graph.planning.selection import CAMPAIGN, Selection, producers
 from planner_graph.types import AgentName, DependencyKind
 
 
@@ -47,6 +48,27 @@ def link(selection: Selection, catalog: Catalog) -> tuple[Links, list[Finding]]:
         ]
         findings += _contradictions(spec, kinds, inputs[spec.name], catalog)
     return Links(dependencies=dependencies, inputs=inputs, dropped=tuple(dropped)), findings
+
+
+def dag_of(links: Links, catalog: Catalog) -> tuple[Dag[AgentName], list[Finding]]:
+    """Build the DAG of the edges that an agent waits for; an optional dependency orders nothing.
+
+    Where the edges go in circles, the DAG is empty and there is a finding for each knot.
+    """
+    waits_for = {
+        name: [edge.agent for edge in edges if edge.kind is not DependencyKind.OPTIONAL]
+        for name, edges in links.dependencies.items()
+    }
+    try:
+        return Dag(waits_for), []
+    except CycleError as error:
+        return Dag({}), [_circular(cycle, catalog) for cycle in error.cycles]
+
+
+def circular_dependencies(catalog: Catalog) -> list[Finding]:
+    """Report the circles there would be if every agent of the catalog were selected."""
+    everyone = Selection(reasons=dict.fromkeys(catalog.agents, ()), producers=producers(catalog))
+    return dag_of(link(everyone, catalog)[0], catalog)[1]
 
 
 def _kinds(spec: AgentSpec, sources: Mapping[str, str]) -> dict[AgentName, DependencyKind]:
@@ -92,3 +114,12 @@ def _contradictions(
             remedy = "make the dependency hard or the input not required"
             findings.append(catalog.finding(("agents", spec.name, "inputs", position), problem, remedy))
     return findings
+
+
+def _circular(cycle: tuple[str, ...], catalog: Catalog) -> Finding:
+    """Report a cycle where its first agent declares that it waits for the last one."""
+    first, last = AgentName(cycle[0]), cycle[-2]
+    declared = any(dependency.agent == last for dependency in catalog.agents[first].dependencies)
+    path = ("agents", first, "dependencies" if declared and first != last else "inputs")
+    remedy = "remove one of these dependencies or make it optional"
+    return catalog.finding(path, f"circular dependency: {' -> '.join(cycle)}", remedy, agents=cycle)

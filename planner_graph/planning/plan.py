@@ -62,6 +62,6 @@ _REMEDY = "plan the campaign anew"
 def _check_version(data: Any) -> None:
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version != SCHEMA_VERSION:
-        problem = f"schema_version is {version!r}, this program reads version {SCHEMA_VERSION}"
+        problem = f"the plan is of version {version!r}, this program reads version {SCHEMA_VERSION}"
         remedy = "use the planner-graph that wrote it, or plan the campaign anew"
         raise StoredPlanError([Finding(problem=problem, remedy=remedy, key="schema_version")])

@@ -12,15 +12,15 @@ from planner_graph.campaign import Campaign
 from planner_graph.catalog import check
 from planner_graph.catalog.catalog import Catalog
 from planner_graph.catalog.spec import AgentSpec
-from planner_graph.errors import CycleError, Finding, PlanError, nearest
+from planner_graph.errors import Finding, PlanError, nearest
 from planner_graph.planning.contents import Duration, LeftOut, Step, Timing
 from planner_graph.planning.dag import CriticalPath, Dag, Window
 from planner_graph.planning.estimates import DeclaredEstimates, Estimator
-from planner_graph.planning.linking import Links, link
+from planner_graph.planning.linking import Links, dag_of, link
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.selection import Selection, select
 from planner_graph.planning.strategy import SCHEDULES, Schedule
-from planner_graph.types import AgentName, DependencyKind, Strategy
+from planner_graph.types import AgentName, Strategy
 from planner_graph.values import Seconds, Value
 
 DEFAULT_STRATEGY = Strategy.PARALLEL
@@ -80,7 +80,7 @@ class MasterPlanner:
         findings += found
         links, found = link(selection, self.catalog)
         findings += found
-        dag, found = _order(links, self.catalog)
+        dag, found = dag_of(links, self.catalog)
         findings += found
         findings += _over_limits(campaign, selection, self.catalog)
         return _Draft(strategy=chosen, selection=selection, links=links, dag=dag, findings=findings)
@@ -150,27 +150,6 @@ def _strategy(campaign: Campaign, wanted: Strategy | str | None) -> tuple[Strate
     return DEFAULT_STRATEGY, [
         Finding(problem=f"unknown strategy {str(name)!r}", remedy=hint, file=file, key="strategy")
     ]
-
-
-def _order(links: Links, catalog: Catalog) -> tuple[Dag[AgentName], list[Finding]]:
-    """Build the DAG of the edges that an agent waits for; an optional dependency orders nothing."""
-    waits_for = {
-        name: [edge.agent for edge in edges if edge.kind is not DependencyKind.OPTIONAL]
-        for name, edges in links.dependencies.items()
-    }
-    try:
-        return Dag(waits_for), []
-    except CycleError as error:
-        return Dag({}), [_circular(cycle, catalog) for cycle in error.cycles]
-
-
-def _circular(cycle: tuple[str, ...], catalog: Catalog) -> Finding:
-    """Report a cycle where its first agent declares that it waits for the last one."""
-    first, last = AgentName(cycle[0]), cycle[-2]
-    declared = any(dependency.agent == last for dependency in catalog.agents[first].dependencies)
-    path = ("agents", first, "dependencies" if declared and first != last else "inputs")
-    remedy = "remove one of these dependencies or make it optional"
-    return catalog.finding(path, f"circular dependency: {' -> '.join(cycle)}", remedy, agents=cycle)
 
 
 def _over_limits(campaign: Campaign, selection: Selection, catalog: Catalog) -> list[Finding]:

@@ -31,9 +31,9 @@ class Selection:
     """
 
     reasons: Mapping[AgentName, tuple[str, ...]]
-    left_out: Mapping[AgentName, str]
-    deliverables: Mapping[str, str]
     producers: Mapping[str, str]
+    left_out: Mapping[AgentName, str] = field(default_factory=dict)
+    deliverables: Mapping[str, str] = field(default_factory=dict)
 
 
 def select(campaign: Campaign, catalog: Catalog) -> tuple[Selection, list[Finding]]:

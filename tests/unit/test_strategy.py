@@ -1,0 +1,59 @@
+"""Schedules: who runs when, who runs beside whom, and how long it takes."""
+
+import pytest
+
+from planner_graph.planning.dag import Dag
+from planner_graph.planning.strategy import SCHEDULES
+from planner_graph.types import AgentName, Strategy
+from tests.plans import BLOG, BLOG_SECONDS
+
+
+def schedule(strategy, edges, seconds=None):
+    dag = Dag({AgentName(name): [AgentName(other) for other in before] for name, before in edges.items()})
+    return SCHEDULES[strategy](dag, {name: (seconds or {}).get(name, 1) for name in dag.order})
+
+
+def test_sequential_runs_one_agent_after_the_other_dependencies_first():
+    found = schedule(Strategy.SEQUENTIAL, BLOG)
+    assert found.order == ("planner", "researcher", "writer", "editor", "seo", "image", "social_media")
+    assert set(found.groups.values()) == {None}
+
+
+def test_sequential_takes_the_sum_of_all():
+    found = schedule(Strategy.SEQUENTIAL, BLOG, BLOG_SECONDS)
+    assert found.makespan == 120 + 180 + 300 + 180 + 120 + 240 + 90
+
+
+def test_parallel_runs_level_by_level():
+    found = schedule(Strategy.PARALLEL, BLOG)
+    assert found.order == ("planner", "researcher", "writer", "editor", "image", "seo", "social_media")
+
+
+def test_only_agents_with_company_on_their_level_get_a_group():
+    assert schedule(Strategy.PARALLEL, BLOG).groups == {
+        "planner": None,
+        "researcher": None,
+        "writer": None,
+        "editor": 3,
+        "image": 3,
+        "seo": 4,
+        "social_media": 4,
+    }
+
+
+def test_parallel_takes_the_slowest_of_each_level():
+    found = schedule(Strategy.PARALLEL, BLOG, BLOG_SECONDS)
+    assert found.makespan == 120 + 180 + 300 + 240 + 120
+
+
+@pytest.mark.parametrize("strategy", SCHEDULES)
+def test_ties_keep_the_given_order_whatever_the_names(strategy):
+    assert schedule(strategy, {"z": [], "a": [], "m": []}).order == ("z", "a", "m")
+
+
+def test_the_first_level_makes_a_group_like_any_other():
+    assert schedule(Strategy.PARALLEL, {"a": [], "b": [], "c": ["a"]}).groups == {"a": 0, "b": 0, "c": None}
+
+
+def test_sequential_and_parallel_are_offered():
+    assert list(SCHEDULES) == [Strategy.SEQUENTIAL, Strategy.PARALLEL]
