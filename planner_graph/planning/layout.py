@@ -20,7 +20,7 @@ _PATIENCE = 6
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Arrangement:
-    """Positions across the levels, in whole units from 0 to ``breadth``.
+    """Positions across the levels, in whole pixels from 0 on.
 
     ``centers`` holds one for each node. ``routes`` holds for each edge the positions at which it passes the levels
     between its ends, in the direction of the edge; empty where there is no level between.
@@ -28,7 +28,6 @@ class Arrangement:
 
     centers: tuple[int, ...]
     routes: tuple[tuple[int, ...], ...]
-    breadth: int
 
 
 def arrange(
@@ -53,7 +52,6 @@ def arrange(
     return Arrangement(
         centers=tuple(places[: graph.nodes]),
         routes=tuple(tuple(places[point] for point in route) for route in graph.routes),
-        breadth=max(0, start - room.gap),
     )
 
 
