@@ -25,7 +25,7 @@ def plans(draw):
     names = draw(st.lists(NAMES, min_size=1, max_size=14, unique=True))
     size = len(names)
     pairs = st.tuples(st.integers(0, size - 1), st.integers(0, size - 1))
-    dependencies = {name: [] for name in names}
+    dependencies: dict[str, list[str]] = {name: [] for name in names}
     kinds = {}
     for one, other in draw(st.lists(pairs, max_size=3 * size, unique=True)):
         if one < other:
@@ -121,7 +121,9 @@ def test_the_frame_encloses_everything(plan):
     for areas in (drawn.boxes, drawn.bands):
         points += [(area.x, area.y) for area in areas]
         points += [(area.x + area.width, area.y + area.height) for area in areas]
-    assert all(drawn.x <= x <= drawn.x + drawn.width and drawn.y <= y <= drawn.y + drawn.height for x, y in points)
+    for x, y in points:
+        assert drawn.x - 1e-6 <= x <= drawn.x + drawn.width + 1e-6
+        assert drawn.y - 1e-6 <= y <= drawn.y + drawn.height + 1e-6
 
 
 @given(plans())
