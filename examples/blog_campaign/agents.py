@@ -10,7 +10,8 @@ from typing import Any
 
 from planner_graph import agent
 
-from . import pictures, publishing, seo as search, social, strategy, writing
+from . import pictures, publishing, social, strategy, writing
+from . import seo as search
 from .article import Article, markdown
 from .editing import Editor, improvements
 from .evidence import Gatherer, Insight

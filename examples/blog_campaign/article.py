@@ -1,6 +1,6 @@
 """The shape of a blog post on its way from writer to publisher, and its form as Markdown.
 
-A paragraph is a row of spans; a span is what stands in one place of the sources, and carries the number of its footnote.
+A paragraph is a row of spans; a span is what stands in one place of the sources, with the number of its footnote.
 """
 
 import re

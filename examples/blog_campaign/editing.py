@@ -108,7 +108,7 @@ class Editor:
             return [sentence]
         subjects = "|".join(map(re.escape, joints))
         parts = _outside(sentence, rf",\s+(?:and|but|so)\s+(?=(?:{subjects})\b)")
-        if len(parts) < 2 or any(len(words(part)) < FEWEST_PART_WORDS for part in parts):
+        if len(parts) == 1 or any(len(words(part)) < FEWEST_PART_WORDS for part in parts):
             return [sentence]
         joined = re.findall(rf",\s+(and|but|so)\s+(?=(?:{subjects})\b)", sentence)
         starts = ["", *("But " if word == "but" else "So " if word == "so" else "" for word in joined)]
@@ -176,4 +176,3 @@ def _as_sentence(part: str) -> str:
     is_name = "_" in first or any(character.isupper() for character in first[1:])
     text = text if is_name else text[:1].upper() + text[1:]
     return text if text[-1:] in ".!?…" else f"{text}."
-

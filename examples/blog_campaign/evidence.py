@@ -20,14 +20,16 @@ MOST_LEADS = 2
 LEAD_WORDS = 60
 FEWEST_LEAD_WORDS = 8
 MOST_COMPARISONS = 10
-ALIKE = 0.6
-"""Share of common words from which two passages say nearly the same."""
+ALIKE, CONTAINED = 0.6, 0.9
+"""Shares of common words, in the longer and in the shorter of two passages, from which they say nearly the same."""
+RELATED = 0.6
+"""How well a passage from elsewhere must answer the query of a theme."""
 FAIR = 0.3
 """How good a passage must be, compared with the best one of its theme."""
 
 
 class Insight(Value):
-    """The telling passages of one theme, in the order of the sources."""
+    """The telling passages of one theme, those from the section it is named after first."""
 
     theme: str
     heading: str
@@ -54,7 +56,14 @@ class Gatherer:
             early = passage.opening + (passage.place[0] == 0 and passage.place[1] < MOST_LEADS)
             defines = start.startswith(name) and passage.kind == "paragraph"
             brief_text = len(words(passage.text)) < FEWEST_LEAD_WORDS
-            score = asked[number] - brief_text + 0.5 * salience[number] + 0.5 * early + defines - 0.5 * (passage.kind == "item")
+            score = (
+                asked[number]
+                - brief_text
+                + 0.5 * salience[number]
+                + 0.5 * early
+                + defines
+                - 0.5 * (passage.kind == "item")
+            )
             scored.append((-score, number))
         best = self.passages[min(scored)[1]]
         chosen = [best]
@@ -79,16 +88,32 @@ class Gatherer:
             )
             chosen: list[int] = []
             for number in order:
-                stems = set(self.language.stems(self.passages[number].text))
                 elsewhere = any(other[number] > own[number] for other in fits)
-                if len(chosen) < MOST_PER_THEME and not elsewhere and not any(_alike(stems, other) for other in taken):
-                    chosen.append(number)
-                    taken.append(stems)
+                for candidate in [] if elsewhere else [number, *self._going_on(number)]:
+                    stems = set(self.language.stems(self.passages[candidate].text))
+                    if len(chosen) < MOST_PER_THEME and not any(_alike(stems, other) for other in taken):
+                        chosen.append(candidate)
+                        taken.append(stems)
             if chosen:
-                passages = tuple(self.passages[number] for number in sorted(chosen))
+                home = (theme.file, theme.section)
+                ordered = sorted(chosen, key=lambda number: (self._home(number) != home, number))
+                passages = tuple(self.passages[number] for number in ordered)
                 found.append(Insight(theme=theme.name, heading=theme.heading, passages=passages))
         full = tuple(insight for insight in found if len(insight.passages) > 1)
         return full if len(full) > 1 else tuple(found)
+
+    def _home(self, number: int) -> tuple[str, tuple[str, ...]]:
+        return self.passages[number].file, self.passages[number].section
+
+    def _going_on(self, number: int) -> list[int]:
+        """Give the passages that go on in the same paragraph."""
+        block, found = self.passages[number].place[:2], list[int]()
+        for following in range(number + 1, len(self.passages)):
+            passage = self.passages[following]
+            if passage.place[:2] != block or passage.kind != "paragraph":
+                break
+            found.append(following)
+        return found
 
     def comparisons(self) -> list[dict[str, Any]]:
         """List the passages in which the sources compare something, with the words that show it."""
@@ -130,8 +155,8 @@ class Gatherer:
         salience = self.ranking.salience(self.phrases)
         scores = []
         for number, passage in enumerate(self.passages):
-            at_home = bool(theme.section) and passage.file == theme.file and passage.section == theme.section
-            related = at_home or query[number] >= ALIKE or not theme.section
+            at_home = bool(theme.section) and self._home(number) == (theme.file, theme.section)
+            related = at_home or not theme.section or (query[number] >= RELATED and passage.kind == "paragraph")
             first = passage.place[2] == 0  # the sentence a paragraph begins with says what it is about
             score = query[number] + 0.75 * at_home + 0.2 * first + 0.3 * asked[number] + 0.3 * salience[number]
             scores.append(round(score, 6) if related and (at_home or query[number] > 0) else 0.0)
@@ -145,4 +170,7 @@ def cited(passage: Passage) -> str:
 
 
 def _alike(one: set[str], other: set[str]) -> bool:
-    return bool(one) and len(one & other) >= ALIKE * min(len(one), len(other) or 1)
+    common = len(one & other)
+    return common > 0 and (
+        common >= ALIKE * max(len(one), len(other)) or common >= CONTAINED * min(len(one), len(other))
+    )

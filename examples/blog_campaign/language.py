@@ -12,7 +12,7 @@ import py3langid  # type: ignore[import-untyped]
 import pyphen  # type: ignore[import-untyped]
 import sentencex  # type: ignore[import-untyped]
 import snowballstemmer  # type: ignore[import-untyped]
-import yake  # type: ignore[import-untyped]
+import yake
 
 from .lexicon import Lexicon, lexicon
 
@@ -21,16 +21,43 @@ DETECTION_CHARACTERS = 20_000
 
 # Scripts written without spaces: there, two neighbouring characters stand for a word, as is usual in text retrieval.
 UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{UNSPACED}]+|(?:(?![{UNSPACED}])\w)+(?:['’.-](?:(?![{UNSPACED}])\w)+)*")
+_WORD = re.compile(rf"[{UNSPACED}]+|(?:(?![{UNSPACED}])\w)+(?:['\u2019.-](?:(?![{UNSPACED}])\w)+)*")
 _UNSPACED = re.compile(rf"[{UNSPACED}]")
 
 _STEMMERS = {
-    **{"ar": "arabic", "ca": "catalan", "cs": "czech", "da": "danish", "de": "german", "el": "greek", "en": "english"},
-    **{"es": "spanish", "et": "estonian", "eu": "basque", "fi": "finnish", "fr": "french", "ga": "irish"},
-    **{"hi": "hindi", "hu": "hungarian", "hy": "armenian", "id": "indonesian", "it": "italian", "lt": "lithuanian"},
-    **{"ne": "nepali", "nl": "dutch", "nb": "norwegian", "no": "norwegian", "fa": "persian", "pl": "polish"},
-    **{"pt": "portuguese", "ro": "romanian", "ru": "russian", "sr": "serbian", "sv": "swedish", "ta": "tamil"},
-    **{"tr": "turkish", "yi": "yiddish"},
+    "ar": "arabic",
+    "ca": "catalan",
+    "cs": "czech",
+    "da": "danish",
+    "de": "german",
+    "el": "greek",
+    "en": "english",
+    "es": "spanish",
+    "et": "estonian",
+    "eu": "basque",
+    "fi": "finnish",
+    "fr": "french",
+    "ga": "irish",
+    "hi": "hindi",
+    "hu": "hungarian",
+    "hy": "armenian",
+    "id": "indonesian",
+    "it": "italian",
+    "lt": "lithuanian",
+    "ne": "nepali",
+    "nl": "dutch",
+    "nb": "norwegian",
+    "no": "norwegian",
+    "fa": "persian",
+    "pl": "polish",
+    "pt": "portuguese",
+    "ro": "romanian",
+    "ru": "russian",
+    "sr": "serbian",
+    "sv": "swedish",
+    "ta": "tamil",
+    "tr": "turkish",
+    "yi": "yiddish",
 }
 
 
@@ -106,9 +133,7 @@ def terms(text: str) -> list[str]:
     """Give the words of ``text`` in lower case; in scripts without spaces, each pair of neighbours."""
     found: list[str] = []
     for word in _WORD.findall(text.lower()):
-        if not _UNSPACED.match(word):
-            found.append(word)
-        elif len(word) == 1:
+        if not _UNSPACED.match(word) or len(word) == 1:
             found.append(word)
         else:
             found += [word[start : start + 2] for start in range(len(word) - 1)]
@@ -128,4 +153,4 @@ def cut(text: str, limit: int, *, ellipsis: str = "…") -> str:
     end = room.rfind(" ")
     if end < limit // 2:  # one long word, or a script without spaces
         end = limit - len(ellipsis)
-    return text[:end].rstrip(" ,;:.–—-(") + ellipsis
+    return text[:end].rstrip(" ,;:.\u2013\u2014-(") + ellipsis

@@ -17,7 +17,7 @@ from mdit_py_plugins.front_matter import front_matter_plugin
 Kind = Literal["paragraph", "item"]
 
 _SPACE = re.compile(r"\s+")
-_BULLET = re.compile(r"\s*(?:[-*+•·–]|\d{1,3}[.)])\s+")
+_BULLET = re.compile(r"\s*(?:[-*+\u2022\u00b7\u2013]|\d{1,3}[.)])\s+")
 _CALLOUT = re.compile(r"(?m)^(\s*>?\s*)(?:\[![A-Z]+\]|!!! [^\n]*\n(?: {4})?)")
 _UNDERLINE = re.compile(r"\s*([=\-~*^])\1{2,}\s*")
 LONGEST_PLAIN_HEADING = 70
@@ -159,14 +159,38 @@ def _stands_alone(line: str, following: str) -> bool:
     """Whether a line, with nothing before it, is a heading and not a sentence."""
     title = line.strip()
     is_text = any(character.isalpha() for character in title) and not _BULLET.match(line)
-    return is_text and not following.strip() and len(title) <= LONGEST_PLAIN_HEADING and title[-1] not in ".!?:;,…。！？”\"')"
+    return (
+        is_text
+        and not following.strip()
+        and len(title) <= LONGEST_PLAIN_HEADING
+        and title[-1] not in ".!?:;,\u2026\u3002\uff01\uff1f\u201d\"')"
+    )
 
 
 class _HtmlReader(HTMLParser):
     """Gathers prose from HTML: what stands in block elements, outside of menus, scripts and tables."""
 
-    HIDDEN = frozenset({"script", "style", "nav", "table", "template", "svg", "pre", "button", "form", "noscript", "footer"})
-    BLOCKS = frozenset({"p", "div", "section", "article", "main", "body", "blockquote", "dd", "dt", "figcaption", "header", "ul", "ol", "br"})
+    HIDDEN = frozenset(
+        {"script", "style", "nav", "table", "template", "svg", "pre", "button", "form", "noscript", "footer"}
+    )
+    BLOCKS = frozenset(
+        {
+            "p",
+            "div",
+            "section",
+            "article",
+            "main",
+            "body",
+            "blockquote",
+            "dd",
+            "dt",
+            "figcaption",
+            "header",
+            "ul",
+            "ol",
+            "br",
+        }
+    )
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -177,6 +201,7 @@ class _HtmlReader(HTMLParser):
         self.in_title = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del attrs
         if tag in self.HIDDEN:
             self.hidden += 1
         elif tag == "title":

@@ -1,5 +1,6 @@
 """What planner and researcher both work on: the sources, read and taken apart."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -46,15 +47,15 @@ class Material:
         )
 
     def _names(self) -> frozenset[str]:
-        """List the words that have a capital inside of sentences, and are nowhere written small."""
-        inside = {
+        """List the words that have a capital inside of sentences more often than not."""
+        inside = Counter(
             word
             for passage in self.passages
             for sentence in passage.sentences
             for word in words(sentence)[1:]
             if word.isalpha()
-        }
-        return frozenset(word for word in inside if word[:1].isupper() and word.lower() not in inside)
+        )
+        return frozenset(word for word in inside if word[:1].isupper() and inside[word] > inside[word.lower()])
 
 
 def gather(campaign: Mapping[str, Any], language: str | None = None) -> Material:

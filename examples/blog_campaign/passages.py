@@ -20,11 +20,13 @@ MOST_CODE = 0.4
 LEAST_LETTERS = 0.6
 
 _CODE = re.compile(r"`[^`]*`")
-_END = re.compile(r"(?<!\.\.)[.!?。！？।؟][)\]”\"'’»」]*$")
+_END = re.compile(r"(?<!\.\.)[.!?\u3002\uff01\uff1f\u0964\u061f][)\]\u201d\"'\u2019\u00bb」]*$")
 _NOISE = re.compile(r"https?://|[|{}<>]|-->?|\[[ x]\]|\S+@\S+\.\w")
 _LABEL = re.compile(r"([^\s.:;,`(][^.:;,`(]{1,40}):\s+(?=\S)")
-_CODE_LABEL = re.compile(r"(`[^`]+`)(?:\s+[-–—]|:)\s+(?=\S)")
-_CALLOUT = re.compile(r"(?:note|tip|hint|important|warning|caution|info|attention|remark)\s*[:!–—]\s*", re.IGNORECASE)
+_CODE_LABEL = re.compile(r"(`[^`]+`)(?:\s+[-\u2013\u2014]|:)\s+(?=\S)")
+_CALLOUT = re.compile(
+    r"(?:note|tip|hint|important|warning|caution|info|attention|remark)\s*[:!\u2013\u2014]\s*", re.IGNORECASE
+)
 LONGEST_LABEL_WORDS = 4
 FORMAL = re.compile(
     r"(?:change.?log|changes|history|news|release.?notes?|licen[cs]e|copying|contributing|contributors|authors|security|"
@@ -38,8 +40,9 @@ ENOUGH = 12
 class Passage(Value):
     """A quotable piece of a source, with the lines it stands on.
 
-    ``label`` is what it begins with in bold, or a list item before its colon, with that punctuation. ``place`` orders passages as the sources do: document,
-    block, sentence. ``opening`` marks the first passage of a document. ``section`` are the headings above, two at most.
+    ``label`` is what it begins with in bold, or a list item before its colon, with that punctuation. ``place`` orders
+    passages as the sources do: document, block, offset of the sentence. ``opening`` marks the first passage of a
+    document. ``section`` are the headings above, two at most.
     """
 
     sentences: tuple[str, ...]
@@ -61,8 +64,9 @@ class Passage(Value):
 def passages(corpus: Corpus, language: Language) -> tuple[Passage, ...]:
     """Give all quotable passages of ``corpus`` in the order of the sources, none of them twice.
 
-    Release notes, licences and the like are quoted only where there is little else. Where no sentence meets the rules
-    of this module, every sentence does.
+    Release notes, licences and the like are quoted only where there is little else; never a section from the
+    paragraph on that says it is about something planned or outdated, nor a list item that says so of itself. Where no
+    sentence meets the rules of this module, every sentence does.
     """
     return _collected(corpus, language, strict=True) or _collected(corpus, language, strict=False)
 
@@ -71,12 +75,23 @@ def _collected(corpus: Corpus, language: Language, *, strict: bool) -> tuple[Pas
     found: dict[str, Passage] = {}
     for number, document in enumerate(corpus.documents):
         opening = True
+        unfinished: set[tuple[str, ...]] = set()
         for position, block in enumerate(document.blocks):
+            if strict and _unfinished(block, language):
+                unfinished |= {block.headings} if block.kind == "paragraph" else set()
+                continue
+            if block.headings in unfinished:
+                continue
             for passage in _of_block(block, language, document.name, (number, position), strict=strict):
                 found.setdefault(passage.text.casefold(), passage.model_copy(update={"opening": opening}))
                 opening = False
     telling = [passage for passage in found.values() if not FORMAL.match(PurePosixPath(passage.file).stem)]
     return tuple(telling if len(telling) >= ENOUGH else found.values())
+
+
+def _unfinished(block: Block, language: Language) -> bool:
+    prose = _CODE.sub("x", block.text)
+    return any(re.search(pattern, prose, re.IGNORECASE) for pattern in language.lexicon.unfinished)
 
 
 def _of_block(
@@ -119,7 +134,7 @@ def _label(block: Block) -> tuple[str, str, int]:
     """Take the label off a block: the label, the rest, and how many characters were taken."""
     if callout := _CALLOUT.match(block.text):
         return "", block.text[callout.end() :], callout.end()
-    if block.label and (bold := re.match(re.escape(block.label) + r"\s*([:.!?–—-])\s*", block.text)):
+    if block.label and (bold := re.match(re.escape(block.label) + r"\s*([:.!?\u2013\u2014-])\s*", block.text)):
         return block.label + (bold[1] if bold[1] in ".!?" else ":"), block.text[bold.end() :], bold.end()
     colon = _LABEL.match(block.text) or _CODE_LABEL.match(block.text)
     if colon and block.kind == "item" and len(words(colon[1])) <= LONGEST_LABEL_WORDS:
@@ -147,10 +162,11 @@ def _usable(sentence: str, language: Language, kind: Kind) -> bool:
 
 def _leans(sentence: str, language: Language) -> bool:
     """Whether a sentence continues the one before it."""
-    start = sentence.lstrip("“\"'‘(«„")
+    start = sentence.lstrip("\u201c\"'\u2018(\u00ab\u201e")
     first = words(start)[:1]
     if not first or start.startswith("`") or "_" in first[0] or re.match(f"[{UNSPACED}]", start):
         return False
     lexicon = language.lexicon
-    opener = re.split("['’]", first[0])[0].lower() in lexicon.openers
-    return start[:1].islower() or opener or not lexicon.pronouns.isdisjoint(map(str.lower, words(start)[1:3]))
+    opener = re.split("['\u2019]", first[0])[0].lower() in lexicon.openers
+    early = [*words(start)[1:3], *words(start.partition(",")[2])[:1]]
+    return start[:1].islower() or opener or not lexicon.pronouns.isdisjoint(map(str.lower, early))

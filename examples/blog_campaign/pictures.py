@@ -90,7 +90,7 @@ def header(title: str, themes: Sequence[Theme]) -> bytes:
     picture = picture.resize(HEADER_SIZE, Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(picture)
     subject, _, rest = title.partition(": ")
-    left, width = 72, 560 if themes else 1056
+    left, width = 72, 520 if themes else 1056
     font, lines = kind.wrapped(subject, width, sizes=range(84, 35, -4), most_lines=3 if rest else 5)
     below, under = kind.wrapped(rest[:1].upper() + rest[1:], width, sizes=range(44, 23, -2), most_lines=4)
     line, gap = round(font.size * 1.18), round(below.size * 1.35)
@@ -141,7 +141,9 @@ def size(png: bytes) -> dict[str, int]:
 def prompt(subject: str, themes: Sequence[Theme]) -> dict[str, str | int]:
     """Describe the header for those who would rather have it painted by a model."""
     names = ", ".join(theme.name for theme in themes) or subject
-    text = f"Header picture for an article about {subject}. Show these ideas joined to one centre: {names}. No lettering."
+    text = (
+        f"Header picture for an article about {subject}. Show these ideas joined to one centre: {names}. No lettering."
+    )
     return {"name": "header.png", "width": HEADER_SIZE[0], "height": HEADER_SIZE[1], "prompt": text}
 
 
@@ -158,18 +160,18 @@ def _draw_themes(picture: Image.Image, themes: Sequence[Theme], hue: float, kind
     for number, theme in enumerate(themes):
         angle = 2 * math.pi * number / len(themes) - math.pi / 2
         place = (centre[0] + ring * math.cos(angle), centre[1] + ring * math.sin(angle))
-        places.append((place, (34 + 44 * math.sqrt(max(theme.weight, 0.05))) * SCALE, theme))
+        places.append((place, (40 + 40 * math.sqrt(max(theme.weight, 0.05))) * SCALE, theme))
     for place, _, _ in places:
         draw.line((centre, place), fill=(255, 255, 255, 90), width=3 * SCALE)
     for number, (place, radius, theme) in enumerate(places):
         _circle(draw, place, radius, _colour(hue + 0.06 * (number - 2), 0.78, 0.7))
-        size = 21
-        name = kind.shown(theme.name)
-        while size > 13 and kind.font(size * SCALE, BOLD).getlength(name) > 1.8 * radius:
-            size -= 1
-        font = kind.font(size * SCALE, BOLD)
-        if font.getlength(name) <= 1.8 * radius:
-            draw.text(place, name, font=font, fill=(17, 24, 39), anchor="mm")
+        font, lines = kind.wrapped(
+            theme.name, round(1.7 * radius), sizes=range(24 * SCALE, 12 * SCALE, -2), most_lines=3
+        )
+        gap = font.size * 1.15
+        for row, text in enumerate(lines):
+            y = place[1] + (row - (len(lines) - 1) / 2) * gap
+            draw.text((place[0], y), text, font=font, fill=(17, 24, 39), anchor="mm")
     if places:
         _circle(draw, centre, 46 * SCALE, WHITE)
         _circle(draw, centre, 30 * SCALE, _colour(hue, 0.32, 0.62))

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 import bm25s  # type: ignore[import-untyped]
-import yake  # type: ignore[import-untyped]
+import yake
 
 from planner_graph.values import Value
 
@@ -20,6 +20,7 @@ MOST_CHARACTERS = 200_000
 """How much text key phrases are extracted from; of more, evenly spread blocks are taken."""
 CANDIDATES = 150
 LONGEST_PHRASE = 3
+FEW_BLOCKS = 20
 _CLEAN = re.compile(r"[`*_#]{2,}|`")
 
 
@@ -38,7 +39,7 @@ def key_phrases(corpus: Corpus, language: Language, limit: int = 40) -> tuple[Ke
         text = re.sub(r"(\w)(?=\w)", r"\1 ", text)
     extractor = yake.KeywordExtractor(lan=language.code, n=LONGEST_PHRASE, dedup_lim=0.85, top=CANDIDATES)
     blocks = [f" {' '.join(language.stems(block.text))} " for document in corpus.documents for block in document.blocks]
-    fewest = 1 if len(blocks) < 20 else 2  # in a longer text, what is said once is no key phrase
+    fewest = 1 if len(blocks) < FEW_BLOCKS else 2  # in a longer text, what is said once is no key phrase
     found: dict[tuple[str, ...], KeyPhrase] = {}
     best = 0.0
     for raw, score in extractor.extract_keywords(text):
@@ -62,7 +63,7 @@ def _sample(corpus: Corpus) -> str:
 
 def _readable(phrase: str) -> bool:
     letters = sum(character.isalpha() for character in phrase)
-    return letters >= 2 and 2 * letters > len(phrase) and not re.search(r"[/\\<>(){}=]|www|https?", phrase)
+    return letters > 1 and 2 * letters > len(phrase) and not re.search(r"[/\\<>(){}=]|www|https?", phrase)
 
 
 def _incomplete(phrase: str, text: str) -> bool:

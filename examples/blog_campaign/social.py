@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import regex
+import regex  # type: ignore[import-untyped]
 
 from .article import Article, Section
 from .language import cut
@@ -128,7 +128,9 @@ class Writer:
         return list(dict.fromkeys(tags))[:count]
 
 
-def posts(article: Article, keywords: Sequence[str], url: str, calendar: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def posts(
+    article: Article, keywords: Sequence[str], url: str, calendar: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """Give all posts of the calendar: an announcement for each network, then theme after theme for the short ones."""
     writer = Writer(article=article, keywords=keywords, url=url)
     sections = {section.heading: section for section in article.sections}
@@ -145,7 +147,7 @@ def posts(article: Article, keywords: Sequence[str], url: str, calendar: Sequenc
 
 
 def hashtag(phrase: str) -> str:
-    """Make a hashtag: ``"critical path"`` becomes ``"#CriticalPath"``; nothing if no letter is left or it is too long."""
+    """Make a hashtag: ``"critical path"`` becomes ``"#CriticalPath"``; nothing where no letter is left or too many."""
     parts = [part for part in re.split(r"[\W_]+", phrase) if part]
     tag = "".join(part if any(c.isupper() for c in part) else part[:1].upper() + part[1:] for part in parts)
     fits = len(tag) <= LONGEST_TAG and any(character.isalpha() for character in tag) and not tag[:1].isdigit()

@@ -121,11 +121,15 @@ def _files(path: Path) -> Iterator[Path]:
 def _read(file: Path, name: str, room: int) -> tuple[Document, int]:
     reader = READERS.get(file.suffix.lower())
     if reader is None:
-        raise _UnreadableError(f"{file.suffix or 'no ending'!r} is no kind of text that can be read; name {KINDS} files")
+        raise _UnreadableError(
+            f"{file.suffix or 'no ending'!r} is no kind of text that can be read; name {KINDS} files"
+        )
     try:
         size = file.stat().st_size
         if size > MAX_FILE_BYTES:
-            raise _UnreadableError(f"the file has {size / 2**20:.1f} MiB, the limit is {MAX_FILE_BYTES >> 20} MiB; split it")
+            raise _UnreadableError(
+                f"the file has {size / 2**20:.1f} MiB, the limit is {MAX_FILE_BYTES >> 20} MiB; split it"
+            )
         if size > room:
             raise _UnreadableError(f"the sources exceed {MAX_TOTAL_BYTES >> 20} MiB in all; name fewer")
         raw = file.read_bytes()
@@ -148,7 +152,9 @@ def _decoded(raw: bytes) -> str:
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
-        raise _UnreadableError(f"byte {error.start} is not {encoding[:6].upper()}; save the file as UTF-8 text") from error
+        raise _UnreadableError(
+            f"byte {error.start} is not {encoding[:6].upper()}; save the file as UTF-8 text"
+        ) from error
 
 
 def _finding(error: _UnreadableError, source: str, position: int) -> Finding:

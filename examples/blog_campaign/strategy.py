@@ -14,20 +14,22 @@ from .language import Language, cut, words
 from .passages import Passage
 from .research import KeyPhrase, Ranking
 
-MOST_THEMES = 6
+MOST_THEMES, FEWEST_THEMES, TITLE_THEMES = 6, 2, 3
 PASSAGES_PER_THEME = 3
 TITLE_LIMIT = 60
-HEADING_LIMIT = 70
+LONG_HEADING, HEADING_LIMIT = 45, 70
 SHORT_NAME_WORDS = 3
 TOP_PHRASES = 10
 FEWEST_PASSAGES = 2
 ANSWERS = 0.35
 """How well a section must answer a clause of the brief, compared with the best answer to the whole brief."""
 
-_NUMBER = re.compile(r"^\s*(?:(?:step|part|chapter)\s+)?(?:\d+(?:\.\d+)*[.):]?|[A-Z][.)]|§+\s*\d+)[\s:.–—-]+", re.IGNORECASE)
-_VERSION = re.compile(r"\d+\.\d+|\d{4}-\d\d-\d\d")
+_NUMBER = re.compile(
+    r"^\s*(?:(?:step|part|chapter)\s+)?(?:\d+(?:\.\d+)*[.):]?|[A-Z][.)]|§+\s*\d+)[\s:.\u2013\u2014-]+", re.IGNORECASE
+)
+_VERSION = re.compile(r"^\W*(?:version|release|v)?\s*\d+\.\d+|\b\d{4}-\d\d-\d\d\b", re.IGNORECASE)
 _ASIDE = re.compile(r"\s*\([^)]*\)")
-_CLAUSE = re.compile(r"[,;:.!?\n()–—]+")
+_CLAUSE = re.compile(r"[,;:.!?\n()\u2013\u2014]+")
 
 
 class Theme(Value):
@@ -88,23 +90,23 @@ class Strategist:
 
     def _document_title(self) -> str:
         top = next((passage.section[0] for passage in self.passages if passage.section), "")
-        name = re.split(r"\s+[–—|-]\s+|:\s", _NUMBER.sub("", top))[0].strip()
+        name = re.split(r"\s+[\u2013\u2014|-]\s+|:\s", _NUMBER.sub("", top))[0].strip()
         return name if len(words(name)) <= SHORT_NAME_WORDS + 1 and not self._is_common(name) else ""
 
     def themes(self) -> tuple[Theme, ...]:
         """Choose at most six themes; none if there is too little text to divide."""
         most = min(MOST_THEMES, len(self.passages) // PASSAGES_PER_THEME)
-        if most < 2:
+        if most < FEWEST_THEMES:
             return ()
         candidates = self._candidates()
-        if len(candidates) < 2:
+        if len(candidates) < FEWEST_THEMES:
             return self._from_phrases(most)
         answering = self._answering(candidates)[:most]
-        fewest = most if len(answering) < 2 else 3
+        fewest = most if len(answering) < FEWEST_THEMES else TITLE_THEMES
         return self._named([candidates[number] for number in self._filled(answering, candidates, fewest)])
 
     def _filled(self, answering: Sequence[int], candidates: Sequence[_Candidate], wanted: int) -> list[int]:
-        """Fill up with the weightiest sections, in the order of the sources; each more from one document counts half."""
+        """Fill up with the weightiest sections in the order of the sources; each more from one document counts half."""
         chosen = list(answering)
         while len(chosen) < min(wanted, len(candidates)):
             taken = [candidates[number].file for number in chosen]
@@ -142,7 +144,7 @@ class Strategist:
                 best = sorted((scores[member] for member in candidate.members), reverse=True)[:PASSAGES_PER_THEME]
                 headed = len(set(self._stems(clause)) & set(self._stems(candidate.section[-1])))
                 support = max(whole[member] for member in candidate.members)
-                if support >= ANSWERS:
+                if headed or support >= ANSWERS:
                     answers.append((-sum(best) / PASSAGES_PER_THEME - headed, number))
             taken = next((number for score, number in sorted(answers) if number not in chosen and score < 0), None)
             if taken is not None:
@@ -174,10 +176,11 @@ class Strategist:
         """Make themes of the key phrases that several passages share, no word in two of them."""
         themes: list[Theme] = []
         used: set[str] = set()
+        most_fitting = max(FEWEST_PASSAGES, 2 * len(self.passages) // 3)
         for item in self.phrases:
             stems = set(self._stems(item.phrase))
             fitting = sum(stems <= set(found) for found in self.ranking.stems)
-            if 2 <= fitting <= max(2, 2 * len(self.passages) // 3) and not stems & used and len(themes) < most:
+            if FEWEST_PASSAGES <= fitting <= most_fitting and not stems & used and len(themes) < most:
                 used |= stems
                 heading = self._sentence_case(item.phrase)
                 themes.append(Theme(name=item.phrase, heading=heading, query=item.phrase, weight=item.weight))
@@ -187,7 +190,7 @@ class Strategist:
         """Write a heading: the source's own if it says something, else the first key phrase that is free."""
         own = _ASIDE.sub("", _NUMBER.sub("", section[-1])).strip().rstrip(".:;,!#¶ ").strip()
         telling = any(character.isalpha() for character in own) and not self._is_common(own)
-        if telling and len(own) > HEADING_LIMIT:
+        if telling and len(own) > LONG_HEADING:
             own = own.split(": ")[0]
         choices = [own] if telling and len(own) <= HEADING_LIMIT else []
         choices += [phrase for phrase in phrases if len(words(phrase)) > 1] + list(phrases) + [own]
@@ -196,11 +199,11 @@ class Strategist:
 
     def _short_name(self, heading: str, phrases: Sequence[str]) -> str:
         """Give the name of a theme for use inside a title."""
-        first = re.split(r":\s|,\s|\s[–—-]\s", heading)[0].rstrip("?!")
+        first = re.split(r":\s|,\s|\s[\u2013\u2014-]\s", heading)[0].rstrip("?!")
         if len(words(first)) <= SHORT_NAME_WORDS:
             return self._inside(first)
         said = set(self._stems(heading))
-        close = sorted(phrases, key=lambda phrase: (not said & set(self._stems(phrase)), len(words(phrase)) < 2))
+        close = sorted(phrases, key=lambda phrase: (not said & set(self._stems(phrase)), len(words(phrase)) == 1))
         return self._inside(next(iter(close), cut(first, 30, ellipsis="")))
 
     def _phrases_in(self, texts: Sequence[str]) -> list[str]:
@@ -221,7 +224,7 @@ class Strategist:
 
     @staticmethod
     def _sentence_case(text: str) -> str:
-        first = text.split(" ")[0]
+        first = text.split(" ", maxsplit=1)[0]
         is_name = "_" in first or any(character.isupper() or character == "." for character in first[1:])
         return text if is_name else text[:1].upper() + text[1:]
 
@@ -236,7 +239,7 @@ def questions(brief: str) -> list[str]:
     """Split a brief into what it asks to be covered; what stands before a colon, or first, says the aim only."""
     _, colon, asked = brief.partition(":")
     clauses = [clause for clause in _CLAUSE.split(asked if colon else brief) if words(clause)]
-    return clauses if colon or len(clauses) < 2 else clauses[1:]
+    return clauses[1:] if clauses[1:] and not colon else clauses
 
 
 def aim(brief: str) -> str:
@@ -254,7 +257,11 @@ def working_title(subject: str, themes: Sequence[Theme], language: Language, lim
     said: set[str] = set()
     for name in names:
         stems = set(language.stems(name))
-        if len(chosen) < 3 and not stems & said and len(f"{subject}: {language.join([*chosen, name])}") <= limit:
+        if (
+            len(chosen) < TITLE_THEMES
+            and not stems & said
+            and len(f"{subject}: {language.join([*chosen, name])}") <= limit
+        ):
             chosen.append(name)
             said |= stems
     return f"{subject}: {language.join(chosen)}" if chosen else cut(subject, limit)
