@@ -1,0 +1,1 @@
+"""The bodies of agents, and how they are bound to names."""

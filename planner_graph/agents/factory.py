@@ -5,6 +5,7 @@ path that is imported when the agent is first needed, or by an installed package
 ``planner_graph.agents``.
 """
 
+import hashlib
 import importlib
 import importlib.util
 import sys
@@ -18,8 +19,8 @@ from langchain_core.runnables import Runnable
 
 from planner_graph.catalog.catalog import SPEC_ATTRIBUTE
 from planner_graph.catalog.spec import AgentSpec
-from planner_graph.compiler.body import Body
-from planner_graph.errors import AgentBindingError
+from planner_graph.compiler.body import BINDABLE, Body
+from planner_graph.errors import AgentBindingError, nearest
 
 ENTRY_POINT_GROUP = "planner_graph.agents"
 
@@ -33,7 +34,7 @@ class AgentFactory(Mapping[str, Body]):
     """
 
     def __init__(self, bodies: Mapping[str, Body | str]) -> None:
-        self._bodies = dict(bodies)
+        self.bindings = dict(bodies)
 
     @classmethod
     def of(cls, *functions: Callable[..., Any]) -> Self:
@@ -54,15 +55,26 @@ class AgentFactory(Mapping[str, Body]):
 
     @classmethod
     def installed(cls) -> Self:
-        """Bind the agents that installed packages offer under the entry point group ``planner_graph.agents``."""
-        return cls({point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)})
+        """Bind the agents that installed packages offer under the entry point group ``planner_graph.agents``.
+
+        Raises:
+            AgentBindingError: two packages offer the same agent, and not the same body.
+        """
+        bodies: dict[str, Body | str] = {}
+        for point in entry_points(group=ENTRY_POINT_GROUP):
+            reference = f"{point.module}:{point.attr or ''}"
+            if bodies.setdefault(point.name, reference) != reference:
+                problem = f"installed packages offer both {bodies[point.name]!r} and {reference!r}; remove one of them"
+                raise AgentBindingError(point.name, problem)
+        return cls(bodies)
 
     @classmethod
     def load(cls, reference: str) -> Self:
         """Import bodies from ``package.module:attribute`` or ``path/to/file.py:attribute``.
 
         The attribute is a factory, a mapping of names to bodies, or a list of decorated functions. Modules are looked
-        for in the working directory too; a file's own folder is put on the import path, as for a script.
+        for in the working directory too; the folder of a file (of its outermost package, if it is in one) is put on the
+        import path, as for a script.
 
         Raises:
             AgentBindingError: the reference cannot be imported or holds something else.
@@ -80,26 +92,29 @@ class AgentFactory(Mapping[str, Body]):
     @property
     def declared(self) -> tuple[AgentSpec, ...]:
         """Specs that the bound functions declare, in binding order; a catalog can be extended with them."""
-        specs = (getattr(body, SPEC_ATTRIBUTE, None) for body in self._bodies.values())
+        specs = (getattr(body, SPEC_ATTRIBUTE, None) for body in self.bindings.values())
         return tuple(spec for spec in specs if isinstance(spec, AgentSpec))
 
     def extended(self, bodies: Mapping[str, Body | str]) -> Self:
         """Give a factory with further bindings, which win over the present ones."""
-        return type(self)({**self._bodies, **(bodies._bodies if isinstance(bodies, AgentFactory) else bodies)})
+        return type(self)({**self.bindings, **(bodies.bindings if isinstance(bodies, AgentFactory) else bodies)})
 
     def __getitem__(self, name: str) -> Body:
-        body = self._bodies[name]
+        body = self.bindings[name]
         if isinstance(body, str):
             body = resolve(body)
         if not isinstance(body, Runnable) and not callable(body):
-            raise AgentBindingError(name, f"{body!r} is neither a function, a runnable nor a graph")
+            raise AgentBindingError(name, f"{body!r} is neither a function nor a runnable; {BINDABLE}")
         return body
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.bindings  # asking imports nothing
+
     def __iter__(self) -> Iterator[str]:
-        return iter(self._bodies)
+        return iter(self.bindings)
 
     def __len__(self) -> int:
-        return len(self._bodies)
+        return len(self.bindings)
 
 
 def resolve(reference: str) -> Any:
@@ -114,7 +129,8 @@ def resolve(reference: str) -> Any:
     found: Any = _import_file(Path(place), reference) if place.endswith(".py") else _import_module(place, reference)
     for part in attribute.split("."):
         if not hasattr(found, part):
-            raise AgentBindingError(reference, f"{place} has no attribute {attribute!r}")
+            hint = nearest(part, dir(found)) or f"; define {attribute!r} there"
+            raise AgentBindingError(reference, f"{place} has no attribute {attribute!r}{hint}")
         found = getattr(found, part)
     return found
 
@@ -128,22 +144,56 @@ def _import_file(path: Path, reference: str) -> ModuleType:
     """Import a file as a script would be; a file inside a package is imported under its package's name."""
     path = path.resolve()
     if not path.is_file():
-        raise AgentBindingError(reference, f"no such file: {path}")
+        raise AgentBindingError(reference, f"no such file: {path}; check the path")
     parts, folder = [path.stem], path.parent
     while (folder / "__init__.py").exists():
         parts.insert(0, folder.name)
         folder = folder.parent
     _look_in(folder)
-    return _imported(lambda: importlib.import_module(".".join(parts)), reference)
+    name = ".".join(parts)
+    if len(parts) == 1 and not _belongs_to(name, path):
+        return _imported(lambda: _execute(path), reference)
+    module = _imported(lambda: importlib.import_module(name), reference)
+    if not _belongs_to(name, path):
+        problem = f"its module name {name!r} already belongs to {module.__file__}; rename the package"
+        raise AgentBindingError(reference, problem)
+    return module
+
+
+def _belongs_to(name: str, path: Path) -> bool:
+    """Tell whether importing ``name`` gives the file at ``path``, and no other module of that name."""
+    spec = importlib.util.find_spec(name)
+    return spec is not None and spec.origin is not None and Path(spec.origin).resolve() == path
+
+
+def _execute(path: Path) -> ModuleType:
+    """Import a file whose own name is taken, under one that is not."""
+    name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"Python cannot import {path}")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
 
 
 def _look_in(folder: Path) -> None:
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()  # the file may be younger than what Python remembers of its folder
 
 
 def _imported(load: Callable[[], ModuleType], reference: str) -> ModuleType:
     try:
         return load()
-    except Exception as error:  # a user's module may raise anything while it is imported
-        raise AgentBindingError(reference, f"importing it failed: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # a user's module may raise anything while it is imported
+        problem = f"importing it failed: {type(error).__name__}: {error}"
+        if isinstance(error, ModuleNotFoundError):
+            problem += "; install it, or start in the folder that holds it"
+        raise AgentBindingError(reference, problem) from error

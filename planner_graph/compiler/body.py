@@ -1,10 +1,10 @@
-"""Calls the body of an agent, whatever kind it is, and checks what it gives back.
+"""Calls the body of an agent, whatever kind it is.
 
 A body is an async or sync function ``body(inputs)`` or ``body(inputs, context)``, a LangChain runnable, or a compiled
 LangGraph graph. ``inputs`` is one flat dict: each named input, ``"campaign"`` and ``"configuration"``.
 """
 
-import asyncio
+import copy
 import hashlib
 import inspect
 import json
@@ -13,23 +13,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from langgraph.pregel import Pregel
 
-from planner_graph.compiler.state import AgentRecord
-from planner_graph.errors import OutputError
+from planner_graph.compiler.attempt import has_sync_checkpointer
+from planner_graph.compiler.bridge import in_thread
 from planner_graph.planning.contents import Step
+from planner_graph.planning.selection import CAMPAIGN
 from planner_graph.types import AgentName, AgentStatus
-from planner_graph.values import portable_json
 
 Body = Callable[..., Any] | Runnable[Any, Any]
+
+BINDABLE = "bind a function, a LangChain runnable or a compiled graph"
+"""What to do about something that is no body."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AgentContext:
     """What a body may know about the attempt it is; given as second argument to functions that take two.
 
-    ``idempotency_key`` is the same for every attempt and every restart of this agent with these inputs in this run:
-    hand it to services that can recognise a repeated request.
+    ``run_id`` is the workflow execution, else the thread, else empty. ``idempotency_key`` is the same for every attempt
+    and every restart of this agent with these inputs in this run: hand it to services that can recognise a repeated
+    request.
     """
 
     agent: AgentName
@@ -45,14 +49,13 @@ def gather_inputs(step: Step, state: Mapping[str, Any]) -> dict[str, Any]:
     Beside the declared inputs, every output of a dependency is there under its own name: output names are unique in a
     catalog, so nothing can hide anything.
     """
-    campaign = state.get("campaign", {})
+    campaign = state["campaign"]
     inputs: dict[str, Any] = {}
     for dependency in step.dependencies:
-        record: AgentRecord | None = state.get(dependency.agent)
+        record = state.get(dependency.agent)
         if record and record["status"] == AgentStatus.COMPLETED and record["output"]:
             inputs |= record["output"]
-    provided = campaign.get("provided", {})
-    inputs |= {name: provided[name] for name, source in step.inputs.items() if source == "campaign" and name in provided}
+    inputs |= {name: campaign["provided"][name] for name, source in step.inputs.items() if source == CAMPAIGN}
     return {**inputs, "campaign": campaign, "configuration": step.configuration}
 
 
@@ -63,13 +66,20 @@ def idempotency_key(run_id: str, agent: str, inputs: Mapping[str, Any]) -> str:
 
 
 async def call(body: Body, inputs: dict[str, Any], context: AgentContext, config: RunnableConfig) -> Any:
-    """Run a body once; sync functions run in a thread, with the context variables of the caller."""
+    """Run a body once, with its own copy of ``inputs``, and in a thread if it is a sync function.
+
+    A sync function that is cancelled goes on in its daemon thread until it returns; nobody waits for it, not even the
+    end of the process. Sync parts of a runnable run in the event loop's default pool, which Python does wait for.
+    """
+    inputs = copy.deepcopy(inputs)
+    if isinstance(body, Pregel) and has_sync_checkpointer(config):
+        return await in_thread(body.invoke, inputs, config)
     if isinstance(body, Runnable):
         return await body.ainvoke(inputs, config)
     arguments = (inputs, context) if takes_context(body) else (inputs,)
     if is_async(body):
         return await body(*arguments)
-    given = await asyncio.to_thread(body, *arguments)
+    given = await in_thread(body, *arguments)
     return await given if isinstance(given, Awaitable) else given
 
 
@@ -86,28 +96,3 @@ def takes_context(body: Callable[..., Any]) -> bool:
         return False
     positional = [p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
     return len([p for p in positional if p.default is p.empty]) > 1
-
-
-def check_output(step: Step, given: Any) -> dict[str, Any]:
-    """Turn what a body returned into named outputs of plain JSON.
-
-    A mapping is taken by name; an agent with a single output may return the bare value.
-
-    Raises:
-        OutputError: an output is missing, or something is not JSON.
-    """
-    try:
-        plain = portable_json(to_jsonable_python(given))
-    except (PydanticSerializationError, ValueError) as error:
-        problem = f"{error}; return plain JSON values (binary data as a data URI)"
-        raise OutputError(step.agent, problem) from error
-    if len(step.outputs) == 1 and not (isinstance(plain, dict) and step.outputs[0] in plain):
-        plain = {step.outputs[0]: plain}
-    if not isinstance(plain, dict):
-        names = ", ".join(step.outputs)
-        raise OutputError(step.agent, f"{type(given).__name__} is no mapping; return a dict with the keys {names}")
-    missing = [name for name in step.outputs if name not in plain]
-    if missing:
-        found = ", ".join(plain) or "nothing"
-        raise OutputError(step.agent, f"{', '.join(map(repr, missing))} is missing (found {found}); return every output")
-    return plain

@@ -1,6 +1,6 @@
 """Compiles an execution plan into a LangGraph graph that anyone can invoke, stream, draw and deploy."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.runnables import Runnable
@@ -11,12 +11,14 @@ from langgraph.store.base import BaseStore
 from langgraph.types import Checkpointer
 
 from planner_graph.clock import Clock, SystemClock
-from planner_graph.compiler.body import Body
+from planner_graph.compiler.body import BINDABLE, Body
 from planner_graph.compiler.bridge import BackgroundLoop
+from planner_graph.compiler.ends import end, entry
+from planner_graph.compiler.graph import PlanGraph
 from planner_graph.compiler.node import AgentNode
-from planner_graph.compiler.state import AgentRecord, PlanInput, PlanOutput, build_result, node_schema, state_schema
+from planner_graph.compiler.state import PlanInput, PlanOutput, node_schema, state_schema
 from planner_graph.compiler.wiring import ENTRY, EXIT, edges
-from planner_graph.errors import AgentBindingError, CampaignError, Finding, PlanMismatchError, UnboundAgentsError
+from planner_graph.errors import AgentBindingError, UnboundAgentsError
 from planner_graph.planning.contents import Step
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.types import AgentName
@@ -27,7 +29,7 @@ SPARE_SUPERSTEPS = 10
 """Supersteps allowed beyond one per agent, for entry, exit and whatever a user wraps around the graph."""
 
 
-def compile_plan(
+def compile_plan(  # noqa: PLR0913  # options, all by keyword
     plan: ExecutionPlan,
     agents: Mapping[str, Body],
     *,
@@ -39,26 +41,30 @@ def compile_plan(
     """Compile ``plan`` into a graph whose nodes run the bodies in ``agents``.
 
     The graph takes ``{"campaign": {...}}`` and gives ``{"result": {"status", "deliverables", "missing", "agents"}}``.
-    Its state holds one record per agent under the agent's name.
+    Its state holds one record per agent under the agent's name. A thread belongs to the plan it was started with.
+
+    Under ``invoke`` LangGraph runs at most ``max_concurrency`` nodes at one time, by default as many as there are
+    processors plus four; under ``ainvoke`` there is no such limit unless the config sets one.
 
     Raises:
         UnboundAgentsError: agents of the plan have no body; all of them are named.
         AgentBindingError: a body is nothing that can run.
+        PlanError: the plan's strategy has no wiring.
     """
     bodies = _bodies(plan, agents)
-    clock, loop = clock or SystemClock(), BackgroundLoop()
+    loop, schema = BackgroundLoop(), state_schema(plan)
     builder: StateGraph[Any, Any, PlanInput, PlanOutput] = StateGraph(
-        state_schema(step.agent for step in plan.steps), input_schema=PlanInput, output_schema=PlanOutput
+        schema, input_schema=PlanInput, output_schema=PlanOutput
     )
-    builder.add_node(ENTRY, _entry(plan), input_schema=node_schema(()))
+    builder.add_node(ENTRY, entry(plan), input_schema=schema)
     for step in plan.steps:
-        node = AgentNode(step, bodies[step.agent], plan_hash=plan.hash, clock=clock, loop=loop)
+        node = AgentNode(step, bodies[step.agent], clock=clock or SystemClock(), loop=loop)
         reads = node_schema(dependency.agent for dependency in step.dependencies)
         builder.add_node(step.agent, node, input_schema=reads, metadata=_metadata(step))
-    builder.add_node(EXIT, _exit(plan), input_schema=node_schema(step.agent for step in plan.steps))
+    builder.add_node(EXIT, end(plan), input_schema=node_schema(plan.by_agent))
     for sources, target in edges(plan):
         builder.add_edge(sources[0] if len(sources) == 1 else list(sources), target)
-    graph = builder.compile(checkpointer=checkpointer, store=store, name=name)
+    graph = PlanGraph.of(builder.compile(checkpointer=checkpointer, store=store, name=name), loop)
     for agent, body in bodies.items():
         if isinstance(body, Pregel):  # shows an agent that is a graph in xray pictures and in subgraph streams
             graph.nodes[agent].subgraphs = [body]
@@ -72,30 +78,8 @@ def _bodies(plan: ExecutionPlan, agents: Mapping[str, Body]) -> dict[AgentName, 
     bodies = {step.agent: agents[step.agent] for step in plan.steps}
     for agent, body in bodies.items():
         if not isinstance(body, Runnable) and not callable(body):
-            raise AgentBindingError(agent, f"{body!r} is neither a function, a runnable nor a graph")
+            raise AgentBindingError(agent, f"{body!r} is neither a function nor a runnable; {BINDABLE}")
     return bodies
-
-
-def _entry(plan: ExecutionPlan) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    def begin(state: dict[str, Any]) -> dict[str, Any]:
-        written_by = state.get("plan_hash", plan.hash)
-        if written_by != plan.hash:
-            raise PlanMismatchError(checkpoint_hash=written_by, plan_hash=plan.hash)
-        campaign = state.get("campaign")
-        if not isinstance(campaign, dict):
-            problem = f"the input 'campaign' is a {type(campaign).__name__}"
-            raise CampaignError([Finding(problem=problem, remedy="pass campaign.model_dump(mode='json')")])
-        return {"plan_hash": plan.hash}
-
-    return begin
-
-
-def _exit(plan: ExecutionPlan) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    def finish(state: dict[str, Any]) -> dict[str, Any]:
-        records: dict[str, AgentRecord] = {step.agent: state[step.agent] for step in plan.steps}
-        return {"result": build_result(plan, state["campaign"], records)}
-
-    return finish
 
 
 def _metadata(step: Step) -> dict[str, Any]:

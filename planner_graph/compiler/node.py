@@ -5,31 +5,37 @@ here a failure becomes a record, and only agents that depend on it are affected.
 """
 
 import asyncio
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
-from langgraph.errors import GraphBubbleUp
+from langchain_core.runnables.config import var_child_runnable_config
+from langgraph.errors import GraphBubbleUp, ParentCommand
 
 from planner_graph.clock import Clock
-from planner_graph.compiler.body import AgentContext, Body, call, check_output, gather_inputs, idempotency_key
+from planner_graph.compiler.attempt import next_attempt
+from planner_graph.compiler.body import AgentContext, Body, call, gather_inputs, idempotency_key
 from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.events import AgentEnded, AgentStarted, AttemptFailed, emit, timestamp
+from planner_graph.compiler.output import check_output
 from planner_graph.compiler.retry import is_worth_retrying
 from planner_graph.compiler.state import AgentRecord, ErrorInfo
-from planner_graph.errors import PlanMismatchError
+from planner_graph.errors import BodyCancelledError, OutputError
 from planner_graph.planning.contents import Step
 from planner_graph.types import AgentStatus, DependencyKind
 
+ERROR_TEXT_LIMIT = 2_000
+"""Characters of an error's message that a record keeps; some errors quote a whole response."""
 
-class AgentNode(Runnable[dict[str, Any], dict[str, Any]]):
+
+class AgentNode(Runnable[Any, dict[str, Any]]):
     """Runs one step of a plan inside a LangGraph graph; works under ``invoke`` and ``ainvoke`` alike."""
 
-    def __init__(self, step: Step, body: Body, *, plan_hash: str, clock: Clock, loop: BackgroundLoop) -> None:
+    def __init__(self, step: Step, body: Body, *, clock: Clock, loop: BackgroundLoop) -> None:
         self.name = step.agent
         self.step = step
         self.body = body
-        self.plan_hash = plan_hash
         self.clock = clock
         self.loop = loop
 
@@ -43,13 +49,7 @@ class AgentNode(Runnable[dict[str, Any], dict[str, Any]]):
         config: RunnableConfig | None = None,
         **_: Any,
     ) -> dict[str, Any]:
-        """Give the agent's record under its name.
-
-        Raises:
-            PlanMismatchError: the state was written by another plan.
-        """
-        if input.get("plan_hash") != self.plan_hash:
-            raise PlanMismatchError(checkpoint_hash=str(input.get("plan_hash")), plan_hash=self.plan_hash)
+        """Give the agent's record under its name."""
         obstacle = find_obstacle(self.step, input)
         record = self._skipped(obstacle) if obstacle else await self._run(input, ensure_config(config))
         emit(AgentEnded(event="agent_ended", agent=self.step.agent, at=record["ended_at"], record=record))
@@ -58,7 +58,8 @@ class AgentNode(Runnable[dict[str, Any], dict[str, Any]]):
     async def _run(self, state: Mapping[str, Any], config: RunnableConfig) -> AgentRecord:
         inputs = gather_inputs(self.step, state)
         run_id = run_id_of(config)
-        key = idempotency_key(run_id, self.step.agent, inputs)
+        # Without an id no two runs may share a key; a run that cannot be resumed has no restarts that must.
+        key = idempotency_key(run_id or uuid.uuid4().hex, self.step.agent, inputs)
         started_at = timestamp(self.clock.now())
         for attempt in range(1, self.step.max_retries + 2):
             context = AgentContext(
@@ -80,18 +81,29 @@ class AgentNode(Runnable[dict[str, Any], dict[str, Any]]):
                 if wait is None:
                     return self._failed(error, attempt, started_at)
                 await self.clock.sleep(wait)
+                config = next_attempt(config)
             else:
                 return self._record(AgentStatus.COMPLETED, output=output, attempts=attempt, started_at=started_at)
         raise AssertionError("the last attempt always returns")
 
     async def _attempt(self, inputs: dict[str, Any], context: AgentContext, config: RunnableConfig) -> dict[str, Any]:
+        """Run the body once, within its time limit."""
+        var_child_runnable_config.set(config)  # where interrupt() and whatever else a body calls look for it
         try:
             async with asyncio.timeout(context.timeout_seconds) as limit:
-                return check_output(self.step, await call(self.body, dict(inputs), context, config))
+                return check_output(self.step, await call(self.body, inputs, context, config))
         except TimeoutError as error:
             if limit.expired():
                 raise TimeoutError(f"no result within {context.timeout_seconds:g} s") from error
             raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise BodyCancelledError(self.step.agent) from error
+        except ParentCommand as error:
+            problem = "a Command for the parent graph cannot steer a plan; return outputs"
+            raise OutputError(self.step.agent, problem) from error
 
     def _wait_after(self, error: Exception, attempt: int) -> float | None:
         """Give the seconds to wait before the next attempt, or ``None`` if this was the last one."""
@@ -121,7 +133,7 @@ class AgentNode(Runnable[dict[str, Any], dict[str, Any]]):
         reason, error = obstacle
         return self._record(AgentStatus.SKIPPED, error=error, reason=reason)
 
-    def _record(
+    def _record(  # noqa: PLR0913  # what a record holds
         self,
         status: AgentStatus,
         *,
@@ -167,6 +179,13 @@ def run_id_of(config: RunnableConfig) -> str:
     return str(configurable.get("workflow_execution_id") or configurable.get("thread_id") or "")
 
 
-def describe(error: BaseException) -> ErrorInfo:
-    """Write an error as plain values."""
-    return ErrorInfo(type=type(error).__name__, message=str(error))
+def describe(error: Exception) -> ErrorInfo:
+    """Write an error as plain values that JSON and PostgreSQL can hold, a very long message cut short."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001  # a user's error class may do anything
+        text = "(its message cannot be read)"
+    text = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    if len(text) > ERROR_TEXT_LIMIT:
+        text = f"{text[:ERROR_TEXT_LIMIT]}... ({len(text) - ERROR_TEXT_LIMIT} more characters)"
+    return ErrorInfo(type=type(error).__name__, message=text)

@@ -5,8 +5,11 @@ small: LangGraph stores a channel's value once per change, while one merged dict
 """
 
 from collections.abc import Iterable
-from typing import Any, TypedDict
+from typing import Annotated, Any, Self, TypedDict
 
+from langgraph.channels.last_value import LastValue
+
+from planner_graph.errors import PlanMismatchError
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.types import AgentName, AgentStatus, RunStatus
 
@@ -69,17 +72,49 @@ class PlanOutput(TypedDict):
     result: Result
 
 
-def state_schema(agents: Iterable[AgentName]) -> type:
+class PlanHash(LastValue[str]):
+    """The channel that pins a thread to one plan: it refuses to be restored from a checkpoint of another one.
+
+    A check inside the nodes would come too late: LangGraph finds no node to run where a pending agent has another name
+    in the new plan, and returns as if all were done.
+
+    Raises:
+        PlanMismatchError: from whatever reads the thread: a run, a resume, ``get_state``.
+    """
+
+    __slots__ = ("plan_hash",)
+
+    def __init__(self, plan_hash: str, key: str = "plan_hash") -> None:
+        super().__init__(str, key)
+        self.plan_hash = plan_hash
+
+    def copy(self) -> Self:
+        """Give the same channel with the same value."""
+        return self.from_checkpoint(self.value)
+
+    def from_checkpoint(self, checkpoint: Any) -> Self:
+        """Give the channel as a checkpoint left it."""
+        channel = type(self)(self.plan_hash, self.key)
+        if isinstance(checkpoint, str):
+            if checkpoint != self.plan_hash:
+                raise PlanMismatchError(checkpoint_hash=checkpoint, plan_hash=self.plan_hash)
+            channel.value = checkpoint
+        return channel
+
+
+def state_schema(plan: ExecutionPlan) -> type:
     """Build the full state: campaign, plan hash, one record per agent, result."""
-    channels: dict[str, Any] = {"campaign": dict[str, Any], "plan_hash": str}
-    channels |= dict.fromkeys(agents, AgentRecord)
-    return TypedDict("PlanState", {**channels, "result": Result}, total=False)  # type: ignore[operator, no-any-return]
+    channels = {"plan_hash": Annotated[str, PlanHash(plan.hash)], **_channels(plan.by_agent), "result": Result | None}
+    return TypedDict("PlanState", channels, total=False)  # type: ignore[operator, no-any-return]
 
 
 def node_schema(agents: Iterable[AgentName]) -> type:
     """Build the part of the state that one agent's node reads: the records of the agents it depends on."""
-    channels: dict[str, Any] = {"campaign": dict[str, Any], "plan_hash": str}
-    return TypedDict("AgentState", channels | dict.fromkeys(agents, AgentRecord), total=False)  # type: ignore[operator, no-any-return]
+    return TypedDict("AgentState", _channels(agents), total=False)  # type: ignore[operator, no-any-return]
+
+
+def _channels(agents: Iterable[AgentName]) -> dict[str, Any]:
+    return {"campaign": dict[str, Any], **dict.fromkeys(agents, AgentRecord | None)}
 
 
 def build_result(plan: ExecutionPlan, campaign: dict[str, Any], records: dict[str, AgentRecord]) -> Result:

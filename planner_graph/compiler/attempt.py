@@ -1,0 +1,40 @@
+"""What LangGraph keeps about a node while it runs, prepared for our own attempts.
+
+LangGraph's retry policy does the same between its attempts, with the same keys. They are not in its public interface;
+``tests/unit/test_attempt.py`` fails if a new version renames one.
+"""
+
+import dataclasses
+import itertools
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+
+SCRATCHPAD = "__pregel_scratchpad"
+RESUMING = "__pregel_resuming"
+CHECKPOINTER = "__pregel_checkpointer"
+
+
+def next_attempt(config: RunnableConfig) -> RunnableConfig:
+    """Give the config for another attempt of the same node.
+
+    A body that starts over finds the answers that humans gave to its earlier attempts, instead of asking again; a
+    subgraph goes on from its last checkpoint, instead of doing paid work twice.
+    """
+    configurable: dict[str, Any] = {**config.get("configurable", {}), RESUMING: True}
+    scratchpad = configurable.get(SCRATCHPAD)
+    if scratchpad is not None:
+        counters = {"interrupt_counter": _counter(), "subgraph_counter": _counter()}
+        configurable[SCRATCHPAD] = dataclasses.replace(scratchpad, **counters)
+    return {**config, "configurable": configurable}
+
+
+def has_sync_checkpointer(config: RunnableConfig) -> bool:
+    """Tell whether the run stores its checkpoints with a saver that has no async methods."""
+    saver = config.get("configurable", {}).get(CHECKPOINTER)
+    return isinstance(saver, BaseCheckpointSaver) and type(saver).aget_tuple is BaseCheckpointSaver.aget_tuple
+
+
+def _counter() -> Any:
+    return itertools.count().__next__
