@@ -129,6 +129,14 @@ class OutputError(PlannerGraphError, TypeError):
         super().__init__(f"output of agent {agent!r}: {problem}")
 
 
+class BodyCancelledError(PlannerGraphError, RuntimeError):
+    """A body ended as cancelled though nobody cancelled the run."""
+
+    def __init__(self, agent: str) -> None:
+        self.agent = agent
+        super().__init__(f"agent {agent!r} was cancelled from within, by its own code or by something it awaited")
+
+
 class DatabaseUnavailableError(PlannerGraphError, ConnectionError):
     """The database cannot be reached or refuses the connection; ``target`` names it without a password."""
 
