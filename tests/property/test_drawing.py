@@ -16,6 +16,9 @@ from planner_graph.planning.sketch import sketch
 from planner_graph.planning.svg import to_svg
 from tests.plans import make_plan
 
+UNTIMED = settings(deadline=None)
+"""The time of one example says more about the machine than about the code."""
+
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,12}", fullmatch=True)
 
 
@@ -44,6 +47,7 @@ def dependencies_of(plan):
     return Counter((edge.agent, step.agent) for step in plan.steps for edge in step.dependencies)
 
 
+@UNTIMED
 @given(plans())
 def test_mermaid_has_one_edge_for_each_dependency(plan):
     names = {mermaid_id(step.agent): step.agent for step in plan.steps}
@@ -52,12 +56,14 @@ def test_mermaid_has_one_edge_for_each_dependency(plan):
     assert Counter((names[source], names[target]) for source, target in found) == dependencies_of(plan)
 
 
+@UNTIMED
 @given(plans())
 def test_dot_has_one_edge_for_each_dependency(plan):
     found = re.findall(r'^  "([^"]+)" -> "([^"]+)" \[', to_dot(plan), re.MULTILINE)
     assert Counter(found) == dependencies_of(plan)
 
 
+@UNTIMED
 @given(plans())
 def test_svg_has_one_edge_for_each_dependency_and_one_group_for_each_agent(plan):
     root = ET.fromstring(to_svg(plan))  # noqa: S314 - our own output
@@ -82,8 +88,8 @@ def points_on(curve):
     yield curve.tip
 
 
+@UNTIMED
 @given(plans())
-@settings(max_examples=60)
 def test_no_curve_runs_through_a_box_and_no_box_over_another(plan):
     drawn = sketch(plan)
     for one, other in combinations(drawn.boxes, 2):
@@ -102,6 +108,7 @@ def test_no_curve_runs_through_a_box_and_no_box_over_another(plan):
                 )
 
 
+@UNTIMED
 @given(plans())
 def test_every_curve_goes_from_the_side_of_its_source_to_the_side_of_its_target(plan):
     drawn = sketch(plan)
@@ -114,6 +121,7 @@ def test_every_curve_goes_from_the_side_of_its_source_to_the_side_of_its_target(
             assert x in {box.x, box.x + box.width} or y in {box.y, box.y + box.height}
 
 
+@UNTIMED
 @given(plans())
 def test_the_frame_encloses_everything(plan):
     drawn = sketch(plan)
@@ -126,6 +134,7 @@ def test_the_frame_encloses_everything(plan):
         assert drawn.y - 1e-6 <= y <= drawn.y + drawn.height + 1e-6
 
 
+@UNTIMED
 @given(plans())
 def test_steps_of_one_level_lie_in_line_and_levels_follow_each_other(plan):
     drawn = sketch(plan)
@@ -142,6 +151,7 @@ def test_steps_of_one_level_lie_in_line_and_levels_follow_each_other(plan):
         raise AssertionError("levels are neither columns nor rows")
 
 
+@UNTIMED
 @given(st.text(max_size=60))
 def test_any_campaign_id_gives_readable_pictures(campaign_id):
     plan = make_plan({"a": [], "b": ["a"]}, campaign_id=campaign_id)
@@ -152,6 +162,7 @@ def test_any_campaign_id_gives_readable_pictures(campaign_id):
     assert to_dot(plan).count("\n") == to_dot(plain).count("\n") == len(to_dot(plan).splitlines())
 
 
+@UNTIMED
 @given(st.text(max_size=60), st.floats(20, 300))
 def test_what_is_shortened_fits(text, room):
     short = shorten(text, 13, room)
@@ -159,11 +170,13 @@ def test_what_is_shortened_fits(text, room):
     assert short == text or text.startswith(short[:-1])
 
 
+@UNTIMED
 @given(st.lists(NAMES, unique=True, max_size=40))
 def test_mermaid_ids_are_as_many_as_names(names):
     assert len({mermaid_id(name) for name in names}) == len(names)
 
 
+@UNTIMED
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=20), st.data())
 def test_points_of_one_level_keep_their_distance(raw, data):
     used = sorted(set(raw))

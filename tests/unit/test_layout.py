@@ -2,6 +2,7 @@
 
 from planner_graph.planning.layered import Room, lead_edges
 from planner_graph.planning.layout import arrange
+from planner_graph.planning.placing import _rounded
 
 ROOM = Room(size=40, gap=20)
 
@@ -28,6 +29,11 @@ def test_edges_that_need_not_cross_do_not():
     upper = sorted((0, 1), key=found.centers.__getitem__)
     lower = sorted((2, 3, 4, 5), key=found.centers.__getitem__)
     assert [node % 2 for node in lower] == [upper[0], upper[0], upper[1], upper[1]]
+
+
+def test_nodes_change_places_where_their_edges_cross_otherwise():
+    found = arrange([0, 0, 0, 1, 1], [(0, 3), (1, 3), (1, 4), (2, 3)], ROOM)
+    assert found.centers[1] not in range(*sorted((found.centers[0], found.centers[2])))
 
 
 def test_the_first_order_is_kept_where_others_cross_as_often():
@@ -68,3 +74,9 @@ def test_a_spine_is_straight_where_a_lone_edge_would_give_way():
 
 def test_no_nodes_are_no_places():
     assert arrange([], [], ROOM).centers == ()
+
+
+def test_rounding_keeps_the_distance():
+    """Halves go to the even neighbour, one down and one up."""
+    graph = lead_edges([0, 0], [], Room(size=41, gap=20), ())
+    assert _rounded([[0, 1]], {0: 1.5, 1: 62.5}, graph) == {0: 2, 1: 63}
