@@ -146,21 +146,20 @@ def _strategy(campaign: Campaign, wanted: Strategy | str | None) -> tuple[Strate
     if name in known:
         return Strategy(name), []
     hint = nearest(str(name), known).removeprefix(", ") or f"choose one of: {', '.join(known)}"
-    file = None if wanted else campaign.file
-    return DEFAULT_STRATEGY, [
-        Finding(problem=f"unknown strategy {str(name)!r}", remedy=hint, file=file, key="strategy")
-    ]
+    problem = f"unknown strategy {str(name)!r}"
+    if wanted:
+        return DEFAULT_STRATEGY, [Finding(problem=problem, remedy=hint, key="strategy")]
+    return DEFAULT_STRATEGY, [campaign.finding(("strategy",), problem, hint)]
 
 
 def _over_limits(campaign: Campaign, selection: Selection, catalog: Catalog) -> list[Finding]:
     """Report needs that can never be met: more of a resource than there is, more money than allowed."""
     specs = [catalog.agents[name] for name in selection.reasons]
     findings = [
-        Finding(
-            problem=f"agent {spec.name!r} needs {amount:g} of {pool!r}, but the limit is {capacity:g}",
-            remedy=f"raise limits.resources.{pool} or lower the agent's need",
-            file=campaign.file,
-            key=f"limits.resources.{pool}",
+        campaign.finding(
+            ("limits", "resources", pool),
+            f"agent {spec.name!r} needs {amount:g} of {pool!r}, but the limit is {capacity:g}",
+            f"raise limits.resources.{pool} or lower the agent's need",
         )
         for spec in specs
         for pool, amount in spec.resources.items()
@@ -170,7 +169,7 @@ def _over_limits(campaign: Campaign, selection: Selection, catalog: Catalog) -> 
     if budget is not None and cost > budget:
         problem = f"the agents' cost estimates add up to {cost:.10g} USD, the budget is {budget:.10g} USD"
         remedy = "raise limits.budget_usd or ask for fewer deliverables"
-        findings.append(Finding(problem=problem, remedy=remedy, file=campaign.file, key="limits.budget_usd"))
+        findings.append(campaign.finding(("limits", "budget_usd"), problem, remedy))
     return findings
 
 

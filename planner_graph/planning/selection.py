@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from planner_graph.campaign import Campaign
 from planner_graph.catalog.catalog import Catalog, Rule
 from planner_graph.catalog.check import MAX_HINTS
+from planner_graph.documents import KeyPath
 from planner_graph.errors import Finding, nearest
 from planner_graph.types import AgentName
 
@@ -112,16 +113,10 @@ class _Chooser:
             if name in self.producers:
                 self._call_for(self.producers[name], f"produces the deliverable {name!r}")
             else:
-                self.findings.append(
-                    Finding(
-                        problem=f"no agent produces the deliverable {name!r}",
-                        remedy=self.hints.remedy(
-                            name, self.producers, "ask for an output that an agent of the catalog declares"
-                        ),
-                        file=self.campaign.file,
-                        key=f"deliverables[{position}]",
-                    )
-                )
+                problem = f"no agent produces the deliverable {name!r}"
+                otherwise = "ask for an output that an agent of the catalog declares"
+                remedy = self.hints.remedy(name, self.producers, otherwise)
+                self.findings.append(self.campaign.finding(("deliverables", position), problem, remedy))
 
     def follow_inputs(self) -> None:
         pending = deque(self.chosen)
@@ -204,21 +199,28 @@ def _unknown_words(campaign: Campaign, catalog: Catalog, hints: _Hints) -> Itera
     asks_for = (campaign.type, campaign.content_types, campaign.tasks, campaign.deliverables, campaign.include_images)
     if not any(asks_for):
         remedy = "add a 'type', 'tasks' or 'deliverables'"
-        yield Finding(problem="the campaign asks for nothing", remedy=remedy, file=campaign.file)
-    used = [("campaign_type", "type", campaign.type)] if campaign.type else []
-    used += [("content_type", f"content_types[{n}]", word) for n, word in enumerate(campaign.content_types)]
-    used += [("task_type", f"tasks[{n}].type", task.type) for n, task in enumerate(campaign.tasks)]
-    for kind, key, word in used:
+        yield campaign.finding((), "the campaign asks for nothing", remedy)
+    for kind, path, word in _words(campaign):
         known = _known_words(catalog, kind)
         if word not in known:
             problem = f"unknown {kind.replace('_', ' ')} {word!r}"
             remedy = hints.remedy(word, known, f"the catalog knows: {', '.join(known) or 'none'}")
-            yield Finding(problem=problem, remedy=remedy, file=campaign.file, key=key)
+            yield campaign.finding(path, problem, remedy)
     for name in campaign.configuration:
         if name not in catalog.agents:
             problem = f"configuration for an unknown agent {name!r}"
             remedy = hints.remedy(name, catalog.agents, "remove it")
-            yield Finding(problem=problem, remedy=remedy, file=campaign.file, key=f"configuration.{name}")
+            yield campaign.finding(("configuration", name), problem, remedy)
+
+
+def _words(campaign: Campaign) -> Iterator[tuple[str, KeyPath, str]]:
+    """Give the words of a campaign that rules compare with: which condition, where it stands, the word."""
+    if campaign.type:
+        yield "campaign_type", ("type",), campaign.type
+    for position, word in enumerate(campaign.content_types):
+        yield "content_type", ("content_types", position), word
+    for position, task in enumerate(campaign.tasks):
+        yield "task_type", ("tasks", position, "type"), task.type
 
 
 def _known_words(catalog: Catalog, kind: str) -> list[str]:
@@ -230,6 +232,6 @@ def _known_words(catalog: Catalog, kind: str) -> list[str]:
 def _nothing_to_do(campaign: Campaign, not_needed: Mapping[AgentName, str]) -> Finding:
     if not_needed or campaign.deliverables:
         remedy = "ask for something that is not under 'provided'"
-        return Finding(problem="the campaign already provides all it asks for", remedy=remedy, file=campaign.file)
+        return campaign.finding((), "the campaign already provides all it asks for", remedy)
     remedy = "name a type, a task or a deliverable that the catalog knows"
-    return Finding(problem="the campaign needs no agent at all", remedy=remedy, file=campaign.file)
+    return campaign.finding((), "the campaign needs no agent at all", remedy)

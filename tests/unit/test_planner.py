@@ -230,7 +230,7 @@ def test_a_strategy_the_campaign_names_is_a_finding_of_its_file(tmp_path):
     path.write_text("type: all\nstrategy: adaptive\n")
     found = MasterPlanner(TWO).findings(Campaign.load(path))
     assert [str(finding) for finding in found] == [
-        f"{path}: strategy: unknown strategy 'adaptive'; choose one of: sequential, parallel"
+        f"{path}:2: strategy: unknown strategy 'adaptive'; choose one of: sequential, parallel"
     ]
 
 
@@ -293,17 +293,17 @@ declare it or remove it
 them, or make one agent the fallback of the other
   catalog.yaml:14: rules.blog.select[3]: rule 'blog' selects an unknown agent 'nobody'; declare it or remove it
   strategy: unknown strategy 'fast'; choose one of: sequential, parallel
-  campaign.yaml: content_types[0]: unknown content type 'song'; the catalog knows: none
-  campaign.yaml: configuration.writr: configuration for an unknown agent 'writr'; did you mean 'writer'?
-  campaign.yaml: deliverables[0]: no agent produces the deliverable 'gold'; ask for an output that an agent of the \
+  campaign.yaml:2: content_types[0]: unknown content type 'song'; the catalog knows: none
+  campaign.yaml:4: configuration.writr: configuration for an unknown agent 'writr'; did you mean 'writer'?
+  campaign.yaml:3: deliverables[0]: no agent produces the deliverable 'gold'; ask for an output that an agent of the \
 catalog declares
   catalog.yaml:4: agents.writer.inputs[0]: agent 'writer' needs the input 'facts', which neither an agent nor the \
 campaign gives; add 'facts' under 'provided' in the campaign, or make the input not required
   catalog.yaml:3: agents.writer.dependencies: circular dependency: writer -> editor -> writer; remove one of these \
 dependencies or make it optional
-  campaign.yaml: limits.resources.gpu: agent 'painter' needs 4 of 'gpu', but the limit is 1; raise \
+  campaign.yaml:5: limits.resources.gpu: agent 'painter' needs 4 of 'gpu', but the limit is 1; raise \
 limits.resources.gpu or lower the agent's need
-  campaign.yaml: limits.budget_usd: the agents' cost estimates add up to 2 USD, the budget is 1 USD; raise \
+  campaign.yaml:5: limits.budget_usd: the agents' cost estimates add up to 2 USD, the budget is 1 USD; raise \
 limits.budget_usd or ask for fewer deliverables"""
 
 
