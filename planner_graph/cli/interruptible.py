@@ -1,7 +1,7 @@
 """Runs the work of a command so that Ctrl-C and SIGTERM let it put things in order before it ends.
 
-Agents that are plain functions run in threads, and a thread cannot be stopped. Those that are still busy when the
-work has been stopped are left behind: the process ends without waiting for them.
+LangChain runnables without async code run in the event loop's pool of threads, and a thread cannot be stopped. Those
+that are still busy when the work has been stopped are left behind: the process ends without waiting for them.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from planner_graph.cli.exits import ExitCode
 T = TypeVar("T")
 
 MOST_THREADS = 1000
-"""So many functions may run side by side; a thread is only made when it is needed."""
+"""So many of them may run side by side; a thread is only made when it is needed."""
 
 
 class Interrupted(Exception):  # noqa: N818  # no error: the user wanted it
-    """The work was stopped from outside; ``busy`` says that functions of agents are still running in threads."""
+    """The work was stopped from outside; ``busy`` says that threads are still at work."""
 
     def __init__(self, *, busy: bool) -> None:
         self.busy = busy
@@ -44,7 +44,7 @@ class Threads(ThreadPoolExecutor):
 
     @property
     def busy(self) -> bool:
-        """Whether a function is still running."""
+        """Whether any of them is at work."""
         return any(future.running() for future in tuple(self._submitted))
 
 

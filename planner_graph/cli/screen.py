@@ -98,13 +98,13 @@ def complain_of(findings: Sequence[Finding]) -> None:
 
 
 def finding_text(finding: Finding) -> Text:
-    """Write a finding in up to three lines: where it is, what is wrong, what to do."""
+    """Write a finding: where it is and what is wrong, and below that what to do."""
     place = ":".join(str(part) for part in (finding.file, finding.line) if part is not None)
-    where = ": ".join(part for part in (place, finding.key) if part)
     text = Text()
-    if where:
-        text.append(f"\n{one_line(where)}", style="bold")
-    text.append(f"\n    {one_line(finding.problem)}")
+    for where in (place, finding.key):
+        if where:
+            text.append(f"{one_line(where)}: ", style="bold")
+    text.append(one_line(finding.problem))
     if finding.remedy:
         text.append(f"\n    {one_line(finding.remedy)}", style="green")
     return text

@@ -104,8 +104,8 @@ def overview(catalog: Catalog) -> Iterator[RenderableType]:
 def details(spec: AgentSpec, catalog: Catalog) -> Iterator[RenderableType]:
     """Show one agent as it would stand in a catalog file, and where it comes from."""
     fields: dict[str, Any] = spec.model_dump(mode="json", exclude={"name"})
-    text = yaml.safe_dump({spec.name: fields}, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)
-    yield Text(screen.printable(text), end="")
+    text = yaml.safe_dump({spec.name: fields}, sort_keys=False, allow_unicode=True, width=78, default_flow_style=None)
+    yield Text(screen.printable(text.rstrip()))
     rules = [rule.name for rule in catalog.rules.values() if spec.name in rule.select]
     yield Text(
         screen.printable(f"\nselected by: {', '.join(rules) or 'no rule; a deliverable or an input may call for it'}")
