@@ -1,0 +1,39 @@
+"""The Python in README, docs and docstrings runs, from top to bottom, as a reader would run it."""
+
+import doctest
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+MODULES = [path for path in sorted((ROOT / "planner_graph").rglob("*.py")) if ">>> " in path.read_text()]
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_python_of_a_document_runs(document, request, monkeypatch, capsys):
+    text = document.read_text()
+    if "open_database" in text:
+        monkeypatch.setenv("PLANNER_GRAPH_DSN", request.getfixturevalue("dsn"))
+    namespace = {"__name__": document.stem}
+    for block in BLOCK.finditer(text):
+        padding = "\n" * text.count("\n", 0, block.start(1))  # so that errors name the document's own lines
+        exec(compile(padding + block[1], str(document), "exec"), namespace)  # noqa: S102  # our own documents
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_examples_of_a_module_are_true(module):
+    name = ".".join(module.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    found = doctest.testmod(importlib.import_module(name))
+    assert found.attempted > 0
+    assert found.failed == 0
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_between_documents_lead_somewhere(document):
+    for target in LINK.findall(document.read_text()):
+        assert (document.parent / target).exists(), f"{document.name} links to {target}"
