@@ -6,6 +6,7 @@ Comes from YAML, from JSON or from Python. A campaign names a type (the catalog'
 
 import hashlib
 from collections.abc import Iterable
+from os.path import expanduser
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -119,7 +120,8 @@ class Campaign(Value):
         campaign, findings = documents.validate(cls, document, data)
         campaign = campaign or cls()
         folder = Path(path).resolve().parent
-        sources = tuple(str(folder / Path(source).expanduser()) for source in campaign.sources)
+        # unlike Path.expanduser, this one leaves the name of an unknown user as it is
+        sources = tuple(str(folder / expanduser(source)) for source in campaign.sources)  # noqa: PTH111
         campaign = campaign.model_copy(update={"sources": sources})
         campaign._document = document  # noqa: SLF001  # its own class
         return campaign, documents.told([*document.findings, *findings])

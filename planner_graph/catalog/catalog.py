@@ -251,11 +251,13 @@ def _entries(model: type[EntryT], document: Document, section: str, findings: li
         return {}
     result = {}
     for name, body in entries.items():
-        path = (section, name)
+        path: KeyPath = (section, name)
         fields = {} if body is None else body
         if not isinstance(fields, Mapping):
             findings.append(document.finding(path, f"{name!r} is no mapping", "write its fields as keys and values"))
             fields = {}
+        if "name" in fields:
+            findings.append(document.finding((*path, "name"), "unknown key 'name'", "the key of the entry is its name"))
         value, found = documents.validate(model, document, fields, path, given={"name": name})
         findings += found
         if value is not None:

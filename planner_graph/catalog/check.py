@@ -25,7 +25,7 @@ class _Check:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self.circles = _fallback_circles(catalog.agents)
-        self.hints: dict[str, str] = {}
+        self.hints_left = MAX_HINTS
 
     def findings(self) -> list[Finding]:
         found: list[Finding] = []
@@ -41,7 +41,7 @@ class _Check:
                 yield self.catalog.finding(path, f"agent {spec.name!r} depends on itself", "remove the dependency")
             elif dependency.agent not in self.catalog.agents:
                 problem = f"agent {spec.name!r} depends on an unknown agent {dependency.agent!r}"
-                yield self.catalog.finding(path, problem, self.remedy(dependency.agent))
+                yield self.catalog.finding(path, problem, self.remedy(dependency.agent, spec.name))
 
     def fallback(self, spec: AgentSpec) -> Iterator[Finding]:
         path = ("agents", spec.name, "fallback")
@@ -49,7 +49,7 @@ class _Check:
             yield self.catalog.finding(path, f"agent {spec.name!r} is its own fallback", "name another agent")
         elif spec.fallback is not None and spec.fallback not in self.catalog.agents:
             problem = f"agent {spec.name!r} has an unknown fallback {spec.fallback!r}"
-            yield self.catalog.finding(path, problem, self.remedy(spec.fallback))
+            yield self.catalog.finding(path, problem, self.remedy(spec.fallback, spec.name))
         elif spec.name in self.circles:
             circle = self.circles[spec.name]
             problem = f"circular fallback: {' -> '.join(circle)}"
@@ -80,11 +80,13 @@ class _Check:
                     problem = f"rule {rule.name!r} selects an unknown agent {name!r}"
                     yield self.catalog.finding(path, problem, self.remedy(name))
 
-    def remedy(self, name: AgentName) -> str:
-        """Say what to do about an unknown agent: the nearest known one, while that is cheap."""
-        if name not in self.hints and len(self.hints) < MAX_HINTS:
-            self.hints[name] = nearest(name, self.catalog.agents)
-        return f"declare it or remove it{self.hints.get(name, '')}"
+    def remedy(self, name: AgentName, asker: AgentName | None = None) -> str:
+        """Say what to do about an unknown agent: the nearest known one but ``asker``, while that is cheap."""
+        if self.hints_left:
+            self.hints_left -= 1
+            hint = nearest(name, (other for other in self.catalog.agents if other != asker))
+            return f"declare it or remove it{hint}"
+        return "declare it or remove it"
 
 
 def _stand_ins(name: AgentName, agents: Mapping[AgentName, AgentSpec]) -> Iterator[AgentName]:
