@@ -24,6 +24,8 @@ def check_output(step: Step, given: Any) -> dict[str, Any]:
     Raises:
         OutputError: an output is missing, or something is not JSON.
     """
+    if isinstance(given, Command):
+        raise OutputError(step.agent, "a Command cannot steer a plan; return outputs, the plan says who is next")
     plain = _plain(step.agent, given)
     if len(step.outputs) == 1 and not (isinstance(plain, dict) and step.outputs[0] in plain):
         return {step.outputs[0]: plain}
@@ -59,8 +61,6 @@ def _unfit(given: Any) -> Iterator[Fault]:
             yield Fault(path, "bytes are not JSON", "return text, or binary data as a data URI")
         elif isinstance(item, set | frozenset):
             yield Fault(path, "a set has no order", "return sorted(...) of it")
-        elif isinstance(item, Command):
-            yield Fault(path, "a Command cannot steer a plan", "return outputs; the plan says who is next")
         elif isinstance(item, Iterator):
             yield Fault(path, "an iterator is not JSON", "return list(...) of it")
         elif isinstance(item, dict | list | tuple) and id(item) not in seen:

@@ -1,0 +1,169 @@
+"""Stand-ins for the outside world: a clock nobody waits for, bodies that take notes, models that follow a script.
+
+Useful to anyone who tests agents of their own.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import PrivateAttr
+
+from planner_graph.campaign import Campaign
+from planner_graph.catalog.spec import AgentSpec
+from planner_graph.compiler.body import Body
+from planner_graph.compiler.compiler import CompiledPlan
+from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.planning.planner import MasterPlanner
+from tests.catalogs import catalog
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+INPUT = {"campaign": {"id": "campaign"}}
+"""What a compiled plan is started with where the campaign does not matter."""
+
+
+class FakeClock:
+    """A clock that stands still, but for those who sleep: they wake at once and find the time gone by.
+
+    ``slept`` lists for how many seconds, call by call. ``chance()`` always gives ``luck``.
+    """
+
+    def __init__(self, start: datetime = START, luck: float = 0.0) -> None:
+        self.time = start
+        self.luck = luck
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += timedelta(seconds=seconds)
+        await asyncio.sleep(0)
+
+    def chance(self) -> float:
+        return self.luck
+
+
+class Notebook:
+    """Bodies that note when they start and end, and with what inputs.
+
+    >>> notes = Notebook()
+    >>> body = notes.body("writer", gives="a draft")
+    >>> body({"topic": "cats"})
+    'a draft'
+    >>> notes.ended, notes.inputs["writer"]
+    (['writer'], [{'topic': 'cats'}])
+    """
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str]] = []
+        self.inputs: dict[str, list[dict[str, Any]]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def started(self) -> list[str]:
+        """Agents in the order in which their bodies began, once per call."""
+        return [agent for what, agent in self.events if what == "start"]
+
+    @property
+    def ended(self) -> list[str]:
+        """Agents in the order in which their bodies returned or raised."""
+        return [agent for what, agent in self.events if what == "end"]
+
+    def body(self, agent: str, *, gives: Any = 1, raises: Sequence[BaseException] = ()) -> Callable[..., Any]:
+        """Give a sync body that raises the errors in ``raises``, one per call, and then returns ``gives``."""
+        script = iter(raises)
+
+        def body(inputs: dict[str, Any]) -> Any:
+            self.begin(agent, inputs)
+            try:
+                for error in script:
+                    raise error
+                return gives
+            finally:
+                self.end(agent)
+
+        return body
+
+    def bodies(self, agents: Iterable[str], **others: Body) -> dict[str, Body]:
+        """Give a body for each agent; ``others`` are bodies to use instead."""
+        return {agent: others.get(agent) or self.body(agent) for agent in agents}
+
+    def begin(self, agent: str, inputs: dict[str, Any]) -> None:
+        with self._lock:
+            self.events.append(("start", agent))
+            self.inputs.setdefault(agent, []).append(inputs)
+
+    def end(self, agent: str) -> None:
+        with self._lock:
+            self.events.append(("end", agent))
+
+
+class ScriptedChatModel(BaseChatModel):
+    """A chat model that gives ``replies`` one after the other, and raises those that are errors.
+
+    ``asked`` holds the messages of each call.
+    """
+
+    replies: list[Any]
+    asked: list[list[BaseMessage]] = []
+    _lock: Any = PrivateAttr(default_factory=threading.Lock)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,  # noqa: ARG002  # the base class's signature
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        **_: Any,
+    ) -> ChatResult:
+        with self._lock:
+            reply = self.replies[len(self.asked)]
+            self.asked.append(messages)
+        if isinstance(reply, BaseException):
+            raise reply
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(reply))])
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+
+def planned(*specs: AgentSpec, strategy: str = "parallel", **campaign: Any) -> ExecutionPlan:
+    """Plan a campaign of all these agents; keywords are further fields of the campaign."""
+    request = Campaign.model_validate({"id": "campaign", "type": "all", **campaign})
+    return MasterPlanner(catalog(*specs)).create_execution_plan(request, strategy)
+
+
+def run(
+    graph: CompiledPlan, given: Any = INPUT, config: Mapping[str, Any] | None = None, *, how: str = "invoke"
+) -> dict[str, Any]:
+    """Run a compiled plan by its method ``how`` and give the whole final state, records included."""
+    keys = [key for key in graph.channels if key in graph.stream_channels_list and key != "campaign"]
+    options: dict[str, Any] = {"config": dict(config or {}), "output_keys": keys}
+    if how == "invoke":
+        return graph.invoke(given, **options)
+    if how == "ainvoke":
+        return asyncio.run(graph.ainvoke(given, **options))
+    if how == "stream":
+        return list(graph.stream(given, stream_mode="values", **options))[-1]
+
+    async def last() -> dict[str, Any]:
+        return [state async for state in graph.astream(given, stream_mode="values", **options)][-1]
+
+    return asyncio.run(last())
+
+
+WAYS = ("invoke", "ainvoke", "stream", "astream")
+"""The methods by which a graph can be run."""
+
+
+def thread(name: str = "thread") -> dict[str, Any]:
+    """Give the config of a thread."""
+    return {"configurable": {"thread_id": name}}
