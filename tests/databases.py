@@ -1,13 +1,14 @@
 """Real PostgreSQL for tests: servers of the test session's own, and a fresh database, cloned from a template, per test.
 
 ``dsn`` is the connection string of a fresh database with all tables, ``database`` is that database opened, and
-``empty_dsn`` one without tables. They are on the embedded PostgreSQL; a test marked ``every_postgres`` runs on it and on
-the system's own PostgreSQL, where there is one.
+``empty_dsn`` one without tables. They are on the embedded PostgreSQL; a test marked ``every_postgres`` runs on it and
+on the system's own PostgreSQL, where there is one. ``embedded_home`` is a folder for an embedded server of one's own.
 """
 
 import os
 import pwd
 import shutil
+import subprocess
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -20,12 +21,13 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from planner_graph.store import embedded
-from planner_graph.store.database import Database, open_database
+from planner_graph.store.database import DSN_VARIABLE, Database, open_database
 from planner_graph.store.server import Server, let_through
 from planner_graph.store.upgrades import schema
 
 SYSTEM_POSTGRES = Path("/usr/lib/postgresql")
 OLDEST_MAJOR = 15
+MEMORY = Path("/dev/shm")  # noqa: S108  # mkdtemp makes a folder nobody else can have made
 TEMPLATE = "template_with_tables"
 # Nothing here has to survive a power cut.
 SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
@@ -81,10 +83,37 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
-    base = Path(tempfile.mkdtemp(prefix="postgres-"))  # pytest's own folders are too deep for a socket
+    base = new_folder()
     running = Servers(base)
     yield running
     running.stop()
+    shutil.rmtree(base)
+
+
+@pytest.fixture
+def new_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for an embedded server, not made yet; a server in it or beside it is stopped even if the test fails."""
+    monkeypatch.delenv(DSN_VARIABLE, raising=False)
+    base = new_folder()
+    yield base / "home"
+    for mark in base.glob("*/data/postmaster.pid"):
+        embedded.join(mark.parents[1]).leave()
+    shutil.rmtree(base)
+
+
+@pytest.fixture
+def embedded_home(new_home: Path, used_home: Path) -> Path:
+    """A folder in which an embedded server has run before, as most starts find it; without tables."""
+    subprocess.run(["cp", "-a", str(used_home), str(new_home)], check=True)
+    return new_home
+
+
+@pytest.fixture(scope="session")
+def used_home() -> Iterator[Path]:
+    """What ``embedded_home`` is copied from."""
+    base = new_folder()
+    embedded.join(base / "home").leave()
+    yield base / "home"
     shutil.rmtree(base)
 
 
@@ -113,6 +142,16 @@ async def database(dsn: str) -> AsyncIterator[Database]:
         yield opened
 
 
+def new_folder() -> Path:
+    """Make a folder for servers, in memory where there is room.
+
+    Not in pytest's own folders: they are too deep for a socket, and closed to the server's user when root runs the
+    tests.
+    """
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2**31
+    return Path(tempfile.mkdtemp(prefix="planner-graph-test-", dir=MEMORY if roomy else None))
+
+
 def system_programs() -> Path | None:
     """The programs of the system's oldest PostgreSQL that will do."""
     folders = {int(folder.name): folder / "bin" for folder in SYSTEM_POSTGRES.glob("[0-9]*") if folder.name.isdigit()}
@@ -134,4 +173,5 @@ def create_template(server: str) -> None:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
     with PostgresSaver.from_conn_string(make_conninfo(server, dbname=TEMPLATE)) as saver:
         saver.setup()
-        saver.conn.execute(schema(), prepare=False)
+    with psycopg.connect(make_conninfo(server, dbname=TEMPLATE), autocommit=True) as conn:
+        conn.execute(schema(), prepare=False)

@@ -109,6 +109,8 @@ def join(folder: Path) -> Membership:
                 raise
     except ServerError as error:
         raise _unavailable(folder, str(error)) from error
+    except DatabaseUnavailableError:
+        raise
     except OSError as error:
         place = f" {error.filename}" if error.filename else ""
         raise _unavailable(folder, f"{(error.strerror or str(error)).lower()}:{place}") from error

@@ -100,7 +100,7 @@ class Repository:
         async with self.database.pool.connection() as conn, conn.transaction():
             status = await _lock(conn, run_id)
             if status.ended:
-                raise RunEndedError(run_id, status)
+                raise RunEndedError(run_id, status.value)
             await _stop_agents(conn, run_id, AgentStatus.INTERRUPTED, reason)
             await conn.execute(query("pause_live_state"), {"run_id": run_id})
             await conn.execute(query("pause_run"), {"run_id": run_id, "reason": reason})
@@ -121,7 +121,7 @@ class Repository:
             if before is status:
                 return
             if before.ended:
-                raise RunEndedError(run_id, before)
+                raise RunEndedError(run_id, before.value)
             stopped = AgentStatus.CANCELLED if status is RunStatus.CANCELLED else AgentStatus.INTERRUPTED
             await _stop_agents(conn, run_id, stopped, f"the run ended as {status.value!r}")
             await conn.execute(query("finish_live_state"), {"run_id": run_id})

@@ -16,7 +16,7 @@ from planner_graph.store.database import DSN_VARIABLE, open_database
 from planner_graph.store.saver import checkpointer
 from planner_graph.store.server import Server
 
-SECRET = "hunter2"
+SECRET = "hunter2"  # noqa: S105
 
 
 async def refusal(dsn):
@@ -98,7 +98,7 @@ async def test_a_server_that_does_not_answer_is_given_up():
 
 
 @pytest.fixture
-def password_port(servers, postgres, unused_tcp_port):
+def password_port(servers, unused_tcp_port):
     """The port of a server that asks user 'ann' for the password 'right'."""
     base = servers.server("embedded")
     server = servers.prepare(f"password-{unused_tcp_port}", base.programs)
@@ -121,7 +121,7 @@ async def test_a_wrong_or_missing_password_is_told(password_port):
     address = f"127.0.0.1:{password_port}/postgres"
     text, _ = await refusal(f"postgresql://ann:{SECRET}@{address}")
     assert text == (
-        f"database ann@{address}: connection to server at \"127.0.0.1\", port {password_port} failed: FATAL:  password "
+        f'database ann@{address}: connection to server at "127.0.0.1", port {password_port} failed: FATAL:  password '
         'authentication failed for user "ann"; check user and password; percent-encode special characters in a URI'
     )
     text, _ = await refusal(f"postgresql://ann@{address}")
@@ -178,9 +178,9 @@ async def test_a_user_who_may_only_read_and_write_rows_can_work(dsn):
     with psycopg.connect(dsn, autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE ROLE {} LOGIN").format(user))
         admin.execute(sql.SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {}").format(user))
-        async with open_database(make_conninfo(dsn, user=f"clerk_{name}")) as database:
-            async with database.pool.connection() as conn:
-                await conn.execute("SELECT count(*) FROM execution_plans")
+        clerk = make_conninfo(dsn, user=f"clerk_{name}")
+        async with open_database(clerk) as database, database.pool.connection() as conn:
+            await conn.execute("SELECT count(*) FROM execution_plans")
         admin.execute(sql.SQL("DROP OWNED BY {}").format(user))
         admin.execute(sql.SQL("DROP ROLE {}").format(user))
 

@@ -247,7 +247,8 @@ def test_every_constraint_was_seen_to_refuse_a_row(conn):
     assert {name for (name,) in names} <= {constraint for _, _, constraint in BAD_ROWS}
 
 
-def test_deleting_a_campaign_deletes_its_runs(conn, good_rows):
+@pytest.mark.usefixtures("good_rows")
+def test_deleting_a_campaign_deletes_its_runs(conn):
     conn.execute("DELETE FROM campaigns")
     for table in TABLES:
         assert conn.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))).fetchone() == (0,)
@@ -256,11 +257,11 @@ def test_deleting_a_campaign_deletes_its_runs(conn, good_rows):
 def dump(conn):
     """Everything information_schema and the catalogs say about our tables."""
     queries = [
-        "SELECT table_name, column_name, ordinal_position, column_default, is_nullable, data_type,"
-        " character_maximum_length FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 3",
+        """SELECT table_name, column_name, ordinal_position, column_default, is_nullable, data_type,
+        character_maximum_length FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 3""",
         "SELECT * FROM information_schema.tables WHERE table_schema = 'public' ORDER BY table_name",
-        "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
-        " WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2",
+        """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2""",
         "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
         "SELECT version FROM planner_graph_schema ORDER BY 1",
     ]

@@ -1,8 +1,8 @@
 """Making and upgrading the tables."""
 
 import asyncio
-import subprocess
 import sys
+from asyncio.subprocess import PIPE
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from planner_graph.store.upgrades import CHECKPOINT_VERSION, SCHEMA_VERSION, che
 
 pytestmark = pytest.mark.every_postgres
 
+ROOT = Path(__file__).parents[2]
 UPGRADE = """
 import asyncio, sys
 from psycopg import AsyncConnection
@@ -74,26 +75,19 @@ async def test_eight_upgrades_at_once_in_one_process_all_succeed(empty_dsn):
         await check(conn)
 
 
-def test_upgrades_of_three_processes_at_once_all_succeed(empty_dsn):
+async def test_upgrades_of_three_processes_at_once_all_succeed(empty_dsn):
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", UPGRADE, empty_dsn],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=Path(__file__).parents[2],
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", UPGRADE, empty_dsn), stdin=PIPE, stdout=PIPE, stderr=PIPE, cwd=ROOT
         )
         for _ in range(3)
     ]
     for process in processes:
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in processes:
-        _, errors = process.communicate(timeout=60)
-        assert (process.returncode, errors) == (0, "")
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"ready\n"
+    told = await asyncio.gather(*(process.communicate(b"go\n") for process in processes))
+    assert [errors for _, errors in told] == [b"", b"", b""]
+    assert [process.returncode for process in processes] == [0, 0, 0]
 
 
 async def test_missing_tables_are_told(empty_dsn):

@@ -7,7 +7,7 @@ import pytest
 from planner_graph.errors import DatabaseUnavailableError
 from planner_graph.store.connection import describe, read_dsn
 
-SECRET = "hunter2"
+SECRET = "hunter2"  # noqa: S105
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 
 from planner_graph.store.ledger import ALL_PREVIEWS, OUTPUT_PREVIEW, Ledger, Standing, moment
-from planner_graph.types import AgentStatus
+from planner_graph.types import AgentName, AgentStatus
 
 ERROR = {"type": "TimeoutError", "message": "too slow"}
-ORDERS = {"planner": 1, "writer": 2, "editor": 3}
+ORDERS = {AgentName("planner"): 1, AgentName("writer"): 2, AgentName("editor"): 3}
 
 
 def at(minute: int) -> str:

@@ -1,11 +1,12 @@
 import json
+from typing import Any
 
 import pytest
 
 from planner_graph.store.plain import MAX_DEPTH, exact_number, plain_json, plain_text, preview
 
 
-@pytest.mark.parametrize("text", ["a\x00b", "a\ud800b", "a\udfffb"])
+@pytest.mark.parametrize("text", ["a\x00b", "a" + chr(0xD800) + "b", "a" + chr(0xDFFF) + "b"])
 def test_characters_that_postgres_refuses_are_replaced(text):
     assert plain_text(text) == "a\ufffdb"
 
@@ -16,7 +17,7 @@ def test_other_text_stays_as_it_is():
 
 
 def test_json_stays_as_it_is():
-    value = {"a": [1, 2.5, None, True, "x", {"b": []}]}
+    value: dict[str, Any] = {"a": [1, 2.5, None, True, "x", {"b": []}]}
     assert plain_json(value) == value
 
 
@@ -26,7 +27,7 @@ def test_what_is_no_json_becomes_text():
 
 
 def test_deep_nesting_ends_in_an_ellipsis():
-    value: list = []
+    value: list[Any] = []
     for _ in range(10 * MAX_DEPTH):
         value = [value]
     assert json.dumps(plain_json(value)).count("[") == MAX_DEPTH
@@ -42,7 +43,7 @@ def test_of_a_large_output_the_beginning_is_shown():
 
 
 def test_an_output_nested_beyond_measure_is_shown_too():
-    value: list = []
+    value: list[Any] = []
     for _ in range(5_000):
         value = [value]
     assert preview(value, 50_000)["truncated"]
