@@ -25,7 +25,6 @@ Inputs = dict[str, Any]
 Outputs = dict[str, Any]
 
 OWN_WORK: dict[str, Any] = {
-    "estimate_seconds": 1,
     "max_retries": 0,
     "timeout_seconds": 60,
     "resources": {},
@@ -39,6 +38,7 @@ ANGLE_LIMIT = 200
     inputs=[],
     outputs=["content_strategy", "key_themes", "content_calendar"],
     parallel_safe=False,
+    estimate_seconds=1,
     **OWN_WORK,
 )
 def planner(inputs: Inputs) -> Outputs:
@@ -48,12 +48,13 @@ def planner(inputs: Inputs) -> Outputs:
     """
     campaign = inputs["campaign"]
     material = gather(campaign, inputs["configuration"].get("language"))
-    subject, themes = material.strategist.subject(), material.strategist.themes()
+    strategist = material.strategist
+    themes = strategist.themes()
     aim = strategy.aim(material.brief) or cut(material.passages[0].text, ANGLE_LIMIT)
     return {
         "content_strategy": {
-            "subject": subject,
-            "working_title": strategy.working_title(subject, themes, material.language),
+            "subject": strategist.subject(),
+            "working_title": strategist.title(themes),
             "angle": aim,
             "language": material.language.code,
             "sources": [
@@ -72,6 +73,7 @@ def planner(inputs: Inputs) -> Outputs:
     dependencies=["planner"],
     inputs=["content_strategy", "key_themes"],
     outputs=["market_trends", "competitor_analysis", "industry_insights", "lead_passages", "key_phrases"],
+    estimate_seconds=0.5,
     **OWN_WORK,
 )
 def researcher(inputs: Inputs) -> Outputs:
@@ -85,7 +87,7 @@ def researcher(inputs: Inputs) -> Outputs:
         phrases=material.phrases,
         ranking=material.ranking,
     )
-    leads = gatherer.leads(plan["subject"], material.brief)
+    leads = gatherer.leads(plan["subject"], material.brief, alone=not themes)
     insights = gatherer.insights(themes, material.brief, leads)
     return {
         "market_trends": gatherer.trends(themes),
@@ -101,6 +103,7 @@ def researcher(inputs: Inputs) -> Outputs:
     dependencies=["planner", "researcher"],
     inputs=["content_strategy", "industry_insights", "lead_passages"],
     outputs=["blog_content", "content_pieces", "draft_article"],
+    estimate_seconds=0.1,
     **OWN_WORK,
 )
 def writer(inputs: Inputs) -> Outputs:
@@ -122,6 +125,7 @@ def writer(inputs: Inputs) -> Outputs:
     inputs=["draft_article"],
     outputs=["edited_content", "quality_improvements", "edited_article"],
     parallel_safe=False,
+    estimate_seconds=0.2,
     **OWN_WORK,
 )
 def editor(inputs: Inputs) -> Outputs:
@@ -142,6 +146,7 @@ def editor(inputs: Inputs) -> Outputs:
     dependencies=["writer", "editor"],
     inputs=["edited_article", "key_phrases"],
     outputs=["optimized_content", "seo_metadata", "optimized_article", "seo.json"],
+    estimate_seconds=0.1,
     **OWN_WORK,
 )
 def seo(inputs: Inputs) -> Outputs:
@@ -166,6 +171,7 @@ def seo(inputs: Inputs) -> Outputs:
     dependencies=["planner", "researcher"],
     inputs=["content_strategy", "key_themes", "key_phrases"],
     outputs=["generated_images", "image_prompts", "header.png", "chart.png"],
+    estimate_seconds=0.5,
     **OWN_WORK,
 )
 def image(inputs: Inputs) -> Outputs:
@@ -183,6 +189,7 @@ def image(inputs: Inputs) -> Outputs:
         "generated_images": [
             {"name": name, "alt": alt, **pictures.size(png), "sha256": hashlib.sha256(png).hexdigest()}
             for name, alt, png in drawn
+            if bars or name != "chart.png"
         ],
         "image_prompts": [pictures.prompt(plan["subject"], themes)],
         **{name: pictures.data_uri(png) for name, _, png in drawn},
@@ -194,6 +201,7 @@ def image(inputs: Inputs) -> Outputs:
     dependencies=["editor", "seo"],
     inputs=["optimized_article", "seo_metadata", {"name": "content_calendar", "required": False}],
     outputs=["social_posts", "platform_content", "social.json"],
+    estimate_seconds=0.1,
     **OWN_WORK,
 )
 def social_media(inputs: Inputs) -> Outputs:
@@ -227,6 +235,7 @@ def social_media(inputs: Inputs) -> Outputs:
         {"name": "chart.png", "required": False},
     ],
     outputs=["post.md", "post.html"],
+    estimate_seconds=0.1,
     **OWN_WORK,
 )
 def publisher(inputs: Inputs) -> Outputs:

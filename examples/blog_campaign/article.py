@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from planner_graph.values import Value
 
+from .language import joined
 from .markup import Kind
 from .passages import Passage
 
@@ -33,7 +34,7 @@ class Span(Value):
     @property
     def text(self) -> str:
         """The sentences as one text."""
-        return " ".join(self.sentences)
+        return joined(self.sentences)
 
 
 class Paragraph(Value):
@@ -87,7 +88,7 @@ class Article(Value):
     @property
     def prose(self) -> str:
         """All that is to be read, without headings."""
-        return "\n\n".join(" ".join(span.text for span in paragraph.spans) for paragraph in self.paragraphs)
+        return "\n\n".join(joined(span.text for span in paragraph.spans) for paragraph in self.paragraphs)
 
 
 def reference(passage: Passage) -> Reference:

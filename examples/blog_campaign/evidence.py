@@ -17,6 +17,7 @@ from .strategy import Theme
 
 MOST_PER_THEME = 5
 MOST_LEADS = 2
+MOST_ALONE = 8
 LEAD_WORDS = 60
 FEWEST_LEAD_WORDS = 8
 MOST_COMPARISONS = 10
@@ -45,27 +46,16 @@ class Gatherer:
     phrases: Sequence[KeyPhrase]
     ranking: Ranking
 
-    def leads(self, subject: str, brief: str) -> tuple[Passage, ...]:
-        """Choose what the post opens with: what defines its subject, near the beginning of a document if possible."""
-        asked = self.ranking.scores(brief)
-        salience = self.ranking.salience(self.phrases)
-        name = subject.casefold()
-        scored = []
-        for number, passage in enumerate(self.passages):
-            start = passage.text.replace("`", "").casefold()
-            early = passage.opening + (passage.place[0] == 0 and passage.place[1] < MOST_LEADS)
-            defines = start.startswith(name) and passage.kind == "paragraph"
-            brief_text = len(words(passage.text)) < FEWEST_LEAD_WORDS
-            score = (
-                asked[number]
-                - brief_text
-                + 0.5 * salience[number]
-                + 0.5 * early
-                + defines
-                - 0.5 * (passage.kind == "item")
-            )
-            scored.append((-score, number))
-        best = self.passages[min(scored)[1]]
+    def leads(self, subject: str, brief: str, *, alone: bool) -> tuple[Passage, ...]:
+        """Choose what the post opens with: what defines its subject, near the beginning of a document if possible.
+
+        ``alone`` says that no section will follow; then the opening is all there is, up to eight passages.
+        """
+        scores = self._leading(subject, brief)
+        ranked = sorted(range(len(self.passages)), key=lambda number: (-scores[number], number))
+        if alone:
+            return tuple(self.passages[number] for number in sorted(ranked[:MOST_ALONE]))
+        best = self.passages[ranked[0]]
         chosen = [best]
         for passage in self.passages:  # the same paragraph, or the next one, goes on
             near = passage.place[0] == best.place[0] and 0 <= passage.place[1] - best.place[1] <= 1
@@ -73,6 +63,20 @@ class Gatherer:
             if near and room and passage.place > best.place and passage.kind == best.kind and len(chosen) < MOST_LEADS:
                 chosen.append(passage)
         return tuple(chosen)
+
+    def _leading(self, subject: str, brief: str) -> list[float]:
+        """Score every passage as the beginning of a post."""
+        asked = self.ranking.scores(brief)
+        salience = self.ranking.salience(self.phrases)
+        name = subject.casefold()
+        scores = []
+        for number, passage in enumerate(self.passages):
+            start = passage.text.replace("`", "").casefold()
+            early = passage.opening + (passage.place[0] == 0 and passage.place[1] < MOST_LEADS)
+            defines = start.startswith(name) and passage.kind == "paragraph"
+            weak = (passage.kind == "item") + 2 * (len(words(passage.text)) < FEWEST_LEAD_WORDS)
+            scores.append(asked[number] + 0.5 * salience[number] + 0.5 * early + defines - 0.5 * weak)
+        return scores
 
     def insights(self, themes: Sequence[Theme], brief: str, used: Sequence[Passage]) -> tuple[Insight, ...]:
         """Choose at most five passages for each theme; a theme that nothing supports is left out."""

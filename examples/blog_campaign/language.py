@@ -116,9 +116,12 @@ class Language:
         return None if self._hyphenation is None else len(self._hyphenation.positions(word)) + 1
 
     def join(self, names: Iterable[str]) -> str:
-        """Enumerate: ``"a, b and c"``."""
+        """Enumerate: ``"a, b and c"``; with commas only where the language's word for "and" is not known."""
         *firsts, last = names
-        return f"{', '.join(firsts)} {self.lexicon.conjunction} {last}" if firsts else last
+        if not firsts:
+            return last
+        before_last = f" {self.lexicon.conjunction} " if self.lexicon.conjunction else ", "
+        return f"{', '.join(firsts)}{before_last}{last}"
 
 
 def words(text: str) -> list[str]:
@@ -138,6 +141,11 @@ def terms(text: str) -> list[str]:
         else:
             found += [word[start : start + 2] for start in range(len(word) - 1)]
     return found
+
+
+def joined(sentences: Iterable[str]) -> str:
+    """Put sentences together, with spaces between them where their script has them."""
+    return re.sub("(?<=[\u3002\uff01\uff1f]) ", "", " ".join(sentences))
 
 
 def unspaced(text: str) -> bool:

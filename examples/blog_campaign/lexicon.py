@@ -16,7 +16,7 @@ FILE = Path(__file__).with_name("lexicon.yaml")
 class Lexicon(Value):
     """Words of one language; see ``lexicon.yaml``."""
 
-    conjunction: str = "and"
+    conjunction: str = ""
     sources: str = "Sources"
     contents: str = "Contents"
     skip_link: str = "Skip to content"

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from planner_graph.values import Value
 
-from .language import UNSPACED, Language, words
+from .language import UNSPACED, Language, joined, words
 from .markup import Block, Kind
 from .sources import Corpus
 
@@ -30,11 +30,11 @@ _CALLOUT = re.compile(
 LONGEST_LABEL_WORDS = 4
 FORMAL = re.compile(
     r"(?:change.?log|changes|history|news|release.?notes?|licen[cs]e|copying|contributing|contributors|authors|security|"
-    r"glossary|code.of.conduct|acknowledge?ments|credits)\b",
+    r"glossary|cli|api|reference|commands?|code.of.conduct|acknowledge?ments|credits)\b",
     re.IGNORECASE,
 )
-"""Names of files about a project's affairs rather than its subject."""
-ENOUGH = 12
+"""Names of files about a project's affairs, and of those to look things up in: no prose to read from end to end."""
+ENOUGH, FEWEST = 12, 3
 
 
 class Passage(Value):
@@ -58,17 +58,18 @@ class Passage(Value):
     @property
     def text(self) -> str:
         """The sentences as one text."""
-        return " ".join(self.sentences)
+        return joined(self.sentences)
 
 
 def passages(corpus: Corpus, language: Language) -> tuple[Passage, ...]:
     """Give all quotable passages of ``corpus`` in the order of the sources, none of them twice.
 
-    Release notes, licences and the like are quoted only where there is little else; never a section from the
-    paragraph on that says it is about something planned or outdated, nor a list item that says so of itself. Where no
-    sentence meets the rules of this module, every sentence does.
+    Release notes, licences, references and the like are quoted only where there is little else; never a section from
+    the paragraph on that says it is about something planned or outdated, nor a list item that says so of itself. Where
+    fewer than three passages come of the rules of this module, short and leaning sentences count as well.
     """
-    return _collected(corpus, language, strict=True) or _collected(corpus, language, strict=False)
+    found = _collected(corpus, language, strict=True)
+    return found if len(found) >= FEWEST else _collected(corpus, language, strict=False)
 
 
 def _collected(corpus: Corpus, language: Language, *, strict: bool) -> tuple[Passage, ...]:
@@ -100,7 +101,7 @@ def _of_block(
     label, text, shift = _label(block)
     run: list[tuple[int, str]] = []
     for offset, sentence in language.sentences(text):
-        usable = _usable(sentence, language, block.kind) or not strict
+        usable = _usable(sentence, language, block.kind, strict=strict)
         if not run or not usable or not _leans(sentence, language) or len(run) == MOST_SENTENCES:
             if run:
                 yield _passage(block, run, label, file, (*place, run[0][0]))
@@ -131,7 +132,15 @@ def _passage(
 
 
 def _label(block: Block) -> tuple[str, str, int]:
-    """Take the label off a block: the label, the rest, and how many characters were taken."""
+    """Take the label off a block: the label, the rest, and how many characters were taken.
+
+    A label that the rest begins with anyway is left out.
+    """
+    label, rest, taken = _split_label(block)
+    return ("" if rest.casefold().startswith(label[:-1].casefold()) else label), rest, taken
+
+
+def _split_label(block: Block) -> tuple[str, str, int]:
     if callout := _CALLOUT.match(block.text):
         return "", block.text[callout.end() :], callout.end()
     if block.label and (bold := re.match(re.escape(block.label) + r"\s*([:.!?\u2013\u2014-])\s*", block.text)):
@@ -142,21 +151,21 @@ def _label(block: Block) -> tuple[str, str, int]:
     return "", block.text, 0
 
 
-def _usable(sentence: str, language: Language, kind: Kind) -> bool:
+def _usable(sentence: str, language: Language, kind: Kind, *, strict: bool) -> bool:
     """Whether a sentence is whole, is prose, and does not point to another place of its source."""
     prose = _CODE.sub("x", sentence)
     count = len(words(sentence))
     visible = [character for character in prose if not character.isspace()]
     letters = sum(character.isalpha() for character in visible)
     return (
-        FEWEST_WORDS <= count <= MOST_WORDS
+        (FEWEST_WORDS if strict else 1) <= count <= MOST_WORDS
         and bool(_END.search(sentence) or (kind == "item" and sentence[-1].isalnum()))
         and letters >= LEAST_LETTERS * len(visible)
         and sum(map(len, _CODE.findall(sentence))) <= MOST_CODE * len(sentence)
         and not _NOISE.search(prose)
         and sentence.count("(") == sentence.count(")")
         and sentence.count("`") % 2 == 0
-        and not any(re.search(pattern, sentence, re.IGNORECASE) for pattern in language.lexicon.references)
+        and not (strict and any(re.search(pattern, sentence, re.IGNORECASE) for pattern in language.lexicon.references))
     )
 
 

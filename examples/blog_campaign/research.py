@@ -5,6 +5,7 @@ Zaragoza, "The probabilistic relevance framework: BM25 and beyond" (2009).
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import bm25s  # type: ignore[import-untyped]
@@ -35,21 +36,20 @@ class KeyPhrase(Value):
 def key_phrases(corpus: Corpus, language: Language, limit: int = 40) -> tuple[KeyPhrase, ...]:
     """Extract at most ``limit`` key phrases, most important first; inflections of one phrase count as one."""
     text = _sample(corpus)
-    if unspaced(text):  # YAKE sees words between spaces only
-        text = re.sub(r"(\w)(?=\w)", r"\1 ", text)
+    if unspaced(text):
+        return _repeated(corpus, language)[:limit]
     extractor = yake.KeywordExtractor(lan=language.code, n=LONGEST_PHRASE, dedup_lim=0.85, top=CANDIDATES)
     blocks = [f" {' '.join(language.stems(block.text))} " for document in corpus.documents for block in document.blocks]
     fewest = 1 if len(blocks) < FEW_BLOCKS else 2  # in a longer text, what is said once is no key phrase
     found: dict[tuple[str, ...], KeyPhrase] = {}
     best = 0.0
     for raw, score in extractor.extract_keywords(text):
-        phrase = raw.replace(" ", "") if unspaced(raw) else raw
-        stems = tuple(language.stems(phrase))
+        stems = tuple(language.stems(raw))
         mentions = sum(f" {' '.join(stems)} " in block for block in blocks)
-        if not stems or stems in found or mentions < fewest or not _readable(phrase) or _incomplete(raw, text):
+        if not stems or stems in found or mentions < fewest or not _readable(raw) or _incomplete(raw, text):
             continue
         best = best or float(score)
-        found[stems] = KeyPhrase(phrase=phrase, weight=round(best / max(float(score), best), 4), mentions=mentions)
+        found[stems] = KeyPhrase(phrase=raw, weight=round(best / max(float(score), best), 4), mentions=mentions)
     return tuple(found.values())[:limit]
 
 
@@ -59,6 +59,22 @@ def _sample(corpus: Corpus) -> str:
     total = sum(map(len, blocks))
     step = -(-total // MOST_CHARACTERS)
     return "\n\n".join(blocks[:: max(step, 1)])[: 2 * MOST_CHARACTERS]
+
+
+def _repeated(corpus: Corpus, language: Language) -> tuple[KeyPhrase, ...]:
+    """Give what stands in several blocks, for scripts without spaces: YAKE sees words between spaces only."""
+    counts = Counter(
+        term
+        for document in corpus.documents
+        for block in document.blocks
+        for term in dict.fromkeys(language.stems(block.text))
+    )
+    most = max(counts.values(), default=1)
+    return tuple(
+        KeyPhrase(phrase=term, weight=round(count / most, 4), mentions=count)
+        for term, count in counts.most_common()
+        if count > 1 and len(term) > 1
+    )
 
 
 def _readable(phrase: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from slugify import slugify
 
 from .article import Article
-from .language import Language, cut, words
+from .language import Language, cut, joined, words
 from .research import KeyPhrase
 
 TITLE_LIMITS = (15, 60)
@@ -58,7 +58,7 @@ def _description(article: Article) -> str:
     low, high = DESCRIPTION_LIMITS
     text = ""
     for sentence in (re.sub("`", "", sentence) for sentence in article.opening):
-        longer = f"{text} {sentence}".strip()
+        longer = joined([text, sentence]).strip()
         if len(longer) > high:
             return text if len(text) >= low else cut(longer, high)
         text = longer

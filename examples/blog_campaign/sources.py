@@ -29,7 +29,7 @@ KINDS = ".md, .txt or .html"
 class SourcesError(InvalidInputError):
     """The sources of a campaign cannot be used; all findings at once."""
 
-    subject = "sources"
+    subject = "the list of sources"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +153,7 @@ def _decoded(raw: bytes) -> str:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
         raise _UnreadableError(
-            f"byte {error.start} is not {encoding[:6].upper()}; save the file as UTF-8 text"
+            f"byte {error.start} is not {encoding.removesuffix('-sig').upper()}; save the file as UTF-8 text"
         ) from error
 
 

@@ -74,6 +74,20 @@ class Strategist:
 
     def subject(self) -> str:
         """Name what the sources are about: the first document's title or the key phrase that the brief names too."""
+        choices = [self._given_name(), *(item.phrase for item in self.phrases)]
+        return next((name for name in choices if name), cut(self.passages[0].text, TITLE_LIMIT // 2, ellipsis=""))
+
+    def title(self, themes: Sequence[Theme]) -> str:
+        """Write a title that names the subject and as many themes as fit: ``"Subject: this, that and more"``.
+
+        Sources and brief that give no name to their subject are called by their first sentence.
+        """
+        name = self._given_name()
+        if not name:
+            return cut(self.passages[0].sentences[0].rstrip(".\u3002").replace("`", ""), TITLE_LIMIT)
+        return working_title(name, themes, self.language)
+
+    def _given_name(self) -> str:
         title = self._document_title()
         asked = set(self._stems(self.brief))
         if title and (not asked or asked & set(self._stems(title))):
@@ -83,10 +97,7 @@ class Strategist:
             for item in self.phrases[:TOP_PHRASES]
             if (match := re.search(rf"(?<!\w){re.escape(item.phrase)}(?!\w)", self.brief, re.IGNORECASE))
         ]
-        return next(
-            (name for name in [*(name for _, name in sorted(named)), title, *(p.phrase for p in self.phrases)] if name),
-            cut(self.passages[0].text, TITLE_LIMIT // 2, ellipsis=""),
-        )
+        return min(named)[1] if named else title
 
     def _document_title(self) -> str:
         top = next((passage.section[0] for passage in self.passages if passage.section), "")
