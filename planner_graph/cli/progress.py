@@ -54,15 +54,15 @@ class AgentState:
 class Progress:
     """How all agents of a run stand; ``agents`` are in execution order.
 
-    ``attempts`` are those already made; one that is stored as running only runs if ``running`` says that the run does.
+    ``attempts`` are those already made. What they left unfinished waits once more, unless shown ``as_stored``.
     """
 
-    def __init__(self, plan: PlanContents, attempts: Iterable[AgentRunRow] = (), *, running: bool = False) -> None:
+    def __init__(self, plan: PlanContents, attempts: Iterable[AgentRunRow] = (), *, as_stored: bool = False) -> None:
         self.agents = {
             step.agent: AgentState(name=step.agent, estimate_seconds=step.estimate.seconds) for step in plan.steps
         }
         for row in attempts:
-            self.agents[row.agent_name] = self._restored(row, running=running)
+            self.agents[row.agent_name] = self._restored(row, as_stored=as_stored)
 
     def apply(self, event: Event) -> AgentState:
         """Take one event, and give how its agent stands now."""
@@ -70,12 +70,13 @@ class Progress:
         at = datetime.fromisoformat(event["at"])
         match event["event"]:
             case "agent_started":
-                first = before.attempt == 0 or before.started_at is None
+                first = event["attempt"] == 1
                 after = replace(
                     before,
                     status=AgentStatus.RUNNING,
                     attempt=event["attempt"],
                     started_at=at if first else before.started_at,
+                    ended_at=None,
                 )
             case "attempt_failed":
                 error = event["error"]
@@ -118,16 +119,17 @@ class Progress:
         ranked = sorted(everyone, key=_rank)
         return ranked[:most], self.counts(ranked[most:])
 
-    def _restored(self, row: AgentRunRow, *, running: bool) -> AgentState:
-        """Give how the agent of an attempt made earlier stands: what was interrupted waits once more."""
+    def _restored(self, row: AgentRunRow, *, as_stored: bool) -> AgentState:
+        """Give how the agent of an attempt made earlier stands."""
         before = self.agents[row.agent_name]
-        if row.status not in ENDED and not running:
-            return replace(before, status=AgentStatus.WAITING, attempt=0, started_at=None, ended_at=None, note="")
+        if row.status not in ENDED and not as_stored:
+            return AgentState(name=before.name, estimate_seconds=before.estimate_seconds)
+        anew = row.attempt <= 1
         return replace(
             before,
             status=row.status,
             attempt=row.attempt,
-            started_at=before.started_at or row.started_at,
+            started_at=row.started_at if anew else before.started_at,
             ended_at=row.ended_at,
             note=row.reason or "",
         )

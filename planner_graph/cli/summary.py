@@ -1,7 +1,7 @@
 """Says how a run stands or ended: as tables for people, as one JSON document for machines."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,9 +17,11 @@ from planner_graph.planning.explanation import clock as duration
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import RunRow
-from planner_graph.types import RunId, RunStatus
+from planner_graph.types import AgentStatus, RunId, RunStatus
 
 KIBIBYTE = 1024
+MOST_WAITING = 20
+"""More agents than these are not listed one by one before anything happened to them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,7 @@ async def read_account(repository: Repository, run_id: RunId, now: datetime) -> 
     return Account(
         row=row,
         plan=plan,
-        progress=Progress(plan, await repository.agent_runs(row.run_id), running=not left_behind),
+        progress=Progress(plan, await repository.agent_runs(row.run_id), as_stored=not left_behind),
         figures=await repository.get_progress(row.run_id),
         now=now,
         left_behind=left_behind,
@@ -91,43 +93,48 @@ def account_json(account: Account) -> dict[str, Any]:
 
 
 def account_text(account: Account) -> Iterator[RenderableType]:
-    """Give an account as tables."""
-    yield headline(account)
-    yield agents_table(account.progress.agents.values(), account.now)
+    """Give an account as tables; what matters most comes last, where the eye is after a long list."""
+    yield from agents_table(account.progress, account.now)
     yield from _deliverables(account)
+    yield headline(account)
     advice = next_step(account)
     if advice:
-        yield Text(f"\n{advice}", style="bold")
+        yield Text(advice, style="bold")
 
 
 def headline(account: Account) -> Text:
     """Say in a few words how the run stands."""
-    row = account.row
-    text = Text.assemble(
-        (f"run {row.run_id} ", "bold"), (row.status.value, f"bold {_STATUS_STYLES.get(row.status, '')}")
-    )
+    row, plan = account.row, account.plan
+    campaign = f"campaign {plan.campaign_id}, strategy {plan.strategy}, expected {duration(plan.duration.predicted)}"
+    text = Text(f"\n{screen.one_line(campaign)}\n")
+    text.append(f"run {row.run_id} ", "bold")
+    text.append(row.status.value, f"bold {_STATUS_STYLES.get(row.status, '')}")
     if row.started_at:
         text.append(f" after {timer(((row.ended_at or account.now) - row.started_at).total_seconds())}")
     text.append(f", {account.progress.ended} of {len(account.progress.agents)} agents ended")
     if row.status_reason:
-        text.append(f"\n{screen.one_line(row.status_reason)}")
-    plan = account.plan
-    campaign = f"campaign {plan.campaign_id}, strategy {plan.strategy}, expected {duration(plan.duration.predicted)}"
-    text.append(f"\n{screen.one_line(campaign)}\n")
+        text.append(f": {screen.one_line(row.status_reason)}")
     return text
 
 
-def agents_table(agents: Iterable[AgentState], now: datetime) -> RenderableType:
-    """Give a table of how each agent stands."""
+def agents_table(progress: Progress, now: datetime) -> Iterator[RenderableType]:
+    """Show how each agent stands; of many that still wait, only the number."""
+    agents = progress.agents.values()
+    waiting = [agent for agent in agents if agent.status is AgentStatus.WAITING]
+    folded = set(waiting) if len(waiting) > MOST_WAITING else set()
     table = screen.table(
         "agent", "status", "attempts", "time", "reason", numbers=("attempts", "time"), wide=("reason",)
     )
     for agent in agents:
+        if agent in folded:
+            continue
         status = Text(agent.status.value, style=STYLES.get(agent.status, "dim"))
         seconds = agent.seconds(now)
         time = None if seconds is None else timer(seconds)
         table.add_row(*screen.cells(agent.name, status, agent.attempt or None, time, agent.note))
-    return table
+    yield table
+    if folded:
+        yield Text(f"and {len(folded)} waiting", style="dim")
 
 
 def next_step(account: Account) -> str:
@@ -139,7 +146,7 @@ def next_step(account: Account) -> str:
         case RunStatus.PAUSED | RunStatus.PENDING:
             return f"go on with it: planner-graph resume {run_id}"
         case RunStatus.FAILED | RunStatus.PARTIAL_SUCCESS:
-            return "what has ended stays as it is: mend the cause of the failures above, then run the campaign again"
+            return "an ended run stays as it is: mend the cause of the failures above, then run the campaign again"
         case RunStatus.COMPLETED if account.deliverables and not account.files:
             return f"write the deliverables to files: planner-graph status {run_id} --output DIR"
         case _:

@@ -1,5 +1,6 @@
 """What a run looks like while it goes on: events in, rows out."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from planner_graph.cli.progress import Progress
@@ -130,11 +131,27 @@ def test_a_resumed_run_shows_what_has_ended_and_lets_the_interrupted_wait():
     assert progress.agents[AgentName("a")].seconds(at(100)) == 2
 
 
-def test_an_agent_stored_as_running_runs_while_its_run_does():
-    progress = Progress(make_plan({"a": []}), [attempt("a", "running")], running=True)
-    assert progress.agents[AgentName("a")].status == "running"
+def test_a_run_can_be_shown_as_it_is_stored():
+    attempts = [attempt("a", "running"), attempt("b", "interrupted")]
+    progress = Progress(make_plan({"a": [], "b": []}), attempts, as_stored=True)
+    assert [agent.status for agent in progress.agents.values()] == ["running", "interrupted"]
+
+
+def test_time_before_an_interruption_does_not_count():
+    attempts = [
+        attempt("a", "interrupted"),
+        replace(attempt("a", "completed"), execution=2, started_at=at(50), ended_at=at(53)),
+    ]
+    progress = Progress(make_plan({"a": []}), attempts, as_stored=True)
+    assert progress.agents[AgentName("a")].seconds(at(100)) == 3
 
 
 def test_an_agent_run_anew_after_an_interruption_counts_from_its_new_start():
     progress = Progress(make_plan({"a": []}), [attempt("a", "interrupted")])
     assert progress.apply(started("a", 50)).seconds(at(60)) == 10
+
+
+def test_an_agent_whose_result_was_lost_runs_again_from_the_start():
+    progress = Progress(make_plan({"a": []}), [attempt("a", "completed")])
+    agent = progress.apply(started("a", 50))
+    assert (agent.status, agent.seconds(at(60)), progress.ended) == ("running", 10, 0)
