@@ -120,6 +120,6 @@ def _circular(cycle: tuple[str, ...], catalog: Catalog) -> Finding:
     """Report a cycle where its first agent declares that it waits for the last one."""
     first, last = AgentName(cycle[0]), cycle[-2]
     declared = any(dependency.agent == last for dependency in catalog.agents[first].dependencies)
-    path = ("agents", first, "dependencies" if declared and first != last else "inputs")
+    path = ("agents", first, "dependencies" if declared else "inputs")
     remedy = "remove one of these dependencies or make it optional"
     return catalog.finding(path, f"circular dependency: {' -> '.join(cycle)}", remedy, agents=cycle)

@@ -95,6 +95,11 @@ def test_whole_durations_give_whole_times():
             {"a": ["b", "c"], "b": ["a"], "c": ["b"]}, [("a", "b", "a")], id="the shortest through the first node"
         ),
         pytest.param(
+            {"a": ["near", "back"], "near": ["a"], "far": ["a"], "back": ["far"]},
+            [("a", "near", "a")],
+            id="the shortest, also if the longer one is seen last",
+        ),
+        pytest.param(
             {"y": ["x"], "x": ["y"], "lone": ["x"], "a": ["b", "lone"], "b": ["a"], "c": ["c"]},
             [("y", "x", "y"), ("a", "b", "a"), ("c", "c")],
             id="one for each knot, by first given",

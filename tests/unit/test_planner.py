@@ -109,10 +109,16 @@ def test_the_critical_path_is_the_same_whatever_the_strategy():
 
 def test_times_that_no_binary_fraction_holds_add_up_exactly():
     names = [f"n{number}" for number in range(10)]
-    tenths = [spec(name, after=names[:number][-1:], seconds=0.1) for number, name in enumerate(names)]
-    plan = make(Campaign(type="all"), catalog(*tenths, spec("aside", seconds=1)))
-    assert plan.duration.critical_path == 1.0
+    odd = [spec(name, after=names[:number][-1:], seconds=1.001) for number, name in enumerate(names)]
+    plan = make(EVERYTHING, catalog(*odd, spec("aside", seconds=10.01)))
+    assert plan.duration.critical_path == 10.01
+    assert plan.steps[-1].timing.earliest_start == 9.009
     assert all(step.timing.slack_seconds == 0 and step.timing.critical for step in plan.steps)
+
+
+def test_a_step_that_may_slip_by_a_microsecond_is_not_critical():
+    plan = make(EVERYTHING, catalog(spec("a", seconds=1), spec("b", seconds=1.000001)))
+    assert [(step.timing.slack_seconds, step.timing.critical) for step in plan.steps] == [(1e-06, False), (0, True)]
 
 
 def test_estimates_come_from_the_estimator():

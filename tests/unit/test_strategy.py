@@ -51,6 +51,12 @@ def test_ties_keep_the_given_order_whatever_the_names(strategy):
     assert schedule(strategy, {"z": [], "a": [], "m": []}).order == ("z", "a", "m")
 
 
+def test_within_a_level_the_given_order_stands_also_where_a_later_one_could_start_first():
+    edges = {"x": [], "b": ["y"], "a": ["x"], "y": []}
+    assert schedule(Strategy.SEQUENTIAL, edges).order == ("x", "a", "y", "b")
+    assert schedule(Strategy.PARALLEL, edges).order == ("x", "y", "b", "a")
+
+
 def test_the_first_level_makes_a_group_like_any_other():
     assert schedule(Strategy.PARALLEL, {"a": [], "b": [], "c": ["a"]}).groups == {"a": 0, "b": 0, "c": None}
 
