@@ -14,6 +14,9 @@ _STIFFNESS = (1.0, 2.0, 8.0)
 
 _SPINE_STIFFNESS = 8.0
 
+_VISITS = 40_000
+"""Points that one pass over a graph may look at in all its sweeps before it makes do with fewer sweeps."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Room:
@@ -115,3 +118,8 @@ def lead_edges(
         routes=tuple(routes),
         spine=frozenset(pairwise(spine)),
     )
+
+
+def affordable(sweeps: int, points: int) -> int:
+    """Give how many of ``sweeps`` a graph of so many points gets: all up to some thousands, at least two beyond."""
+    return min(sweeps, max(2, _VISITS // points))

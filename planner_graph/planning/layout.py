@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from planner_graph.planning.layered import LayeredGraph, Room, lead_edges
+from planner_graph.planning.layered import LayeredGraph, Room, affordable, lead_edges
 from planner_graph.planning.placing import place_points
 
 _ROUNDS = 24
@@ -74,7 +74,7 @@ def _untangle(layers: list[list[int]], graph: LayeredGraph) -> list[list[int]]:
     """Order the points of each level by the mean place of their neighbours; keep the order with fewest crossings."""
     best = [list(layer) for layer in layers]
     fewest, idle = _crossings(layers, graph), 0
-    for turn in range(_ROUNDS):
+    for turn in range(affordable(_ROUNDS, sum(map(len, layers)))):
         if not fewest or idle == _PATIENCE:
             break
         downward = turn % 2 == 0

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import inf
 
-from planner_graph.planning.layered import LayeredGraph
+from planner_graph.planning.layered import LayeredGraph, affordable
 
 _EVEN_SWEEPS = 12
 _STRAIGHT_SWEEPS = 6
@@ -17,6 +17,9 @@ _BLOCK_SWEEPS = 8
 
 Wishes = list[tuple[float, float]]
 """Where something would like to be, each place with its weight."""
+
+Middle = Callable[[Wishes], tuple[float, Wishes]]
+"""Finds the place between wishes, and gives what is needed to find it again among more of them."""
 
 
 def place_points(layers: Sequence[Sequence[int]], graph: LayeredGraph) -> dict[int, int]:
@@ -31,11 +34,11 @@ def place_points(layers: Sequence[Sequence[int]], graph: LayeredGraph) -> dict[i
         offsets = _offsets(layer, graph)
         place.update((point, offset - offsets[-1] / 2) for point, offset in zip(layer, offsets, strict=True))
     for middle, sweeps in ((_mean, _EVEN_SWEEPS), (_median, _STRAIGHT_SWEEPS)):
-        for turn in range(sweeps):
+        for turn in range(affordable(sweeps, len(place))):
             for layer in layers if turn % 2 == 0 else reversed(layers):
                 _settle(layer, place, graph, middle)
     whole = _rounded(layers, place, graph)
-    for _ in range(_BLOCK_SWEEPS):
+    for _ in range(affordable(_BLOCK_SWEEPS, len(place))):
         if not _straighten(layers, whole, graph):
             break
     return whole
@@ -50,22 +53,20 @@ def _rounded(layers: Sequence[Sequence[int]], place: Mapping[int, float], graph:
     return whole
 
 
-def _settle(
-    layer: Sequence[int], place: dict[int, float], graph: LayeredGraph, middle: Callable[[Wishes], float]
-) -> None:
+def _settle(layer: Sequence[int], place: dict[int, float], graph: LayeredGraph, middle: Middle) -> None:
     """Move one level as near to its neighbours as order and distances allow, by pooling adjacent violators."""
     offsets = _offsets(layer, graph)
     pools: list[tuple[float, Wishes, int]] = []
     for point, offset in zip(layer, offsets, strict=True):
-        wishes = [(place[other] - offset, graph.stiffness(point, other)) for other in graph.near(point)]
-        pool = (middle(wishes), wishes, 1)
-        while pools and pools[-1][0] > pool[0]:
-            _, earlier, count = pools.pop()
-            together = earlier + pool[1]
-            pool = (middle(together), together, count + pool[2])
-        pools.append(pool)
-    settled = [position for position, _, count in pools for _ in range(count)]
-    place.update((point, position + offset) for point, position, offset in zip(layer, settled, offsets, strict=True))
+        count = 1
+        best, wishes = middle([(place[other] - offset, graph.stiffness(point, other)) for other in graph.near(point)])
+        while pools and pools[-1][0] > best:
+            _, earlier, joined = pools.pop()
+            best, wishes = middle(earlier + wishes)
+            count += joined
+        pools.append((best, wishes, count))
+    settled = [best for best, _, count in pools for _ in range(count)]
+    place.update((point, best + offset) for point, best, offset in zip(layer, settled, offsets, strict=True))
 
 
 def _straighten(layers: Sequence[Sequence[int]], place: dict[int, int], graph: LayeredGraph) -> bool:
@@ -89,7 +90,7 @@ def _straighten(layers: Sequence[Sequence[int]], place: dict[int, int], graph: L
         if not wishes:
             continue
         low, high = _leeway(block, beside, place, graph)
-        shift = round(max(low, min(high, _median(wishes))))
+        shift = round(max(low, min(high, _median(wishes)[0])))
         if _pull(wishes, shift) < _pull(wishes, 0):
             moved = True
             place.update((point, place[point] + shift) for point in block)
@@ -137,19 +138,20 @@ def _offsets(layer: Sequence[int], graph: LayeredGraph) -> list[int]:
     return offsets
 
 
-def _mean(wishes: Wishes) -> float:
-    return sum(place * weight for place, weight in wishes) / sum(weight for _, weight in wishes)
+def _mean(wishes: Wishes) -> tuple[float, Wishes]:
+    """Give the weighted mean, and one wish that stands for all in any further mean."""
+    weight = sum(weight for _, weight in wishes)
+    mean = sum(place * weight for place, weight in wishes) / weight
+    return mean, [(mean, weight)]
 
 
-def _median(wishes: Wishes) -> float:
-    """Give the weighted median, the middle of the two where the weights are in balance."""
-    ordered = sorted(wishes)
-    half = sum(weight for _, weight in ordered) / 2
+def _median(wishes: Wishes) -> tuple[float, Wishes]:
+    """Give the weighted median, the middle of the two where the weights are in balance, and the wishes in order."""
+    wishes.sort()
+    half = sum(weight for _, weight in wishes) / 2
     total = 0.0
-    for index, (place, weight) in enumerate(ordered):
+    for (place, weight), (following, _) in pairwise(wishes):
         total += weight
-        if total > half:
-            return place
-        if total == half:
-            return (place + ordered[index + 1][0]) / 2
-    return ordered[-1][0]
+        if total >= half:
+            return (place if total > half else (place + following) / 2), wishes
+    return wishes[-1][0], wishes

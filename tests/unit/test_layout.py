@@ -1,6 +1,6 @@
 """Places of nodes and passing edges across the levels."""
 
-from planner_graph.planning.layered import Room, lead_edges
+from planner_graph.planning.layered import Room, affordable, lead_edges
 from planner_graph.planning.layout import arrange
 from planner_graph.planning.placing import _rounded
 
@@ -80,3 +80,7 @@ def test_rounding_keeps_the_distance():
     """Halves go to the even neighbour, one down and one up."""
     graph = lead_edges([0, 0], [], Room(size=41, gap=20), ())
     assert _rounded([[0, 1]], {0: 1.5, 1: 62.5}, graph) == {0: 2, 1: 63}
+
+
+def test_large_graphs_get_fewer_sweeps_but_never_less_than_two():
+    assert [affordable(24, points) for points in (10, 1_000, 8_000, 1_000_000)] == [24, 24, 5, 2]
