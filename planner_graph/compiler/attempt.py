@@ -1,7 +1,7 @@
 """What LangGraph keeps about a node while it runs, prepared for our own attempts.
 
 LangGraph's retry policy does the same between its attempts, with the same keys. They are not in its public interface;
-``tests/unit/test_attempt.py`` fails if a new version renames one.
+``tests/unit/test_compiler_attempt.py`` fails if a new version renames one.
 """
 
 import dataclasses

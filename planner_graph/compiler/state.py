@@ -5,9 +5,10 @@ small: LangGraph stores a channel's value once per change, while one merged dict
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Self, TypedDict
+from typing import Annotated, Any, Self
 
 from langgraph.channels.last_value import LastValue
+from typing_extensions import TypedDict  # pydantic, which makes Studio's input form, needs this one before Python 3.12
 
 from planner_graph.errors import PlanMismatchError
 from planner_graph.planning.plan import ExecutionPlan

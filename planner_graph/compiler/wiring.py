@@ -47,7 +47,7 @@ def parallel(plan: ExecutionPlan) -> Iterator[Edge]:
     """Fan out natively: each agent is joined on the agents it waits for, each level is one superstep."""
     for step in plan.steps:
         yield list(step.waits_for) or [ENTRY], step.agent
-    yield list(final_agents(plan)), EXIT
+    yield list(final_agents(plan)) or [ENTRY], EXIT
 
 
 WIRINGS: Mapping[Strategy, Callable[[ExecutionPlan], Iterator[Edge]]] = {

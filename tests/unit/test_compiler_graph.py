@@ -1,0 +1,185 @@
+"""The compiled graph as LangGraph's tools see it: pictures, metadata, schemas, subgraphs."""
+
+import asyncio
+import json
+from typing import TypedDict
+
+import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Command, interrupt
+
+from planner_graph.compiler.compiler import compile_plan
+from planner_graph.compiler.wiring import ENTRY, EXIT
+from tests.catalogs import spec
+from tests.fakes import INPUT, WAYS, Notebook, planned, run, thread
+from tests.plans import BLOG, make_plan
+
+
+class State(TypedDict, total=False):
+    campaign: dict
+    a: str
+
+
+def subgraph(*nodes):
+    builder, before = StateGraph(State), START
+    for node in nodes:
+        builder.add_node(node.__name__, node)
+        builder.add_edge(before, node.__name__)
+        before = node.__name__
+    builder.add_edge(before, END)
+    return builder.compile()
+
+
+def drawn(graph, **options):
+    return {(edge.source, edge.target) for edge in graph.get_graph(**options).edges}
+
+
+def test_it_is_a_compiled_state_graph():
+    assert isinstance(compile_plan(make_plan(BLOG), Notebook().bodies(BLOG)), CompiledStateGraph)
+
+
+def test_its_picture_has_the_plans_edges():
+    graph = compile_plan(make_plan(BLOG), Notebook().bodies(BLOG))
+    expected = {(before, agent) for agent, befores in BLOG.items() for before in befores}
+    expected |= {("__start__", ENTRY), (ENTRY, "planner"), (EXIT, "__end__")}
+    assert drawn(graph) == expected | {(agent, EXIT) for agent in ("seo", "image", "social_media")}
+
+
+def test_its_picture_under_sequential_is_the_chain():
+    plan = make_plan(BLOG, strategy="sequential")
+    chain = ["__start__", ENTRY, *plan.by_agent, EXIT, "__end__"]
+    assert drawn(compile_plan(plan, Notebook().bodies(BLOG))) == set(zip(chain, chain[1:], strict=False))
+
+
+def test_mermaid_can_draw_it():
+    picture = compile_plan(make_plan(BLOG), Notebook().bodies(BLOG)).get_graph().draw_mermaid()
+    assert "writer --> editor;" in picture
+
+
+def test_xray_looks_into_agents_that_are_graphs():
+    def think(_): ...
+
+    def write(_):
+        return {"a": "text"}
+
+    graph = compile_plan(make_plan({"a": [], "b": ["a"]}), {"a": subgraph(think, write), "b": lambda _: 1})
+    assert {(ENTRY, "a:think"), ("a:think", "a:write"), ("a:write", "b")} <= drawn(graph, xray=True)
+    assert [name for name, _ in graph.get_subgraphs()] == ["a"]
+
+
+def test_nodes_carry_metadata():
+    plan = planned(spec("a", type="writer", seconds=7), spec("b", seconds=1))
+    nodes = compile_plan(plan, Notebook().bodies("ab")).get_graph().nodes
+    assert nodes["a"].metadata == {
+        "planner_graph_agent": "a",
+        "agent_type": "writer",
+        "estimate_seconds": 7.0,
+        "parallel_group_id": 0,
+        "critical": True,
+    }
+    assert (nodes["b"].metadata or {})["critical"] is False
+
+
+def test_callbacks_see_which_agent_a_node_belongs_to():
+    class Listener(BaseCallbackHandler):
+        def on_chain_start(self, *_, metadata=None, name=None, **__):
+            if metadata and "planner_graph_agent" in metadata:
+                seen.add((name, metadata["planner_graph_agent"], metadata["langgraph_node"]))
+
+    seen = set()
+    run(compile_plan(make_plan({"a": [], "b": []}), Notebook().bodies("ab")), config={"callbacks": [Listener()]})
+    assert {("a", "a", "a"), ("b", "b", "b")} <= seen
+
+
+def test_input_and_output_are_narrow_and_have_json_schemas():
+    graph = compile_plan(make_plan(BLOG), Notebook().bodies(BLOG))
+    assert list(graph.get_input_jsonschema()["properties"]) == ["campaign"]
+    assert list(graph.get_output_jsonschema()["properties"]) == ["result"]
+    json.dumps(graph.get_input_jsonschema())
+
+
+def test_a_node_reads_only_what_its_agent_depends_on():
+    graph = compile_plan(make_plan(BLOG), Notebook().bodies(BLOG))
+    assert set(graph.nodes["seo"].channels) == {"campaign", "writer", "editor"}
+
+
+def test_name_and_store_are_passed_on():
+    assert compile_plan(make_plan({"a": []}), Notebook().bodies("a"), name="autumn").name == "autumn"
+
+
+class Outer(TypedDict, total=False):
+    campaign: dict
+    result: dict
+    summary: str
+
+
+def outer(inner, **options):
+    """Put a compiled plan into a bigger graph, as a node of it."""
+    builder = StateGraph(Outer)
+    builder.add_node("campaign_run", inner)
+    builder.add_node("report", lambda state: {"summary": state["result"]["status"]})
+    builder.add_edge(START, "campaign_run")
+    builder.add_edge("campaign_run", "report")
+    builder.add_edge("report", END)
+    return builder.compile(**options)
+
+
+def driven(graph, given, config, how):
+    call = {"config": config}
+    return graph.invoke(given, **call) if how == "invoke" else asyncio.run(graph.ainvoke(given, **call))
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke"])
+@pytest.mark.parametrize("strategy", ["sequential", "parallel"])
+def test_it_runs_as_a_node_of_a_bigger_graph(strategy, how):
+    chain = {f"agent{n}": [f"agent{n - 1}"] if n else [] for n in range(40)}
+    inner = compile_plan(make_plan(chain, strategy=strategy), Notebook().bodies(chain))
+    given = driven(outer(inner), INPUT, {}, how)
+    assert given["summary"] == "completed"
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke"])
+def test_inside_a_bigger_graph_an_agent_may_ask_a_human(how):
+    notes = Notebook()
+    plan = make_plan({"a": [], "b": ["a"], "c": ["b"]})
+    inner = compile_plan(plan, notes.bodies("abc", b=lambda _: interrupt("may I?")))
+    graph = outer(inner, checkpointer=InMemorySaver())
+    driven(graph, INPUT, thread(), how)
+    given = driven(graph, Command(resume="yes"), thread(), how)
+    assert given["summary"] == "completed"
+    assert notes.started == ["a", "c"]
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke"])
+def test_two_runs_of_it_in_one_bigger_run_keep_apart(how):
+    inner = compile_plan(make_plan({"a": []}), {"a": lambda inputs: inputs["campaign"]["id"]})
+    builder = StateGraph(Outer)
+    builder.add_node("first", inner)
+    builder.add_node("change", lambda state: {"campaign": {"id": state["result"]["deliverables"]["a"] + "+"}})
+    builder.add_node("second", inner)
+    for before, after in ((START, "first"), ("first", "change"), ("change", "second"), ("second", END)):
+        builder.add_edge(before, after)
+    given = driven(builder.compile(checkpointer=InMemorySaver()), INPUT, thread(), how)
+    assert given["result"]["deliverables"] == {"a": "campaign+"}
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_body_may_run_another_compiled_plan(how):
+    inner = compile_plan(make_plan({"x": []}), {"x": lambda _: "from inside"})
+
+    def body(inputs):
+        return inner.invoke({"campaign": inputs["campaign"]})["result"]["deliverables"]["x"]
+
+    assert run(compile_plan(make_plan({"a": []}), {"a": body}), how=how)["a"]["output"] == {"a": "from inside"}
+
+
+def test_streams_of_subgraphs_reach_the_caller():
+    def write(_):
+        return {"a": "text"}
+
+    graph = compile_plan(make_plan({"a": []}), {"a": subgraph(write)})
+    chunks = list(graph.stream(INPUT, stream_mode="updates", subgraphs=True))
+    assert any("write" in update for namespace, update in chunks if namespace)
