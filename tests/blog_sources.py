@@ -28,7 +28,9 @@ Prices depend on the size of the catch and on the weather. See the section below
 
 Planned: a new lighthouse.
 
-The lighthouse shines over forty miles of water in every direction.
+The lighthouse shines over forty miles of water in every direction. Boats find the harbour by the lighthouse at night.
+
+- The lighthouse keeper counts the boats of the harbour every night.
 """
 
 LIBRARY = """\

@@ -139,6 +139,14 @@ def test_sentences_that_point_elsewhere_or_break_off_are_not_quoted(tmp_path):
     ]
 
 
+def test_an_item_that_is_planned_is_not_quoted_but_its_neighbours_are(tmp_path):
+    text = (
+        "- A new lighthouse is not built yet on the island.\n- The old lighthouse shines over forty miles of water.\n"
+    )
+    text += "- The harbour opens at six in the morning.\n- Boats leave the harbour with every tide.\n"
+    assert len(quotable(tmp_path, text)) == 3
+
+
 def test_release_notes_are_not_quoted_where_there_is_prose_enough(tmp_path):
     prose = "\n\n".join(f"Boat number {number} leaves the harbour with the tide." for number in range(12))
     written(tmp_path, "CHANGELOG.md", "Version two mends the lock of the harbour gate.")

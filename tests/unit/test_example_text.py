@@ -42,6 +42,7 @@ LONG = "the harbour of the old town opens every morning when the bell of the sma
         (f"T{LONG[1:]}, but it closes again after dark.", [f"T{LONG[1:]}.", "But it closes again after dark."]),
         (f"T{LONG[1:]} (it closes again; after all, it is dark).", None),
         (f"Two things matter: {LONG}; it closes again after dark.", None),
+        (f"T{LONG[1:]}; a fragment follows.", None),
         ("Short sentences; they stay whole as they are.", None),
     ],
 )
@@ -174,6 +175,11 @@ def test_no_post_is_ever_too_long(title, body, keyword, url):
     for platform in social.PLATFORMS:
         assert platform.count(writer.announcement(platform)) <= platform.limit
         assert platform.count(writer.about(given_article.sections[0], platform)) <= platform.limit
+
+
+def test_the_limits_are_those_of_the_networks():
+    limits = {platform.name: platform.limit for platform in social.PLATFORMS}
+    assert limits == {"x": 280, "bluesky": 300, "mastodon": 500, "threads": 500, "linkedin": 3000}
 
 
 @pytest.mark.parametrize(
