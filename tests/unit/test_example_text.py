@@ -42,7 +42,7 @@ LONG = "the harbour of the old town opens every morning when the bell of the sma
         (f"T{LONG[1:]}, but it closes again after dark.", [f"T{LONG[1:]}.", "But it closes again after dark."]),
         (f"T{LONG[1:]} (it closes again; after all, it is dark).", None),
         (f"Two things matter: {LONG}; it closes again after dark.", None),
-        (f"T{LONG[1:]}; a fragment follows.", None),
+        (f"T{LONG[1:]} on each of these days; a fragment follows.", None),
         ("Short sentences; they stay whole as they are.", None),
     ],
 )
