@@ -13,7 +13,7 @@ import rfc8785
 from pydantic import ValidationError
 
 from planner_graph.errors import Finding, StoredPlanError
-from planner_graph.planning import explanation
+from planner_graph.planning import drawing, explanation, svg
 from planner_graph.planning.contents import SCHEMA_VERSION, PlanContents
 
 
@@ -54,6 +54,18 @@ class ExecutionPlan(PlanContents):
     def explain(self) -> str:
         """Say in words why each agent is in, why this order, where the critical path is, what was dropped."""
         return explanation.explain(self)
+
+    def to_mermaid(self) -> str:
+        """Draw the DAG as a Mermaid flowchart."""
+        return drawing.to_mermaid(self)
+
+    def to_dot(self) -> str:
+        """Draw the DAG in the DOT language of Graphviz."""
+        return drawing.to_dot(self)
+
+    def to_svg(self) -> str:
+        """Draw the DAG as a stand-alone SVG picture."""
+        return svg.to_svg(self)
 
 
 _REMEDY = "plan the campaign anew"
