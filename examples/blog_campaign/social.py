@@ -93,20 +93,19 @@ class Writer:
 
     def about(self, section: Section, platform: Platform) -> str:
         """Write about one theme: the passage that its section begins with."""
-        return self._fitted(platform, section.heading, _first(section))
+        subject, colon, _ = self.article.title.partition(": ")
+        return self._fitted(platform, f"{subject}: {section.theme}" if colon else section.heading, _first(section))
 
     def _fitted(self, platform: Platform, head: str, sentences: Sequence[str]) -> str:
-        """Put together head, sentences, address and hashtags; what does not fit goes: sentences, then hashtags."""
-        for count in range(platform.tags, -1, -1):
-            tail = "\n".join(part for part in (self.url, " ".join(self._tags(count))) if part)
-            for end in range(len(sentences), 0, -1):
-                whole = _assembled(head, " ".join(sentences[:end]), tail)
+        """Put together head, sentences, address and hashtags; hashtags but one go first, then sentences."""
+        for end in range(len(sentences), 0, -1):
+            for count in range(platform.tags, 0, -1):
+                whole = _assembled(head, " ".join(sentences[:end]), self._tail(count))
                 if platform.count(whole) <= platform.limit:
                     return whole
-            room = platform.limit - platform.count(_assembled(head, "…", tail))
-            if room >= platform.limit // 3 or not count:
-                return self._cut(platform, head, sentences[0] if sentences else "", tail)
-        return _assembled(head, "", "")
+        body = sentences[0] if sentences else ""
+        room = platform.limit - platform.count(_assembled(head, "…", self._tail(1)))
+        return self._cut(platform, head, body, self._tail(1 if room >= platform.limit // 3 else 0))
 
     @staticmethod
     def _cut(platform: Platform, head: str, body: str, tail: str) -> str:
@@ -123,9 +122,18 @@ class Writer:
                 return fixed(cut(shortened, low))
         return ""
 
-    def _tags(self, count: int) -> list[str]:
-        tags = [tag for keyword in self.keywords if (tag := hashtag(keyword))]
-        return list(dict.fromkeys(tags))[:count]
+    def _tail(self, tags: int) -> str:
+        return "\n".join(part for part in (self.url, " ".join(self._tags()[:tags])) if part)
+
+    def _tags(self) -> list[str]:
+        """Give hashtags: the subject, then names and turns of phrase, then common words."""
+        subject, colon, _ = self.article.title.partition(": ")
+        telling = sorted(self.keywords, key=lambda keyword: keyword.islower() and " " not in keyword)
+        found: dict[str, str] = {}
+        for phrase in [subject, *telling] if colon else telling:
+            tag = hashtag(phrase)
+            found.setdefault(tag.casefold(), tag)
+        return [tag for tag in found.values() if tag]
 
 
 def posts(
