@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
-from planner_graph.documents.document import KeyPath, Lines, key_text, shown, told
+from planner_graph.documents.document import MAX_FINDINGS, KeyPath, Lines, key_text, shown, told
 from planner_graph.documents.tokens import Kind, Marker, NotPlain, Token
 from planner_graph.errors import DocumentError, Finding
 from planner_graph.values import MAX_DEPTH
@@ -197,6 +197,8 @@ class _Builder:
         return tuple(frame.key for frame in self.open if isinstance(frame.key, str | int))
 
     def report(self, problem: str, remedy: str, line: int, path: KeyPath | None = None) -> None:
+        if len(self.findings) > MAX_FINDINGS:
+            return
         key = key_text(self.path() if path is None else path) or None
         self.findings.append(Finding(problem=problem, remedy=remedy, file=self.file, line=line, key=key))
 

@@ -11,7 +11,7 @@ KeyPath = tuple[str | int, ...]
 """Where a value stands in a document: keys of mappings, indices of lists."""
 
 MAX_FINDINGS = 1_000
-"""How many findings are told at one go; a document with more is mended in several."""
+"""How many findings are told at one go; whoever collects them may stop at one more."""
 
 _WORD = re.compile(r"[\w.-]{1,100}")
 _LONGEST = 60
@@ -87,16 +87,10 @@ def shown(value: Any) -> str:
 
 
 def told(findings: Iterable[Finding]) -> list[Finding]:
-    """Sort findings about one document from top to bottom, and count those beyond :data:`MAX_FINDINGS`."""
+    """Sort findings about one document from top to bottom, and cut them off after :data:`MAX_FINDINGS`."""
     ordered = sorted(findings, key=lambda finding: finding.line or 0)
-    untold = len(ordered) - MAX_FINDINGS
-    if untold <= 0:
+    if len(ordered) <= MAX_FINDINGS:
         return ordered
     last = ordered[MAX_FINDINGS - 1]
-    return [*ordered[:MAX_FINDINGS], more(untold, last)]
-
-
-def more(count: int, last: Finding) -> Finding:
-    """Build the finding that stands for ``count`` others that follow ``last``."""
-    problem = f"{count:,} more problems are not listed"
-    return Finding(problem=problem, remedy="mend the others first", file=last.file, line=last.line)
+    rest = Finding(problem="more problems are not listed", remedy="mend these first", file=last.file, line=last.line)
+    return [*ordered[:MAX_FINDINGS], rest]

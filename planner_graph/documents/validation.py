@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from planner_graph.documents.document import MAX_FINDINGS, Document, KeyPath, more, shown, told
+from planner_graph.documents.document import MAX_FINDINGS, Document, KeyPath, shown, told
 from planner_graph.documents.messages import in_words
 from planner_graph.errors import Finding, nearest
 from planner_graph.values import FaultyValueError
@@ -89,7 +89,6 @@ class _Validation:
         self.given = given
         self.gone = _Gone()
         self.findings: dict[Finding, None] = {}
-        self.untold = 0
 
     def run(self, data: Any) -> tuple[Any, list[Finding]]:
         value = None
@@ -104,8 +103,7 @@ class _Validation:
             taken = [self.take(detail, data, kept) for detail in details]
             if self.gone.whole or not any(taken):
                 break
-        findings = told(self.findings)
-        return value, [*findings, more(self.untold, findings[-1])] if self.untold else findings
+        return value, told(self.findings)
 
     def take(self, detail: ErrorDetails, data: Any, kept: Mapping[KeyPath, list[int]]) -> bool:
         """Report one of pydantic's errors and take out what it is about; return whether anything was taken."""
@@ -135,17 +133,13 @@ class _Validation:
             path = ()
         if (*self.at, *path) in self.document.faulty:
             return
-        if len(self.findings) < MAX_FINDINGS:
+        if len(self.findings) <= MAX_FINDINGS:
             self.findings[self.document.finding((*self.at, *path), problem, remedy)] = None
-        else:
-            self.untold += 1
 
     def unknown_key(self, path: KeyPath) -> tuple[str, str]:
         name = str(path[-1])
         known = [key for key in _known_keys(self.model, path) if key not in self.given or len(path) > 1]
-        if len(self.findings) >= MAX_FINDINGS:
-            return "", ""  # no longer told
-        hint = nearest(name, known)
+        hint = nearest(name, known) if len(self.findings) <= MAX_FINDINGS else ""  # a walk over all known keys
         return f"unknown key {shown(name)}", f"remove it{hint}" if hint else f"known keys: {', '.join(known)}"
 
 

@@ -62,7 +62,8 @@ agents:
   bad name: {max_retries: -1}
   plan: {}
   five: 5
-  listed: [x]
+  listed: []
+  off: false
   "": {}
   writer: {name: x, estimate: 3, type: text}
   editor: null
@@ -84,17 +85,18 @@ rules:
         (4, "agents.plan", "agent name 'plan' is reserved by the compiled graph"),
         (5, "agents.five", "'five' is no mapping"),
         (6, "agents.listed", "'listed' is no mapping"),
-        (7, "agents.''", "agent name '' is not allowed"),
-        (8, "agents.writer.name", "unknown key 'name'"),
-        (8, "agents.writer.estimate", "unknown key 'estimate'"),
-        (11, "rules.one.select", "the list is empty"),
-        (12, "rules.two.select", "key 'select' is missing"),
-        (13, "rules.three.when.campain_type", "unknown key 'campain_type'"),
-        (13, "rules.three.select[1]", "agent name 'b c' is not allowed"),
+        (7, "agents.off", "'off' is no mapping"),
+        (8, "agents.''", "agent name '' is not allowed"),
+        (9, "agents.writer.name", "unknown key 'name'"),
+        (9, "agents.writer.estimate", "unknown key 'estimate'"),
+        (12, "rules.one.select", "the list is empty"),
+        (13, "rules.two.select", "key 'select' is missing"),
+        (14, "rules.three.when.campain_type", "unknown key 'campain_type'"),
+        (14, "rules.three.select[1]", "agent name 'b c' is not allowed"),
     ]
     catalog = read[0]
     assert catalog.agents[AgentName("writer")] == spec("writer", type="text")
-    assert list(catalog.agents) == ["five", "listed", "writer", "editor"]
+    assert list(catalog.agents) == ["five", "listed", "off", "writer", "editor"]
     assert list(catalog.rules) == ["three"]
 
 
@@ -273,6 +275,9 @@ def test_findings_know_the_layer_that_each_field_comes_from(write: Write) -> Non
     assert place("agents", "c", "fallback") == "agents.c.fallback: problem"
     assert catalog.file_of("agents.a") == str(layer)
     assert catalog.file_of("agents.c") is None
+    from_python = catalog.extended(spec("a", fallback="p"))
+    assert str(from_python.finding(("agents", "a", "fallback"), "problem")) == "agents.a.fallback: problem"
+    assert from_python.finding(("agents", "a", "dependencies"), "problem").file == str(base)
 
 
 def test_findings_about_a_replaced_rule_know_its_new_place(write: Write) -> None:

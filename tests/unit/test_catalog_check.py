@@ -47,11 +47,11 @@ def test_an_agent_cannot_depend_on_itself() -> None:
     ]
 
 
-def test_an_unknown_fallback_names_the_nearest() -> None:
-    assert told(spec("writer2", fallback="writer1"), spec("writer")) == [
+def test_an_unknown_fallback_names_the_nearest_other_agent() -> None:
+    assert told(spec("writers2", fallback="writers1"), spec("writers345")) == [
         (
-            "agents.writer2.fallback: agent 'writer2' has an unknown fallback 'writer1'; "
-            "declare it or remove it, did you mean 'writer'?"
+            "agents.writers2.fallback: agent 'writers2' has an unknown fallback 'writers1'; "
+            "declare it or remove it, did you mean 'writers345'?"
         )
     ]
 
