@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -22,6 +22,8 @@ INNER = (
     "campaign_type task_type title parallel plan campaign writer"
 )
 WORDS = sorted({*(name for model in MODELS for name in model.model_fields), *INNER.split()})
+untimed = settings(deadline=None)
+
 UNSAID = ("Input should", "[type=", "pydantic", "Value error", "validation error", "Traceback", "NoneType", "tuple")
 """Words of the library and the language underneath, which no message may use."""
 
@@ -55,6 +57,7 @@ def check(model: type[BaseModel], data: Any) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
+@untimed
 @given(data=st.data())
 def test_validation_ends_and_leaves_a_valid_value_whatever_the_data(
     model: type[BaseModel], data: st.DataObject
@@ -63,6 +66,7 @@ def test_validation_ends_and_leaves_a_valid_value_whatever_the_data(
 
 
 @pytest.mark.parametrize("model", MODELS)
+@untimed
 @given(data=st.data())
 def test_data_without_findings_is_what_the_model_accepts(model: type[BaseModel], data: st.DataObject) -> None:
     drawn = data.draw(plausible(model))
@@ -71,6 +75,7 @@ def test_data_without_findings_is_what_the_model_accepts(model: type[BaseModel],
         assert value == model.model_validate(drawn)
 
 
+@untimed
 @given(st.dictionaries(words, values, max_size=6), st.sampled_from([None, 1]))
 def test_json_is_read_as_the_standard_library_reads_it(data: dict[str, Any], indent: int | None) -> None:
     text = json.dumps(data, indent=indent)
@@ -86,6 +91,7 @@ finite = st.recursive(
 )
 
 
+@untimed
 @given(st.dictionaries(text, finite, min_size=1, max_size=6))
 def test_json_is_read_alike_in_a_yaml_file(data: dict[str, Any]) -> None:
     written = json.dumps(data, ensure_ascii=False)
@@ -93,6 +99,7 @@ def test_json_is_read_alike_in_a_yaml_file(data: dict[str, Any]) -> None:
     assert documents.parse(written, file="a.yaml").data == data
 
 
+@untimed
 @given(st.text(max_size=200) | st.text(alphabet="a:-[]{}&*!<>|'\" \n?,#%0.~", max_size=60))
 def test_any_text_is_read_or_refused_with_findings(text: str) -> None:
     for name in ("a.yaml", "a.json"):
@@ -105,6 +112,7 @@ def test_any_text_is_read_or_refused_with_findings(text: str) -> None:
         assert all(finding.problem and finding.remedy and finding.file == name for finding in findings)
 
 
+@untimed
 @given(st.text(alphabet="ab:-[]{}&* \n<,", max_size=60))
 def test_plain_yaml_means_what_the_yaml_library_says(text: str) -> None:
     try:
