@@ -13,7 +13,7 @@ from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from planner_graph.campaign import Campaign
 from planner_graph.catalog.spec import AgentSpec
@@ -113,7 +113,7 @@ class ScriptedChatModel(BaseChatModel):
     """
 
     replies: list[Any]
-    asked: list[list[BaseMessage]] = []
+    asked: list[list[BaseMessage]] = Field(default_factory=list)
     _lock: Any = PrivateAttr(default_factory=threading.Lock)
 
     def _generate(

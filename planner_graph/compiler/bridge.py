@@ -78,6 +78,10 @@ class BackgroundLoop:
         signal.signal(signal.SIGINT, stop)
         try:
             yield
+        except Exception as error:
+            if self._interrupted:  # Python drops what a handler raises while it collects garbage; we have not forgotten
+                raise KeyboardInterrupt from error
+            raise
         finally:
             self._interrupted = False
             if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is stop:
