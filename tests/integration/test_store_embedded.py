@@ -177,11 +177,11 @@ async def test_a_home_may_have_any_name(name, home):
         assert ask(conninfo) == 18
 
 
-async def test_variables_of_postgres_do_not_lead_astray(home, monkeypatch):
-    wrong = {"PGDATA": "/nowhere", "PGPORT": "1", "PGHOST": "nowhere.invalid", "PGUSER": "x", "LC_ALL": "xx_XX"}
+async def test_variables_of_postgres_do_not_lead_astray(new_home, monkeypatch):
+    wrong = {"PGDATA": "/nowhere", "PGPORT": "999999", "PGHOST": "nowhere.invalid", "PGUSER": "x", "LC_ALL": "xx_XX"}
     for name, value in wrong.items():
         monkeypatch.setenv(name, value)
-    async with open_database(home=home):
+    async with open_database(home=new_home):
         pass
 
 
@@ -293,9 +293,11 @@ def test_the_home_is_named_by_argument_then_environment_then_custom(monkeypatch)
     assert home_folder() == Path.home() / "here"
     monkeypatch.delenv(HOME_VARIABLE)
     monkeypatch.setenv("XDG_DATA_HOME", "/data")
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    for name in ("getuid", "geteuid"):
+        monkeypatch.setattr(os, name, lambda: 1000)
     assert home_folder() == Path("/data/planner_graph")
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    for name in ("getuid", "geteuid"):
+        monkeypatch.setattr(os, name, lambda: 0)
     assert not home_folder().is_relative_to(Path.home())
 
 
