@@ -5,7 +5,7 @@ Useful to anyone who tests agents of their own.
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,18 +13,22 @@ from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.runnables import RunnableConfig
 from pydantic import Field, PrivateAttr
 
 from planner_graph.campaign import Campaign
 from planner_graph.catalog.spec import AgentSpec
 from planner_graph.compiler.body import Body
 from planner_graph.compiler.compiler import CompiledPlan
+from planner_graph.compiler.state import PlanInput
+from planner_graph.planning.contents import Step
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
+from planner_graph.types import AgentName
 from tests.catalogs import catalog
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
-INPUT = {"campaign": {"id": "campaign"}}
+INPUT: PlanInput = {"campaign": {"id": "campaign"}}
 """What a compiled plan is started with where the campaign does not matter."""
 
 
@@ -141,29 +145,37 @@ def planned(*specs: AgentSpec, strategy: str = "parallel", **campaign: Any) -> E
     return MasterPlanner(catalog(*specs)).create_execution_plan(request, strategy)
 
 
+def step_of(plan: ExecutionPlan, agent: str) -> Step:
+    """Give the step of one agent."""
+    return plan.by_agent[AgentName(agent)]
+
+
 def run(
-    graph: CompiledPlan, given: Any = INPUT, config: Mapping[str, Any] | None = None, *, how: str = "invoke"
+    graph: CompiledPlan, given: Any = INPUT, config: RunnableConfig | None = None, *, how: str = "invoke"
 ) -> dict[str, Any]:
     """Run a compiled plan by its method ``how`` and give the whole final state, records included."""
     keys = [key for key in graph.channels if key in graph.stream_channels_list and key != "campaign"]
-    options: dict[str, Any] = {"config": dict(config or {}), "output_keys": keys}
-    if how == "invoke":
-        return graph.invoke(given, **options)
-    if how == "ainvoke":
-        return asyncio.run(graph.ainvoke(given, **options))
-    if how == "stream":
-        return list(graph.stream(given, stream_mode="values", **options))[-1]
+    options: dict[str, Any] = {"config": config, "output_keys": keys}
 
-    async def last() -> dict[str, Any]:
+    async def last() -> Any:
         return [state async for state in graph.astream(given, stream_mode="values", **options)][-1]
 
-    return asyncio.run(last())
+    final: Any
+    if how == "invoke":
+        final = graph.invoke(given, **options)
+    elif how == "ainvoke":
+        final = asyncio.run(graph.ainvoke(given, **options))
+    elif how == "stream":
+        final = list(graph.stream(given, stream_mode="values", **options))[-1]
+    else:
+        final = asyncio.run(last())
+    return dict(final)
 
 
 WAYS = ("invoke", "ainvoke", "stream", "astream")
 """The methods by which a graph can be run."""
 
 
-def thread(name: str = "thread") -> dict[str, Any]:
+def thread(name: str = "thread") -> RunnableConfig:
     """Give the config of a thread."""
     return {"configurable": {"thread_id": name}}

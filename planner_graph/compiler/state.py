@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Self
 
 from langgraph.channels.last_value import LastValue
+from langgraph.types import StateSnapshot
 from typing_extensions import TypedDict  # pydantic, which makes Studio's input form, needs this one before Python 3.12
 
 from planner_graph.errors import PlanMismatchError
@@ -146,6 +147,16 @@ def build_result(plan: ExecutionPlan, campaign: dict[str, Any], records: dict[st
         missing=[name for name in wanted if name not in deliverables],
         agents={step.agent: _summary(records[step.agent]) for step in plan.steps},
     )
+
+
+def stored_records(snapshot: StateSnapshot, agents: Iterable[AgentName]) -> dict[AgentName, AgentRecord]:
+    """Give the records that a checkpoint holds.
+
+    They are in its state, or, if the run was left in the middle of a superstep, with the tasks that had ended by then.
+    """
+    found = {task.name: task.result.get(task.name) for task in snapshot.tasks if task.result}
+    records = {agent: found.get(agent) or snapshot.values.get(agent) for agent in agents}
+    return {agent: record for agent, record in records.items() if record is not None}
 
 
 def final_agents(plan: ExecutionPlan) -> tuple[AgentName, ...]:

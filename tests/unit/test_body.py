@@ -8,7 +8,7 @@ import pytest
 from planner_graph.compiler.body import gather_inputs, idempotency_key, is_async, takes_context
 from planner_graph.compiler.compiler import compile_plan
 from tests.catalogs import spec
-from tests.fakes import Notebook, planned, run, thread
+from tests.fakes import Notebook, planned, run, step_of, thread
 
 
 def received(plan, agent, *, campaign=None, **bodies):
@@ -93,7 +93,7 @@ def test_a_body_that_changes_its_inputs_changes_them_for_nobody_else():
             attempts.append(copy.deepcopy(inputs))
         raise ConnectionError
 
-    attempts = []
+    attempts: list[object] = []
     source, other = spec("source", gives=["data"]), spec("other", needs=["data"])
     plan = planned(source, spec("vandal", needs=["data"], max_retries=1, backoff={"initial_seconds": 0}), other)
     before = plan.canonical_json()
@@ -172,8 +172,8 @@ def test_inputs_are_gathered_from_the_records_of_completed_dependencies_only():
         "a": {"status": "completed", "output": {"a": 1}},
         "b": {"status": "failed", "output": {"b": 2}},
     }
-    assert gather_inputs(plan.by_agent["c"], state) == {"a": 1, "campaign": {}, "configuration": {}}
-    assert gather_inputs(plan.by_agent["c"], {"campaign": {}, "a": None}) == {"campaign": {}, "configuration": {}}
+    assert gather_inputs(step_of(plan, "c"), state) == {"a": 1, "campaign": {}, "configuration": {}}
+    assert gather_inputs(step_of(plan, "c"), {"campaign": {}, "a": None}) == {"campaign": {}, "configuration": {}}
 
 
 async def async_function(inputs): ...
@@ -196,7 +196,7 @@ class Object:
         (functools.partial(async_function), True),
         (Object().method, False),
         (print, False),
-        (lambda inputs: async_function(inputs), False),
+        (lambda inputs: async_function(inputs), False),  # noqa: PLW0108  # a lambda is what is tested
     ],
 )
 def test_async_bodies_are_recognised(body, expected):
@@ -206,16 +206,16 @@ def test_async_bodies_are_recognised(body, expected):
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        (lambda inputs, context: ..., True),
-        (lambda inputs, context, *, extra=1: ..., True),
+        (lambda _inputs, _context: ..., True),
+        (lambda _inputs, _context, *, _extra=1: ..., True),
         (Object(), True),
-        (functools.partial(lambda prefix, inputs, context: ..., 1), True),
-        (lambda inputs: ..., False),
-        (lambda inputs, option=1: ..., False),
-        (lambda inputs, *rest: ..., False),
-        (lambda inputs, **rest: ..., False),
+        (functools.partial(lambda _prefix, _inputs, _context: ..., 1), True),
+        (lambda _inputs: ..., False),
+        (lambda _inputs, _option=1: ..., False),
+        (lambda _inputs, *_rest: ..., False),
+        (lambda _inputs, **_rest: ..., False),
         (Object().method, False),
-        (functools.partial(lambda inputs, context: ..., context=1), False),
+        (functools.partial(lambda _inputs, _context: ..., _context=1), False),
         (dict, False),
     ],
 )

@@ -3,10 +3,9 @@
 These tests fail if LangGraph renames what :mod:`planner_graph.compiler.attempt` reaches for.
 """
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import pytest
-from langchain_core.runnables import RunnableConfig
 from langgraph._internal import _constants
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
@@ -22,7 +21,7 @@ TWICE = planned(spec("a", max_retries=1, backoff={"initial_seconds": 0}))
 
 
 class State(TypedDict, total=False):
-    campaign: dict
+    campaign: dict[str, Any]
     a: str
 
 
@@ -81,7 +80,7 @@ def test_a_subgraph_may_ask_a_human_and_keeps_the_answer_for_its_next_attempt(ho
     assert (final["a"]["output"], final["a"]["attempts"], asked) == ({"a": "yes"}, 2, ["yes", "yes"])
 
 
-class SyncOnly(BaseCheckpointSaver):
+class SyncOnly(BaseCheckpointSaver[Any]):
     def get_tuple(self, config): ...
 
 
@@ -93,13 +92,13 @@ class Both(SyncOnly):
     ("saver", "expected"), [(SyncOnly(), True), (Both(), False), (InMemorySaver(), False), (None, False)]
 )
 def test_savers_without_async_methods_are_recognised(saver, expected):
-    config: RunnableConfig = {"configurable": {attempt.CHECKPOINTER: saver}}
+    config: Any = {"configurable": {attempt.CHECKPOINTER: saver}}
     assert attempt.has_sync_checkpointer(config) is expected
     assert attempt.has_sync_checkpointer({}) is False
 
 
 def test_a_config_from_outside_langgraph_is_left_as_it_is_but_for_the_mark():
-    given: RunnableConfig = {"tags": ["x"], "configurable": {"thread_id": "t"}}
+    given: Any = {"tags": ["x"], "configurable": {"thread_id": "t"}}
     assert attempt.next_attempt(given) == {"tags": ["x"], "configurable": {"thread_id": "t", attempt.RESUMING: True}}
     assert attempt.next_attempt({}) == {"configurable": {attempt.RESUMING: True}}
     assert given == {"tags": ["x"], "configurable": {"thread_id": "t"}}

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import ormsgpack
 import pytest
@@ -13,7 +14,7 @@ from langgraph.types import Command, interrupt
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.errors import PlanMismatchError
 from tests.catalogs import spec
-from tests.fakes import INPUT, Notebook, planned, run, thread
+from tests.fakes import INPUT, Notebook, planned, run, step_of, thread
 from tests.plans import BLOG, make_plan
 
 HOW = ("invoke", "ainvoke")
@@ -59,7 +60,7 @@ def test_an_agents_record_is_written_once_and_never_again():
             written.extend(new_versions)
             return super().put(config, checkpoint, metadata, new_versions)
 
-    written = []
+    written: list[str] = []
     run(compile_plan(make_plan(BLOG), Notebook().bodies(BLOG), checkpointer=Counting()), config=thread())
     assert {agent: written.count(agent) for agent in BLOG} == dict.fromkeys(BLOG, 1)
 
@@ -182,7 +183,7 @@ def test_a_new_run_on_a_thread_sees_nothing_of_the_run_before(how):
     )
     bodies = notes.bodies(plan.by_agent, asks=lambda inputs: inputs["campaign"].get("ask") and interrupt("?"))
     graph = compile_plan(plan, bodies, checkpointer=InMemorySaver())
-    assert [step.agent for step in plan.steps].index("user") < [step.agent for step in plan.steps].index("late")
+    assert step_of(plan, "user").order < step_of(plan, "late").order
     run(graph, config=thread(), how=how)
     final = run(graph, {"campaign": {"ask": True}}, thread(), how=how)
     assert "late" not in notes.inputs["user"][1]
@@ -253,7 +254,7 @@ def test_threads_of_one_graph_keep_apart():
         assert run(graph, Command(resume="yes"), thread(name))["a"]["output"] == {"a": f"{name}: yes"}
 
 
-class SyncOnlySaver(BaseCheckpointSaver):
+class SyncOnlySaver(BaseCheckpointSaver[Any]):
     """A saver without async methods, as LangGraph's own sync ones for databases are."""
 
     def __init__(self):

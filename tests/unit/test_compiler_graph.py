@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from typing import TypedDict
+from itertools import pairwise
+from typing import Any, TypedDict
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
@@ -19,7 +20,7 @@ from tests.plans import BLOG, make_plan
 
 
 class State(TypedDict, total=False):
-    campaign: dict
+    campaign: dict[str, Any]
     a: str
 
 
@@ -51,7 +52,7 @@ def test_its_picture_has_the_plans_edges():
 def test_its_picture_under_sequential_is_the_chain():
     plan = make_plan(BLOG, strategy="sequential")
     chain = ["__start__", ENTRY, *plan.by_agent, EXIT, "__end__"]
-    assert drawn(compile_plan(plan, Notebook().bodies(BLOG))) == set(zip(chain, chain[1:], strict=False))
+    assert drawn(compile_plan(plan, Notebook().bodies(BLOG))) == set(pairwise(chain))
 
 
 def test_mermaid_can_draw_it():
@@ -89,7 +90,7 @@ def test_callbacks_see_which_agent_a_node_belongs_to():
             if metadata and "planner_graph_agent" in metadata:
                 seen.add((name, metadata["planner_graph_agent"], metadata["langgraph_node"]))
 
-    seen = set()
+    seen: set[tuple[str, ...]] = set()
     run(compile_plan(make_plan({"a": [], "b": []}), Notebook().bodies("ab")), config={"callbacks": [Listener()]})
     assert {("a", "a", "a"), ("b", "b", "b")} <= seen
 
@@ -111,8 +112,8 @@ def test_name_and_store_are_passed_on():
 
 
 class Outer(TypedDict, total=False):
-    campaign: dict
-    result: dict
+    campaign: dict[str, Any]
+    result: dict[str, Any]
     summary: str
 
 

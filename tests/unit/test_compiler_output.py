@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,10 +18,10 @@ from planner_graph.compiler.compiler import compile_plan
 from planner_graph.compiler.output import check_output
 from planner_graph.errors import OutputError
 from tests.catalogs import spec
-from tests.fakes import planned, run
+from tests.fakes import planned, run, step_of
 
-ONE = planned(spec("writer", gives=["draft"])).by_agent["writer"]
-TWO = planned(spec("writer", gives=["draft", "title"])).by_agent["writer"]
+ONE = step_of(planned(spec("writer", gives=["draft"])), "writer")
+TWO = step_of(planned(spec("writer", gives=["draft", "title"])), "writer")
 
 
 class Colour(Enum):
@@ -150,17 +151,17 @@ def test_a_model_that_holds_a_set_is_refused_too():
 
 
 def test_a_circle_is_refused():
-    circle = {}
+    circle: dict[str, Any] = {}
     circle["self"] = circle
     assert refusal(circle) == "Circular reference detected (id repeated); return plain JSON values"
 
 
 def test_nesting_without_end_is_refused():
-    deep = []
+    deep: list[Any] = []
     for _ in range(10_000):
         deep = [deep]
     assert refusal(deep).endswith("; return plain JSON values")
-    shallow = []
+    shallow: list[Any] = []
     for _ in range(60):
         shallow = [shallow]
     assert refusal(shallow).endswith("nested deeper than 50 levels; flatten it")

@@ -2,6 +2,7 @@
 
 import enum
 from datetime import date
+from typing import Any, cast
 
 import pytest
 from langgraph.graph import StateGraph
@@ -36,11 +37,11 @@ def test_a_single_unbound_agent():
 
 
 def test_bodies_for_agents_that_are_not_in_the_plan_do_no_harm():
-    graph = compile_plan(make_plan({"a": []}), {"a": lambda _: 1, "b": 7})
+    graph = compile_plan(make_plan({"a": []}), {"a": lambda _: 1, "b": cast("Any", 7)})
     assert run(graph)["result"]["status"] == "completed"
 
 
-@pytest.mark.parametrize("body", [7, "my.module:writer", None, {"a": 1}, StateGraph(dict)], ids=repr)
+@pytest.mark.parametrize("body", [7, "my.module:writer", None, {"a": 1}, StateGraph(cast("Any", dict))], ids=repr)
 def test_a_body_that_cannot_run_is_refused(body):
     with pytest.raises(AgentBindingError) as caught:
         compile_plan(make_plan({"a": []}), {"a": body})
@@ -109,11 +110,11 @@ def test_a_campaign_without_what_the_plan_counts_on_is_refused_with_all_names():
     )
     with pytest.raises(CampaignError) as caught:
         run(compile_plan(plan, Notebook().bodies(plan.by_agent)), {"campaign": {"provided": {"tone": "dry"}}})
+    head, tail = "campaign.provided: the plan was made for a campaign that provides", "this one does not"
+    remedy = "provide it, or plan this campaign anew"
     assert [str(finding) for finding in caught.value.findings] == [
-        "campaign.provided: the plan was made for a campaign that provides 'brief', which agent 'writer' reads; "
-        "this one does not; provide it, or plan this campaign anew",
-        "campaign.provided: the plan was made for a campaign that provides 'logo', which the deliverables name; "
-        "this one does not; provide it, or plan this campaign anew",
+        f"{head} 'brief', which agent 'writer' reads; {tail}; {remedy}",
+        f"{head} 'logo', which the deliverables name; {tail}; {remedy}",
     ]
 
 

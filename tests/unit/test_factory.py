@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from typing import Any, cast
 
 import pytest
 from langchain_core.runnables import RunnableLambda
@@ -10,6 +11,7 @@ from planner_graph.agents.factory import AgentFactory, resolve
 from planner_graph.catalog.catalog import Catalog, agent
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.errors import AgentBindingError, UnboundAgentsError
+from planner_graph.types import AgentName
 from tests.fakes import run
 from tests.plans import make_plan
 
@@ -34,6 +36,10 @@ def write(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def called(factory, agent="writer"):
+    return factory[agent]({})
 
 
 def refusal(call, *arguments):
@@ -72,7 +78,7 @@ def test_decorated_functions_are_bound_to_the_names_they_declare():
 def test_the_specs_of_decorated_functions_extend_a_catalog():
     declared = AgentFactory({"seo": seo, "writer": writer, "image": draw}).declared
     assert [spec.name for spec in declared] == ["seo", "image"]
-    assert Catalog.of(*declared).agents["seo"].outputs == ("title",)
+    assert Catalog.of(*declared).agents[AgentName("seo")].outputs == ("title",)
 
 
 def test_a_function_without_declaration_is_refused():
@@ -101,7 +107,7 @@ def test_a_dotted_path_is_imported_when_it_is_first_needed(tmp_path):
     factory = AgentFactory({"writer": "shop:Desk.write"})
     assert "writer" in factory
     assert "shop" not in sys.modules
-    assert factory["writer"]({}) == "text"
+    assert called(factory) == "text"
 
 
 def test_what_cannot_run_is_refused_by_name(tmp_path):
@@ -110,7 +116,10 @@ def test_what_cannot_run_is_refused_by_name(tmp_path):
         refusal(AgentFactory({"writer": "shop:number"}).__getitem__, "writer")
         == f"agent binding 'writer': 7 {CANNOT_RUN}"
     )
-    assert refusal(AgentFactory({"writer": None}).__getitem__, "writer") == f"agent binding 'writer': None {CANNOT_RUN}"
+    assert (
+        refusal(AgentFactory({"writer": cast("Any", None)}).__getitem__, "writer")
+        == f"agent binding 'writer': None {CANNOT_RUN}"
+    )
 
 
 def test_further_bindings_win():
@@ -152,13 +161,13 @@ def test_a_mapping_a_list_or_a_factory_is_loaded_from_a_module_or_a_file(tmp_pat
     write(tmp_path / "shop.py", f"{AGENTS}agents = {attribute}\n")
     factory = AgentFactory.load(reference)
     assert list(factory) == ["writer"]
-    assert factory["writer"]({}) == "text"
+    assert called(factory) == "text"
 
 
 def test_a_file_is_loaded_by_its_full_path_and_finds_its_neighbours(tmp_path):
     path = write(tmp_path / "elsewhere" / "shop.py", "import neighbour\nagents = {'writer': neighbour.write}\n")
     write(tmp_path / "elsewhere" / "neighbour.py", "def write(inputs): return 'text'\n")
-    assert AgentFactory.load(f"{path}:agents")["writer"]({}) == "text"
+    assert called(AgentFactory.load(f"{path}:agents")) == "text"
 
 
 def test_a_file_in_a_package_is_imported_as_part_of_it(tmp_path):
@@ -168,7 +177,7 @@ def test_a_file_in_a_package_is_imported_as_part_of_it(tmp_path):
     path = write(
         tmp_path / "far/house/shop/desk.py", "from ..texts import TEXT\nagents = {'writer': lambda inputs: TEXT}\n"
     )
-    assert AgentFactory.load(f"{path}:agents")["writer"]({}) == "text"
+    assert called(AgentFactory.load(f"{path}:agents")) == "text"
     assert "house.shop.desk" in sys.modules
 
 
@@ -182,7 +191,7 @@ def test_a_dotted_module_is_found_in_the_working_directory(tmp_path):
 def test_files_of_the_same_name_do_not_take_each_others_place(tmp_path, name):
     one = write(tmp_path / "one" / name, "agents = {'writer': lambda inputs: 'one'}")
     two = write(tmp_path / "two" / name, "agents = {'writer': lambda inputs: 'two'}")
-    given = [AgentFactory.load(f"{path}:agents")["writer"]({}) for path in (one, two, one, two)]
+    given = [called(AgentFactory.load(f"{path}:agents")) for path in (one, two, one, two)]
     assert given == ["one", "two", "one", "two"]
 
 
@@ -266,7 +275,7 @@ def test_installed_packages_offer_agents_by_entry_point(tmp_path):
     write(tmp_path / "site" / "shop.py", "def write(inputs): return 'text'")
     offer(tmp_path / "site", "shop", {"writer": "shop:write", "seo": "shop:nothing", "odd": "shop"})
     factory = AgentFactory.installed()
-    assert factory["writer"]({}) == "text"
+    assert called(factory) == "text"
     assert (
         refusal(factory.__getitem__, "seo")
         == "agent binding 'shop:nothing': shop has no attribute 'nothing'; define 'nothing' there"

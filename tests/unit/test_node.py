@@ -11,7 +11,7 @@ from langgraph.types import Command
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.compiler.node import ERROR_TEXT_LIMIT, describe, find_obstacle
 from tests.catalogs import spec
-from tests.fakes import INPUT, START, FakeClock, Notebook, planned, run
+from tests.fakes import INPUT, START, FakeClock, Notebook, planned, run, step_of
 
 AT_ONCE = {"initial_seconds": 0}
 
@@ -312,7 +312,7 @@ def test_a_skipped_agent_tells_only_its_end():
 
 
 def test_a_hard_dependency_without_a_record_is_an_obstacle():
-    step = planned(spec("a"), spec("b", after=["a"])).by_agent["b"]
+    step = step_of(planned(spec("a"), spec("b", after=["a"])), "b")
     for state in ({}, {"a": None}):
         obstacle = find_obstacle(step, state)
         assert obstacle is not None

@@ -1,5 +1,7 @@
 """Which edges each strategy draws."""
 
+from itertools import pairwise
+
 import pytest
 
 from planner_graph.compiler.wiring import ENTRY, EXIT, edges
@@ -19,7 +21,7 @@ def drawn(plan):
 def test_sequential_is_a_chain_in_the_plans_order():
     plan = make_plan({"c": ["a"], "a": [], "b": ["a"]}, strategy="sequential")
     chain = [START, ENTRY, *(step.agent for step in plan.steps), EXIT, END]
-    assert drawn(plan) == [([before], after) for before, after in zip(chain, chain[1:], strict=False)]
+    assert drawn(plan) == [([before], after) for before, after in pairwise(chain)]
 
 
 def test_parallel_joins_each_agent_on_all_it_waits_for():
