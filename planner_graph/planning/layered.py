@@ -31,8 +31,9 @@ class LayeredGraph:
     """The graph with a point for each level that a bundle of edges passes, so that every segment spans one level.
 
     Points below ``nodes`` are the nodes themselves. ``above`` and ``below`` are the neighbours of each point on the
-    levels before and after its own. ``routes`` lists for each edge the points it passes. ``spine`` holds the segments
-    of the spine, from above to below.
+    levels before and after its own. ``routes`` lists for each edge the points it passes. ``lines`` are the runs of
+    points, from level to level, that should be straight: the spine first, then the bundles. ``spine`` holds the
+    segments of the spine.
     """
 
     nodes: int
@@ -41,6 +42,7 @@ class LayeredGraph:
     above: tuple[tuple[int, ...], ...]
     below: tuple[tuple[int, ...], ...]
     routes: tuple[tuple[int, ...], ...]
+    lines: tuple[tuple[int, ...], ...]
     spine: frozenset[tuple[int, int]]
 
     def near(self, point: int) -> tuple[int, ...]:
@@ -89,21 +91,21 @@ def lead_edges(
     long = [(low, high) for low, high in rising if levels[high] - levels[low] > 1]
     leaving, reaching = Counter(low for low, _ in long), Counter(high for _, high in long)
     all_levels = list(levels)
-    points: dict[tuple[bool, int, int], int] = {}
+    bundles: dict[tuple[bool, int], dict[int, int]] = {}
     segments: dict[tuple[int, int], None] = {}
     routes: list[tuple[int, ...]] = []
     for (low, high), (source, _) in zip(rising, edges, strict=True):
         by_source = leaving[low] >= reaching[high]
-        passed = []
+        bundle = bundles.setdefault((by_source, low if by_source else high), {})
         for level in range(levels[low] + 1, levels[high]):
-            key = (by_source, low if by_source else high, level)
-            if key not in points:
-                points[key] = len(all_levels)
+            if level not in bundle:
+                bundle[level] = len(all_levels)
                 all_levels.append(level)
-            passed.append(points[key])
+        passed = [bundle[level] for level in range(levels[low] + 1, levels[high])]
         if levels[low] < levels[high]:
             segments.update(dict.fromkeys(pairwise([low, *passed, high])))
         routes.append(tuple(passed if source == low else reversed(passed)))
+    backbone = _backbone(spine, edges, routes)
     above: list[list[int]] = [[] for _ in all_levels]
     below: list[list[int]] = [[] for _ in all_levels]
     for upper, lower in segments:
@@ -116,8 +118,20 @@ def lead_edges(
         above=tuple(map(tuple, above)),
         below=tuple(map(tuple, below)),
         routes=tuple(routes),
-        spine=frozenset(pairwise(spine)),
+        lines=(backbone, *(tuple(bundle[level] for level in sorted(bundle)) for bundle in bundles.values())),
+        spine=frozenset(pairwise(backbone)),
     )
+
+
+def _backbone(
+    spine: Sequence[int], edges: Sequence[tuple[int, int]], routes: Sequence[tuple[int, ...]]
+) -> tuple[int, ...]:
+    """Give the nodes of the spine together with the points its edges pass."""
+    passed = dict(zip(edges, routes, strict=True))
+    points = list(spine[:1])
+    for edge in pairwise(spine):
+        points += [*passed.get(edge, ()), edge[1]]
+    return tuple(points)
 
 
 def affordable(sweeps: int, points: int) -> int:

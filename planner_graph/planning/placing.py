@@ -5,7 +5,7 @@ takes medians instead of means, as straight edges look better than evenly bent o
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import inf
 
 from planner_graph.planning.layered import LayeredGraph, affordable
@@ -14,6 +14,9 @@ _EVEN_SWEEPS = 12
 _STRAIGHT_SWEEPS = 6
 _BLOCK_SWEEPS = 8
 """Sweeps that balance each point among its neighbours, that line points up, and that line up what is lined up."""
+
+_FEW_POINTS = 2_500
+"""Up to here every bundle is brought into line, beyond only the spine: the bundles of a large graph are too many."""
 
 Wishes = list[tuple[float, float]]
 """Where something would like to be, each place with its weight."""
@@ -38,8 +41,10 @@ def place_points(layers: Sequence[Sequence[int]], graph: LayeredGraph) -> dict[i
             for layer in layers if turn % 2 == 0 else reversed(layers):
                 _settle(layer, place, graph, middle)
     whole = _rounded(layers, place, graph)
+    lines = [line for line in graph.lines[: None if len(whole) <= _FEW_POINTS else 1] if line and line[0] in whole]
     for _ in range(affordable(_BLOCK_SWEEPS, len(place))):
-        if not _straighten(layers, whole, graph):
+        aligned = _align(lines, layers, whole, graph)
+        if not _straighten(layers, whole, graph) and not aligned:
             break
     return whole
 
@@ -95,6 +100,61 @@ def _straighten(layers: Sequence[Sequence[int]], place: dict[int, int], graph: L
             moved = True
             place.update((point, place[point] + shift) for point in block)
     return moved
+
+
+def _align(
+    lines: Iterable[Sequence[int]], layers: Sequence[Sequence[int]], place: dict[int, int], graph: LayeredGraph
+) -> bool:
+    """Bring pieces of a line into line, pushing aside what is in the way; say whether that was worth it anywhere."""
+    seats = {point: (layer, seat) for layer in layers for seat, point in enumerate(layer)}
+    moved = False
+    for line in lines:
+        pieces = [list(piece) for _, piece in groupby(line, key=place.__getitem__)]
+        for index in range(len(pieces) - 1):
+            upper, lower = pieces[index], pieces[index + 1]
+            for piece, goal in ((lower, place[upper[0]]), (upper, place[lower[0]])):
+                change = _pushed(piece, goal, seats, place, graph)
+                if _gain(change, place, graph) > 0:
+                    place.update(change)
+                    moved = True
+                    break
+            if place[upper[0]] == place[lower[0]]:
+                pieces[index + 1] = upper + lower
+    return moved
+
+
+def _pushed(
+    piece: Iterable[int],
+    goal: int,
+    seats: Mapping[int, tuple[Sequence[int], int]],
+    place: Mapping[int, int],
+    graph: LayeredGraph,
+) -> dict[int, int]:
+    """Give the new places when a piece moves to ``goal`` and pushes its neighbours on."""
+    change = {}
+    for point in piece:
+        change[point] = goal
+        layer, seat = seats[point]
+        for way, others in ((1, range(seat + 1, len(layer))), (-1, range(seat - 1, -1, -1))):
+            last = point
+            for other in map(layer.__getitem__, others):
+                least = change[last] + way * graph.distance(last, other)
+                if (place[other] - least) * way >= 0:
+                    break
+                change[other] = least
+                last = other
+    return change
+
+
+def _gain(change: Mapping[int, int], place: Mapping[int, int], graph: LayeredGraph) -> float:
+    """Say how much less all segments pull after a change; those between two changed points count half each time."""
+    gain = 0.0
+    for point, goal in change.items():
+        for other in graph.near(point):
+            both = 0.5 if other in change else 1.0
+            less = abs(place[point] - place[other]) - abs(goal - change.get(other, place[other]))
+            gain += both * less * graph.stiffness(point, other)
+    return gain
 
 
 def _straight_block(start: int, place: dict[int, int], graph: LayeredGraph) -> list[int]:

@@ -31,7 +31,7 @@ _PORT_PITCH = 9
 _GAP = {True: 24, False: 30}
 _LEAST_LEVEL_GAP = {True: 56, False: 52}
 _MOST_LEVEL_GAP = 220
-_SLANT = 0.15
+_SLANT = {True: 0.15, False: 0.1}
 """How much wider a gap between levels gets for each pixel that a curve goes across, so that none gets too steep."""
 
 _BULGE = 36
@@ -252,7 +252,9 @@ def _starts(ways: Iterable[Way], count: int, depth: int, *, columns: bool) -> li
                 reach[min(level, next_level)] = max(reach[min(level, next_level)], abs(goal - start))
     starts = [0]
     for far in reach[:-1]:
-        starts.append(starts[-1] + depth + round(min(_LEAST_LEVEL_GAP[columns] + _SLANT * far, _MOST_LEVEL_GAP)))
+        starts.append(
+            starts[-1] + depth + round(min(_LEAST_LEVEL_GAP[columns] + _SLANT[columns] * far, _MOST_LEVEL_GAP))
+        )
     return starts
 
 

@@ -2,7 +2,7 @@
 
 from planner_graph.planning.layered import Room, affordable, lead_edges
 from planner_graph.planning.layout import arrange
-from planner_graph.planning.placing import _rounded
+from planner_graph.planning.placing import _gain, _rounded
 
 ROOM = Room(size=40, gap=20)
 
@@ -70,6 +70,41 @@ def test_a_spine_is_straight_where_a_lone_edge_would_give_way():
     assert arrange([0, 1, 1, 1], edges, ROOM).centers[0] == 80
     found = arrange([0, 1, 1, 1], edges, ROOM, spine=(0, 1))
     assert found.centers[0] == found.centers[1]
+
+
+def test_a_spine_pushes_aside_what_keeps_it_from_being_straight():
+    """Edges past its nodes, now above and now below, would bend it."""
+    edges = [(0, 1), (1, 3), (3, 4), (4, 5), (5, 6), (0, 2), (0, 3), (3, 5), (4, 6)]
+    found = arrange([0, 1, 1, 2, 3, 4, 5], edges, ROOM, spine=(0, 1, 3, 4, 5, 6))
+    assert len({found.centers[node] for node in (0, 1, 3, 4, 5, 6)}) == 1
+
+
+def test_a_spine_takes_its_long_edges_into_the_line():
+    edges = [(0, 1), (1, 2), (2, 3), (0, 3), (3, 4)]
+    found = arrange([0, 1, 2, 3, 4], edges, ROOM, spine=(0, 3, 4))
+    assert {*found.routes[3], found.centers[0], found.centers[3], found.centers[4]} == {found.centers[0]}
+
+
+def test_the_line_of_a_spine_holds_the_points_its_edges_pass():
+    graph = lead_edges([0, 1, 2, 3, 4], [(0, 1), (1, 2), (2, 3), (0, 3), (3, 4)], ROOM, (0, 3, 4))
+    assert graph.lines[0] == (0, 5, 6, 3, 4)
+    assert [graph.levels[point] for point in graph.lines[0]] == [0, 1, 2, 3, 4]
+
+
+def test_the_gain_of_a_change_is_what_all_segments_together_pull_less():
+    edges = [(0, 1), (1, 2), (0, 3), (3, 2), (0, 2)]
+    graph = lead_edges([0, 1, 2, 1], edges, ROOM, (0, 1, 2))
+    before = {0: 0, 1: 30, 2: 90, 3: 120, 4: 60}
+    change = {0: 30, 1: 40, 3: 100}
+
+    def pull(place):
+        return sum(
+            abs(place[point] - place[other]) * graph.stiffness(point, other)
+            for point in before
+            for other in graph.below[point]
+        )
+
+    assert _gain(change, before, graph) == pull(before) - pull(before | change)
 
 
 def test_no_nodes_are_no_places():
