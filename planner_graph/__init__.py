@@ -47,7 +47,7 @@ _HOMES = {
     "open_database": "store.database",
 }
 
-__all__ = list(_HOMES)  # noqa: PLE0605  # one list of names, not two
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

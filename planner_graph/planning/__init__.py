@@ -1,0 +1,1 @@
+"""Campaign and catalog to plan: pure, no LangGraph, no database."""

@@ -1,0 +1,1 @@
+"""Runs plans and keeps them going."""

@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from langchain_core.runnables import RunnableConfig
 
@@ -13,16 +13,17 @@ from planner_graph.catalog.catalog import Catalog
 from planner_graph.clock import Clock
 from planner_graph.compiler.body import Body
 from planner_graph.compiler.compiler import CompiledPlan, compile_plan
-from planner_graph.compiler.events import Event
-from planner_graph.compiler.state import Result
-from planner_graph.errors import PlanMismatchError, RunNotResumableError
+from planner_graph.compiler.events import AgentEnded, Event
+from planner_graph.compiler.state import AgentRecord, PlanInput, Result, stored_records
+from planner_graph.errors import RunNotResumableError
 from planner_graph.mirror.recorder import EventRecorder
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.store.database import Database
 from planner_graph.store.repository import Repository
+from planner_graph.store.rows import RunRow
 from planner_graph.store.saver import checkpointer
-from planner_graph.types import RunId, RunStatus, Strategy
+from planner_graph.types import AgentName, RunId, RunStatus, Strategy
 
 Durability = Literal["async", "sync", "exit"]
 
@@ -45,7 +46,7 @@ class CampaignOrchestrator:
     defaults to the built-in one.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # options, all by keyword
         self,
         database: Database,
         agents: Mapping[str, Body],
@@ -118,71 +119,79 @@ class CampaignOrchestrator:
             row = await self.repository.get_run(row.run_id)
             if row.status.ended:
                 raise RunNotResumableError(row.run_id, f"it has ended as {row.status}")
-            plan = await self.repository.load_plan(row.run_id)
-            graph = compile_plan(plan, self.agents, checkpointer=checkpointer(self.database), clock=self.clock)
-            config = _config(row.run_id, row.thread_id)
-            given = await self._input(graph, config, plan, row.run_id)
+            execution = await self._prepare(row)
             await self.repository.start_run(row.run_id)
-            return await self._drive(graph, config, given, plan, row.run_id, on_event)
+            return await self._drive(execution, on_event)
 
-    async def _input(
-        self, graph: CompiledPlan, config: RunnableConfig, plan: ExecutionPlan, run_id: RunId
-    ) -> dict[str, Any] | None:
-        """Give what to invoke the graph with: nothing if there is a checkpoint to go on from, else the campaign."""
+    async def _prepare(self, row: RunRow) -> "_Execution":
+        """Compile the plan of a run, and find out what to start it with."""
+        plan = await self.repository.load_plan(row.run_id)
+        graph = compile_plan(plan, self.agents, checkpointer=checkpointer(self.database), clock=self.clock)
+        config: RunnableConfig = {
+            "configurable": {"thread_id": row.thread_id, "workflow_execution_id": row.run_id},
+        }
+        given: PlanInput | None = None
         state = await graph.aget_state(config)
-        if not state.created_at:
-            campaign = await self.repository.load_campaign(run_id)
-            return {"campaign": campaign.model_dump(mode="json")}
-        written_by = state.values.get("plan_hash", plan.hash)
-        if written_by != plan.hash:
-            raise PlanMismatchError(checkpoint_hash=written_by, plan_hash=plan.hash)
-        return None
+        if not state.created_at:  # no checkpoint yet: it never started, or not for long
+            campaign = await self.repository.load_campaign(row.run_id)
+            given = {"campaign": campaign.model_dump(mode="json")}
+        known = stored_records(state, plan.by_agent)
+        return _Execution(run_id=row.run_id, plan=plan, graph=graph, config=config, given=given, known=known)
 
-    async def _drive(
-        self,
-        graph: CompiledPlan,
-        config: RunnableConfig,
-        given: dict[str, Any] | None,
-        plan: ExecutionPlan,
-        run_id: RunId,
-        on_event: Callable[[Event], None] | None,
-    ) -> RunOutcome:
+    async def _drive(self, execution: "_Execution", on_event: Callable[[Event], None] | None) -> RunOutcome:
+        """Stream the graph to its end or to where it stops, and record what its agents tell."""
+        run_id = execution.run_id
+        stream = execution.graph.astream(
+            execution.given, execution.config, stream_mode="custom", durability=self.durability
+        )
         try:
             async with EventRecorder(self.repository, run_id) as recorder:
-                async for event in graph.astream(given, config, stream_mode="custom", durability=self.durability):
-                    if not is_own_event(event):
-                        continue
-                    recorder.put(event)
-                    if on_event:
-                        on_event(event)
+                for agent, record in execution.known.items():  # a killed process may not have told of them
+                    recorder.put(AgentEnded(event="agent_ended", agent=agent, at=record["ended_at"], record=record))
+                async for told in stream:
+                    event = own_event(told)
+                    if event is not None:
+                        recorder.put(event)
+                        if on_event:
+                            on_event(event)
         except asyncio.CancelledError:
             await asyncio.shield(self.repository.pause_run(run_id, "stopped from outside; resume it to go on"))
             raise
         except Exception as error:
             await self.repository.pause_run(run_id, f"{type(error).__name__}: {error}")
             raise
-        return await self._conclude(graph, config, plan, run_id)
+        return await self._conclude(execution)
 
-    async def _conclude(
-        self, graph: CompiledPlan, config: RunnableConfig, plan: ExecutionPlan, run_id: RunId
-    ) -> RunOutcome:
+    async def _conclude(self, execution: "_Execution") -> RunOutcome:
         """Store how the run ended, or that it waits for a human."""
-        state = await graph.aget_state(config)
+        state = await execution.graph.aget_state(execution.config)
         result: Result | None = None if state.next else state.values.get("result")
         if result is not None:
             status, reason = RunStatus(result["status"]), None
-            await self.repository.finish_run(run_id, status, result)
+            await self.repository.finish_run(execution.run_id, status, result)
         else:
             waiting = ", ".join(task.name for task in state.tasks if task.interrupts)
             status, reason = RunStatus.PAUSED, f"waiting for an answer to: {waiting or ', '.join(state.next)}"
-            await self.repository.pause_run(run_id, reason)
-        return RunOutcome(run_id=run_id, status=status, result=result, reason=reason, plan=plan)
+            await self.repository.pause_run(execution.run_id, reason)
+        return RunOutcome(run_id=execution.run_id, status=status, result=result, reason=reason, plan=execution.plan)
 
 
-def is_own_event(event: Any) -> bool:
-    """Tell the events of a plan from custom events that agents stream themselves."""
-    return isinstance(event, dict) and event.get("event") in {"agent_started", "attempt_failed", "agent_ended"}
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Execution:
+    """A run that this process executes.
+
+    ``given`` is its input, or ``None`` to go on from the checkpoint, which holds the records that are ``known``.
+    """
+
+    run_id: RunId
+    plan: ExecutionPlan
+    graph: CompiledPlan
+    config: RunnableConfig
+    given: PlanInput | None
+    known: Mapping[AgentName, AgentRecord]
 
 
-def _config(run_id: RunId, thread_id: str) -> RunnableConfig:
-    return {"configurable": {"thread_id": thread_id, "workflow_execution_id": run_id}}
+def own_event(told: Any) -> Event | None:
+    """Give the event that a custom stream item is, unless it is one that an agent streams itself."""
+    own = isinstance(told, dict) and told.get("event") in {"agent_started", "attempt_failed", "agent_ended"}
+    return cast("Event", told) if own else None

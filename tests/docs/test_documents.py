@@ -15,7 +15,7 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_the_python_of_a_document_runs(document, request, monkeypatch, capsys):
+def test_the_python_of_a_document_runs(document, request, monkeypatch):
     text = document.read_text()
     if "open_database" in text:
         monkeypatch.setenv("PLANNER_GRAPH_DSN", request.getfixturevalue("dsn"))

@@ -26,7 +26,7 @@ class Company:
         self.factory = AgentFactory({name: self.body(name) for name in names})
 
     def body(self, name):
-        async def work(inputs):
+        async def work(_):
             self.calls.append(name)
             if name in self.gates:
                 await self.gates[name].wait()
@@ -188,7 +188,7 @@ async def test_a_run_has_one_executor_and_one_end(database):
 
 async def test_a_run_that_waits_for_a_human_is_paused_and_says_for_whom(database):
     @agent(outputs=["decision"])
-    async def reviewer(inputs):
+    async def reviewer(_):
         return interrupt("publish?")
 
     orchestrator = CampaignOrchestrator(database, AgentFactory.of(reviewer), catalog=Catalog.of(reviewer))
@@ -211,3 +211,28 @@ async def test_the_checkpoint_holds_every_record(database):
     assert state.values["result"] == outcome.result
     assert {name: state.values[name]["status"] for name in BLOG} == dict.fromkeys(BLOG, "completed")
     assert state.values["writer"]["output"]["blog_content"] == "blog_content of writer"
+
+
+async def test_what_a_killed_process_did_not_tell_is_in_the_tables_after_the_resume(database, monkeypatch):
+    company = Company()
+    company.gates["editor"] = asyncio.Event()
+    orchestrator = company.orchestrator(database)
+    started = asyncio.Event()
+    run_id, _ = await orchestrator.accept(Campaign(type="blog_creation"))
+    with monkeypatch.context() as deaf:
+        deaf.setattr("planner_graph.mirror.recorder.EventRecorder.put", lambda *_: None)
+        running = asyncio.create_task(
+            orchestrator.execute(run_id, on_event=lambda event: started.set() if event["agent"] == "editor" else None)
+        )
+        await started.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    company.gates["editor"].set()
+
+    await company.orchestrator(database).execute(run_id)
+
+    progress = await orchestrator.repository.get_progress(run_id)
+    assert sorted(progress["agents_status"]["completed"]) == sorted(BLOG)
+    rows = {row.agent_name: row.status for row in await orchestrator.repository.agent_runs(run_id)}
+    assert rows == dict.fromkeys(BLOG, AgentStatus.COMPLETED)
