@@ -6,7 +6,7 @@ takes medians instead of means, as straight edges look better than evenly bent o
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby, pairwise
-from math import inf
+from math import fsum, inf
 
 from planner_graph.planning.layered import LayeredGraph, affordable
 
@@ -199,9 +199,12 @@ def _offsets(layer: Sequence[int], graph: LayeredGraph) -> list[int]:
 
 
 def _mean(wishes: Wishes) -> tuple[float, Wishes]:
-    """Give the weighted mean, and one wish that stands for all in any further mean."""
+    """Give the weighted mean, and one wish that stands for all in any further mean.
+
+    ``sum`` rounds otherwise from Python 3.12 on, and the picture would depend on the version.
+    """
     weight = sum(weight for _, weight in wishes)
-    mean = sum(place * weight for place, weight in wishes) / weight
+    mean = fsum(place * weight for place, weight in wishes) / weight
     return mean, [(mean, weight)]
 
 
