@@ -7,7 +7,7 @@ from planner_graph.catalog.catalog import Catalog, Rule
 from planner_graph.catalog.spec import AgentSpec
 
 
-def spec(
+def spec(  # noqa: PLR0913  # options, all by keyword
     name: str,
     *,
     after: Sequence[str] | Mapping[str, Sequence[str]] = (),
