@@ -3,8 +3,11 @@
 from pathlib import Path
 
 from planner_graph.agents.factory import AgentFactory
-from planner_graph.errors import AgentBindingError, Finding, InvalidInputError, nearest
+from planner_graph.errors import AgentBindingError, Finding, InvalidInputError
 from planner_graph.planning.plan import ExecutionPlan
+
+MOST_NAMED = 20
+"""Names of agents that a remedy lists."""
 
 
 def load(reference: str) -> AgentFactory:
@@ -18,9 +21,8 @@ def load(reference: str) -> AgentFactory:
     except AgentBindingError as error:
         if isinstance(error.__cause__, InvalidInputError):
             raise error.__cause__ from error
-        raise InvalidInputError(
-            [Finding(problem=str(error), remedy="mend it or name another", key="--agents")]
-        ) from error
+        problem, _, remedy = str(error).partition("; ")
+        raise InvalidInputError([Finding(problem=problem, remedy=remedy or "mend it or name another")]) from error
 
 
 def require_bodies(plan: ExecutionPlan, agents: AgentFactory, reference: str | None) -> None:
@@ -32,15 +34,17 @@ def require_bodies(plan: ExecutionPlan, agents: AgentFactory, reference: str | N
     unbound = [step.agent for step in plan.steps if step.agent not in agents]
     if not unbound:
         return
-    names = ", ".join(f"{name!r}{nearest(name, agents)}" for name in unbound)
-    where = f"{reference!r} has" if reference else "the installed packages have"
-    count = f"{len(unbound)} agent{'' if len(unbound) == 1 else 's'}"
+    names = ", ".join(map(repr, unbound))
+    there = ", ".join(map(repr, list(agents)[:MOST_NAMED])) or "nothing"
     remedy = (
-        "add them there" if reference else "name the code with --agents package.module:name or --agents file.py:name"
+        f"add it there, beside {there}"
+        if reference
+        else "name it: --agents package.module:name or --agents file.py:name"
     )
-    raise InvalidInputError(
-        [Finding(problem=f"{where} no code for {count} of the plan: {names}", remedy=remedy, key="--agents")]
-    )
+    where = f"{reference!r} has" if reference else "no installed package has"
+    count = f"{len(unbound)} agent{'' if len(unbound) == 1 else 's'}"
+    problem = f"{where} {'no ' if reference else ''}code for {count} of the plan: {names}"
+    raise InvalidInputError([Finding(problem=problem, remedy=remedy, key="--agents")])
 
 
 def anchored(reference: str) -> str:

@@ -1,5 +1,6 @@
 """The command ``planner-graph``: finds the command asked for, and turns errors into one message and an exit code."""
 
+import logging
 import os
 import sys
 import traceback
@@ -70,6 +71,7 @@ def main() -> None:
     """Run the command line and leave the process with its exit code."""
     for stream in (sys.stdout, sys.stderr):
         tolerate_any_text(stream)
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())  # what matters of it ends as an error here
     typer.main.get_command(app).main(prog_name="planner-graph")
 
 
@@ -99,7 +101,8 @@ def explain(error: PlannerGraphError) -> None:
     if isinstance(error, InvalidInputError):
         screen.complain_of(error.findings)
     else:
-        screen.complain(str(error))
+        problem, _, remedy = str(error).rpartition("; ")
+        screen.complain(problem or remedy, remedy if problem else "")
     for note in notes(error):
         screen.tell(note)
 

@@ -1,6 +1,5 @@
 """Writes files so that none is ever half-written: first under a temporary name, then moved into place."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,19 +34,20 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def require_folder(folder: Path | None) -> None:
-    """Refuse an output folder that can never be written to, before any work is done; nothing is created.
+    """Refuse a folder that cannot be written to, before any work is done; nothing new is left there.
 
     Raises:
-        InvalidInputError: it is no folder, or the user may not write there.
+        InvalidInputError: it is no folder, or the system does not let us write.
     """
     if folder is None:
         return
     with _translated(folder):
-        there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-        if not there.is_dir():
-            raise NotADirectoryError(0, f"{there} is a file")
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise PermissionError(0, f"no permission to write to {there}")
+        new = [path for path in (folder.absolute(), *folder.absolute().parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".planner-graph-", dir=folder):
+            pass
+        for path in new:
+            path.rmdir()
 
 
 @contextmanager
@@ -55,5 +55,5 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        problem = f"cannot write {str(path)!r}: {error.strerror or error}"
+        problem = f"cannot write to {str(path)!r}: {(error.strerror or str(error)).lower()}"
         raise InvalidInputError([Finding(problem=problem, remedy="name another place", key="--output")]) from error

@@ -38,8 +38,9 @@ class Reading:
 
     @property
     def told(self) -> list[Finding]:
-        """What is wrong, each thing once."""
-        return list(dict.fromkeys(self.findings))
+        """What is wrong, each thing once: file by file as they came up, each from top to bottom."""
+        files = list(dict.fromkeys(finding.file for finding in self.findings))
+        return sorted(dict.fromkeys(self.findings), key=lambda finding: (files.index(finding.file), finding.line or 0))
 
     def take(self, read: Callable[[str], tuple[ValueT, list[Finding]]], path: str) -> ValueT | None:
         """Read one file, as far as it goes."""
@@ -76,7 +77,10 @@ def load_request(
     if campaign is not None and not reading.gaps:
         plan = _plan(reading, MasterPlanner(catalog), campaign, strategy)
     if campaign is None or plan is None or reading.findings:
-        raise InvalidInputError(reading.told)
+        error = InvalidInputError(reading.told)
+        if agents is None and any("no agent produces" in finding.problem for finding in reading.findings):
+            error.add_note("agents that are declared in Python are found with --agents MODULE:NAME")
+        raise error
     return Request(campaign=campaign, catalog=catalog, plan=plan, agents=factory)
 
 

@@ -61,7 +61,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         result = runner.run(_stoppable(work))
     except (asyncio.CancelledError, KeyboardInterrupt) as stop:
         busy = threads.busy
-        if not busy:
+        if busy:
+            runner.get_loop().close()  # unlike the runner, this does not wait for threads
+        else:
             runner.close()
         raise Interrupted(busy=busy) from stop
     except BaseException:

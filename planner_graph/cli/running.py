@@ -14,7 +14,7 @@ from planner_graph.cli.exits import ExitCode, exit_code
 from planner_graph.cli.live import View, view
 from planner_graph.cli.summary import Account, read_account
 from planner_graph.clock import SystemClock
-from planner_graph.errors import PlannerGraphError
+from planner_graph.errors import DatabaseUnavailableError, PlannerGraphError
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
 from planner_graph.store.connection import unavailable
 from planner_graph.types import RunId
@@ -55,7 +55,9 @@ def conduct(work: Callable[[Session], Coroutine[Any, Any, None]], *, as_json: bo
         except interruptible.Interrupted as stop:
             busy = stop.busy
         except Exception as error:
-            if session.run_id and not isinstance(error, PlannerGraphError):
+            if session.run_id and (
+                isinstance(error, DatabaseUnavailableError) or not isinstance(error, PlannerGraphError)
+            ):
                 error.add_note(f"go on with the run: planner-graph resume {session.run_id}")
             raise
     code = conclude(session, as_json=as_json)

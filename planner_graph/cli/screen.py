@@ -38,10 +38,15 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def show(*items: RenderableType) -> None:
-    """Write results to standard output, one below the other."""
+    """Write results to standard output, one below the other; without padding where it is no terminal."""
     screen = console()
-    for item in items:
-        screen.print(item)
+    if screen.is_terminal:
+        screen.print(*items, sep="\n")
+        return
+    with screen.capture() as captured:
+        screen.print(*items, sep="\n")
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    sys.stdout.flush()
 
 
 def show_bytes(data: bytes) -> None:
@@ -82,16 +87,20 @@ def tell(message: str, *, style: str = "") -> None:
     console(stderr=True).print(Text(printable(message), style=style), soft_wrap=True)
 
 
-def complain(message: str) -> None:
-    """Write to standard error what went wrong."""
-    text = Text.assemble(("error: ", "bold red"), printable(message))
+def complain(problem: str | Text, remedy: str = "") -> None:
+    """Write to standard error what went wrong, and below that what to do."""
+    text = Text.assemble(("error: ", "bold red"), problem if isinstance(problem, Text) else printable(problem))
+    if remedy:
+        text.append(f"\n    {printable(remedy)}", style="green")
     console(stderr=True).print(text, soft_wrap=True)
 
 
 def complain_of(findings: Sequence[Finding]) -> None:
     """Write to standard error everything that is wrong with the input."""
-    count = len(findings)
-    complain(f"the input has {count} problem{'' if count == 1 else 's'}")
+    if len(findings) == 1:
+        complain(finding_text(findings[0]))
+        return
+    complain(f"the input has {len(findings)} problems")
     screen = console(stderr=True)
     for finding in findings:
         screen.print(finding_text(finding), soft_wrap=True)

@@ -110,7 +110,8 @@ def headline(account: Account) -> Text:
     text.append(f"run {row.run_id} ", "bold")
     text.append(row.status.value, f"bold {_STATUS_STYLES.get(row.status, '')}")
     if row.started_at:
-        text.append(f" after {timer(((row.ended_at or account.now) - row.started_at).total_seconds())}")
+        until = row.updated_at if row.status is RunStatus.PAUSED else row.ended_at or account.now
+        text.append(f" after {timer((until - row.started_at).total_seconds())}")
     text.append(f", {account.progress.ended} of {len(account.progress.agents)} agents ended")
     if row.status_reason:
         text.append(f": {screen.one_line(row.status_reason)}")

@@ -49,10 +49,10 @@ def test_faults_of_all_files_are_reported_together(write):
         load_request(campaign, catalogs=[catalog, second], builtin=False, strategy="adaptve")
     assert told(error) == [
         ("c.yaml", 3, "agents.a.estimate_secons"),
+        ("w.yaml", 1, "deliverables[1]"),
         ("w.yaml", 3, "limits.max_parallel"),
         ("d.yaml", 3, "agents.b.dependencies[0]"),
         (None, None, "strategy"),
-        ("w.yaml", 1, "deliverables[1]"),
     ]
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner_graph.cli.files import write_files
+from planner_graph.cli.files import require_folder, write_files
 from planner_graph.cli.results import LONGEST_NAME, as_files, contents, safe_name
 from planner_graph.errors import InvalidInputError
 
@@ -90,12 +90,26 @@ def test_a_link_in_the_folder_is_replaced_and_what_it_leads_to_is_not(tmp_path):
 
 def test_a_file_that_cannot_be_replaced_is_named_and_no_temporary_file_stays(tmp_path):
     (tmp_path / "a.md").mkdir()
-    with pytest.raises(InvalidInputError, match=r"cannot write '.*a\.md': .*irectory; name another place"):
+    with pytest.raises(InvalidInputError, match=r"cannot write to '.*a\.md': .*directory; name another place"):
         write_files(tmp_path, {"a.md": b"new"})
     assert [path.name for path in tmp_path.iterdir()] == ["a.md"]
 
 
 def test_a_folder_that_is_a_file_is_refused_with_its_name(tmp_path):
     (tmp_path / "out").write_text("")
-    with pytest.raises(InvalidInputError, match=r"cannot write '.*out': File exists; name another place"):
+    with pytest.raises(InvalidInputError, match=r"cannot write to '.*out': file exists; name another place"):
         write_files(tmp_path / "out", {"a.md": b"new"})
+
+
+def test_looking_whether_a_folder_can_be_written_to_leaves_nothing(tmp_path):
+    require_folder(tmp_path / "new" / "deep")
+    require_folder(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_done(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidInputError, match=r"cannot write to '.*/file/deep': not a directory; name another place"):
+        require_folder(tmp_path / "file" / "deep")
+    with pytest.raises(InvalidInputError, match=r"cannot write to '/proc/new': no such file"):
+        require_folder(Path("/proc/new"))

@@ -1,6 +1,6 @@
 """``planner-graph catalog``: list, show and check the agents that exist."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -78,7 +78,16 @@ def check(
         raise typer.Exit(ExitCode.BAD_INPUT if findings else ExitCode.COMPLETED)
     if findings:
         raise CatalogError(findings)
-    screen.show(f"the catalog is sound: {len(made.agents)} agents, {len(made.rules)} rules")
+    screen.show(f"the catalog is sound: {count(made.agents, 'agent')}, {count(made.rules, 'rule')}")
+
+
+def count(things: Sized, noun: str) -> str:
+    """Say how many there are.
+
+    >>> count([], "rule"), count([1], "rule"), count([1, 2], "rule")
+    ('no rules', '1 rule', '2 rules')
+    """
+    return f"{len(things) or 'no'} {noun}{'' if len(things) == 1 else 's'}"
 
 
 def overview(catalog: Catalog) -> Iterator[RenderableType]:

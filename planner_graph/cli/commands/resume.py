@@ -44,7 +44,8 @@ async def find_and_execute(
         repository = Repository(database)
         row = await repository.get_run(run)
         if row.status.ended:
-            raise RunNotResumableError(row.run_id, f"it has ended as {row.status.value!r}")
+            reason = f"it has ended as {row.status.value!r}; 'planner-graph status {row.run_id}' shows how"
+            raise RunNotResumableError(row.run_id, reason)
         chosen = reference or row.agents_reference
         factory = load(chosen) if chosen else AgentFactory.installed()
         require_bodies(await repository.load_plan(row.run_id), factory, chosen)

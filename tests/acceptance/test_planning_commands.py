@@ -1,0 +1,172 @@
+"""``plan``, ``draw`` and ``catalog``: what they show, and what they do without."""
+
+import hashlib
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from planner_graph.planning.plan import ExecutionPlan
+from tests.acceptance.conftest import PROGRAM, WORKSHOP
+
+BLOG = "id: launch\ntype: blog_creation\n"
+HEAVY = ["langgraph", "langchain_core", "psycopg", "psycopg_pool"]
+
+
+def test_a_plan_is_shown_in_order_with_estimates_slack_and_critical_path(command):
+    shown = command("plan", command.write("blog.yaml", BLOG + "include_images: true\n"))
+    assert (shown.code, shown.err) == (0, "")
+    lines = [line.rstrip() for line in shown.out.splitlines()]
+    assert lines[0].split() == ["#", "agent", "level", "group", "estimate", "slack", "after"]
+    assert lines[1].split() == ["1", "planner", "0", "2", "min", "critical"]
+    assert "critical path (15 min): planner -> researcher -> writer -> editor -> seo" in lines
+    assert any(line.startswith("campaign launch: 6 agents, strategy parallel") for line in lines)
+
+
+def test_the_json_of_a_plan_is_its_canonical_bytes_and_a_newline(command):
+    file = command.write("blog.yaml", BLOG)
+    done = subprocess.run([PROGRAM, "plan", file, "--json"], cwd=command.folder, capture_output=True, check=True)
+    plan = ExecutionPlan.from_json(done.stdout)
+    assert done.stdout == plan.canonical_json() + b"\n"
+    assert hashlib.sha256(done.stdout[:-1]).hexdigest() == plan.hash
+    assert done.stderr == b""
+
+
+def test_the_strategy_of_the_command_line_wins(command):
+    file = command.write("blog.yaml", BLOG + "strategy: parallel\n")
+    assert command("plan", file, "--strategy", "sequential", "--json").document["strategy"] == "sequential"
+    assert command("plan", file, "--json").document["strategy"] == "parallel"
+
+
+def test_a_plan_explains_itself(command):
+    shown = command("plan", command.write("blog.yaml", BLOG), "--explain")
+    assert shown.code == 0
+    assert "in because: campaign type 'blog_creation' (rule 'blog_creation')" in shown.out
+
+
+def test_a_plan_takes_json_catalogs_and_declared_agents(command):
+    campaign = command.write("w.json", json.dumps({"deliverables": ["post.html", "gold"]}))
+    catalog = command.write("more.yaml", "agents: {miner: {outputs: [gold], estimate_seconds: 5}}")
+    shown = command("plan", campaign, "--catalog", catalog, "--no-builtin", "--agents", f"{WORKSHOP}:agents", "--json")
+    assert [step["agent"] for step in shown.document["steps"]] == ["miner", "digger", "author"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "beginning"),
+    [
+        ([], "flowchart "),
+        (["--format", "dot"], "digraph "),
+        (["--format", "svg"], "<svg "),
+    ],
+)
+def test_a_picture_goes_to_the_screen(command, arguments, beginning):
+    shown = command("draw", command.write("blog.yaml", BLOG), *arguments)
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.startswith(beginning)
+
+
+@pytest.mark.parametrize(
+    ("name", "beginning"),
+    [("p.svg", b"<svg "), ("p.dot", b"digraph "), ("p.gv", b"digraph "), ("p.mmd", b"flowchart ")],
+)
+def test_a_picture_goes_to_a_file_whose_name_says_the_format(command, name, beginning):
+    shown = command("draw", command.write("blog.yaml", BLOG), "--output", f"new/{name}")
+    assert (shown.code, shown.out, shown.err) == (0, "", f"wrote new/{name}\n")
+    assert (command.folder / "new" / name).read_bytes().startswith(beginning)
+    assert command.files() == ["blog.yaml", "new", f"new/{name}"]
+
+
+def test_an_svg_is_well_formed(command):
+    shown = command("draw", command.write("blog.yaml", BLOG), "-f", "svg")
+    assert ET.fromstring(shown.out).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314  # our own
+
+
+def test_the_catalog_lists_its_agents_and_rules(command):
+    shown = command("catalog", "list")
+    names = [line.split()[0] for line in shown.out.splitlines() if line]
+    assert {"planner", "researcher", "writer", "editor", "seo", "image", "social_media"} <= set(names)
+    document = command("catalog", "list", "--json").document
+    assert names == ["agent", *document["agents"], "rule", *document["rules"]]
+
+
+def test_the_catalog_shows_one_agent_as_it_could_be_declared(command):
+    mine = command.write("mine.yaml", "agents:\n  writer: {estimate_seconds: 7}\n")
+    shown = command("catalog", "show", "writer", "--catalog", mine)
+    assert shown.out.startswith("writer:\n")
+    assert "  estimate_seconds: 7.0\n" in shown.out
+    document = command("catalog", "show", "writer", "--catalog", mine, "--json").document
+    assert (document["name"], document["estimate_seconds"]) == ("writer", 7)
+
+
+def test_an_agent_that_does_not_exist_is_answered_with_the_nearest_one(command):
+    shown = command("catalog", "show", "writr")
+    assert (shown.code, shown.out) == (2, "")
+    assert shown.err == "error: unknown agent 'writr'\n    did you mean 'writer'?\n"
+
+
+def test_a_sound_catalog_is_called_sound(command):
+    shown = command("catalog", "check", command.write("mine.yaml", "agents: {a: {}}"), "--no-builtin")
+    assert (shown.code, shown.out, shown.err) == (0, "the catalog is sound: 1 agent, no rules\n", "")
+
+
+def test_what_is_wrong_with_a_catalog_can_be_read_by_machines(command):
+    file = command.write("mine.yaml", "agents:\n  a: {dependencies: [b]}\n  b: {dependencies: [a]}\n")
+    shown = command("catalog", "check", file, "--no-builtin", "--json")
+    assert (shown.code, shown.err) == (2, "")
+    [finding] = shown.document["findings"]
+    assert (finding["file"], finding["agents"]) == ("mine.yaml", ["a", "b", "a"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["plan", "blog.yaml"],
+        ["plan", "blog.yaml", "--json"],
+        ["plan", "blog.yaml", "--explain"],
+        ["draw", "blog.yaml", "--format", "svg"],
+        ["catalog", "list"],
+        ["catalog", "show", "writer"],
+        ["catalog", "check"],
+        ["--help"],
+        ["--version"],
+    ],
+    ids=" ".join,
+)
+def test_planning_loads_neither_langgraph_nor_a_database_driver(command, arguments):
+    command.write("blog.yaml", BLOG)
+    script = (
+        "import atexit, sys\n"
+        f"atexit.register(lambda: sys.stderr.write(repr([m for m in {HEAVY} if m in sys.modules])))\n"
+        "from planner_graph.cli.app import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], cwd=command.folder, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "[]"
+    assert done.stdout
+
+
+def test_the_version_is_shown(command):
+    shown = command("--version")
+    assert shown.code == 0
+    assert shown.out.startswith("planner-graph 0.")
+
+
+def test_a_reader_that_has_seen_enough_causes_no_traceback(command):
+    command.write("blog.yaml", BLOG)
+    lines = (
+        f"set -o pipefail; {PROGRAM} plan blog.yaml --explain | true; echo $?",
+        f"{PROGRAM} catalog list --json | head -n 1",
+        f"{PROGRAM} catalog list | head -n 1",
+    )
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(lines)], cwd=command.folder, capture_output=True, text=True, check=False
+    )
+    code, json_line, table_line = done.stdout.splitlines()
+    assert done.stderr == ""
+    assert code in {"0", "141"}
+    assert json_line == "{"
+    assert table_line.split()[0] == "agent"

@@ -1,0 +1,94 @@
+"""What a command does around a run: however the run stops, the user learns how to go on."""
+
+import asyncio
+import os
+import signal
+import threading
+
+import pytest
+import typer
+
+from planner_graph.cli import interruptible
+from planner_graph.cli.running import Session, conduct
+from planner_graph.errors import DatabaseUnavailableError, RunNotResumableError
+from planner_graph.types import RunId
+
+RUN = RunId("3f2a8c1e-0000-4000-8000-000000000000")
+
+
+def failing(error: BaseException, *, stored: bool = True):
+    async def work(session: Session) -> None:
+        session.run_id = RUN if stored else None
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailableError("x", "gone", "wait"), RuntimeError("a bug")])
+def test_an_error_in_the_middle_of_a_run_says_how_to_go_on(error):
+    with pytest.raises(type(error)) as caught:
+        conduct(failing(error), as_json=False)
+    assert caught.value.__notes__ == [f"go on with the run: planner-graph resume {RUN}"]
+
+
+@pytest.mark.parametrize(
+    ("error", "stored"), [(RunNotResumableError(RUN, "it has ended"), True), (RuntimeError("a bug"), False)]
+)
+def test_where_there_is_nothing_to_go_on_with_nothing_is_promised(error, stored):
+    with pytest.raises(type(error)) as caught:
+        conduct(failing(error, stored=stored), as_json=False)
+    assert not hasattr(caught.value, "__notes__")
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [(True, f"stopped; go on with it: planner-graph resume {RUN}\n"), (False, "stopped; nothing was run\n")],
+)
+def test_a_run_that_is_stopped_before_it_can_say_more_ends_with_4(capsys, stored, message):
+    with pytest.raises(typer.Exit) as ended:
+        conduct(failing(asyncio.CancelledError(), stored=stored), as_json=False)
+    assert ended.value.exit_code == 4
+    assert capsys.readouterr().err == message
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_the_work_put_things_in_order(number):
+    done = []
+
+    async def work() -> None:
+        os.kill(os.getpid(), number)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            done.append("in order")
+
+    with pytest.raises(interruptible.Interrupted) as stopped:
+        interruptible.run(work())
+    assert (done, stopped.value.busy) == (["in order"], False)
+
+
+def test_threads_that_are_still_at_work_are_not_waited_for():
+    started, release = threading.Event(), threading.Event()
+
+    def hold_out() -> None:
+        started.set()
+        release.wait()
+
+    async def work() -> None:
+        holding = asyncio.get_running_loop().run_in_executor(None, hold_out)
+        await asyncio.to_thread(started.wait)
+        os.kill(os.getpid(), signal.SIGINT)
+        await holding
+
+    with pytest.raises(interruptible.Interrupted) as stopped:
+        interruptible.run(work())
+    assert stopped.value.busy
+    release.set()
+
+
+def test_the_result_of_the_work_is_given_back():
+    async def work() -> str:
+        return await asyncio.to_thread(lambda: "done")
+
+    assert interruptible.run(work()) == "done"
