@@ -130,13 +130,18 @@ class CampaignOrchestrator:
         config: RunnableConfig = {
             "configurable": {"thread_id": row.thread_id, "workflow_execution_id": row.run_id},
         }
-        given: PlanInput | None = None
+        campaign = await self.repository.load_campaign(row.run_id)
         state = await graph.aget_state(config)
-        if not state.created_at:  # no checkpoint yet: it never started, or not for long
-            campaign = await self.repository.load_campaign(row.run_id)
-            given = {"campaign": campaign.model_dump(mode="json")}
-        known = stored_records(state, plan.by_agent)
-        return _Execution(run_id=row.run_id, plan=plan, graph=graph, config=config, given=given, known=known)
+        begun = bool(state.created_at)  # without a checkpoint it never started, or not for long
+        return _Execution(
+            run_id=row.run_id,
+            plan=plan,
+            graph=graph,
+            config=config,
+            given=None if begun else {"campaign": campaign.model_dump(mode="json")},
+            known=stored_records(state, plan.by_agent),
+            timeout_seconds=campaign.limits.timeout_seconds,
+        )
 
     async def _drive(self, execution: "_Execution", on_event: Callable[[Event], None] | None) -> RunOutcome:
         """Stream the graph to its end or to where it stops, and record what its agents tell."""
@@ -144,8 +149,9 @@ class CampaignOrchestrator:
         stream = execution.graph.astream(
             execution.given, execution.config, stream_mode="custom", durability=self.durability
         )
+        limit = asyncio.timeout(execution.timeout_seconds)
         try:
-            async with EventRecorder(self.repository, run_id) as recorder:
+            async with limit, EventRecorder(self.repository, run_id) as recorder:
                 for agent, record in execution.known.items():  # a killed process may not have told of them
                     recorder.put(AgentEnded(event="agent_ended", agent=agent, at=record["ended_at"], record=record))
                 async for told in stream:
@@ -158,8 +164,12 @@ class CampaignOrchestrator:
             await asyncio.shield(self.repository.pause_run(run_id, "stopped from outside; resume it to go on"))
             raise
         except Exception as error:
-            await self.repository.pause_run(run_id, f"{type(error).__name__}: {error}")
-            raise
+            if not limit.expired():
+                await self.repository.pause_run(run_id, f"{type(error).__name__}: {error}")
+                raise
+            reason = f"the time limit of {execution.timeout_seconds:g} s is over; resume it for as long again"
+            await self.repository.pause_run(run_id, reason)
+            return RunOutcome(run_id=run_id, status=RunStatus.PAUSED, result=None, reason=reason, plan=execution.plan)
         return await self._conclude(execution)
 
     async def _conclude(self, execution: "_Execution") -> RunOutcome:
@@ -189,6 +199,7 @@ class _Execution:
     config: RunnableConfig
     given: PlanInput | None
     known: Mapping[AgentName, AgentRecord]
+    timeout_seconds: float | None
 
 
 def own_event(told: Any) -> Event | None:

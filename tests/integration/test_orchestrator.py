@@ -236,3 +236,17 @@ async def test_what_a_killed_process_did_not_tell_is_in_the_tables_after_the_res
     assert sorted(progress["agents_status"]["completed"]) == sorted(BLOG)
     rows = {row.agent_name: row.status for row in await orchestrator.repository.agent_runs(run_id)}
     assert rows == dict.fromkeys(BLOG, AgentStatus.COMPLETED)
+
+
+async def test_a_run_that_takes_too_long_is_paused_and_can_be_resumed(database):
+    company = Company()
+    company.gates["editor"] = asyncio.Event()
+    campaign = Campaign(type="blog_creation", limits={"timeout_seconds": 0.5})
+
+    outcome = await company.orchestrator(database).run(campaign)
+    company.gates["editor"].set()
+    again = await company.orchestrator(database).execute(outcome.run_id)
+
+    assert outcome.status is RunStatus.PAUSED
+    assert outcome.reason == "the time limit of 0.5 s is over; resume it for as long again"
+    assert again.status is RunStatus.COMPLETED
