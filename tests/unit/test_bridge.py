@@ -96,7 +96,7 @@ def test_no_thread_is_started_before_it_is_needed():
     before = set(loops())
     graph = compile_plan(make_plan({"a": []}), Notebook().bodies("a"))
     asyncio.run(graph.ainvoke(INPUT))
-    assert set(loops()) == before
+    assert set(loops()) <= before
 
 
 def test_the_loop_ends_with_its_owner_and_ends_what_still_runs_there():

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, TypedDict
 
 import ormsgpack
 import pytest
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import task
+from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, interrupt
 
 from planner_graph.compiler.compiler import compile_plan
@@ -20,6 +21,11 @@ from tests.plans import BLOG, make_plan
 HOW = ("invoke", "ainvoke")
 STRATEGIES = ("sequential", "parallel")
 RECORD_KEYS = ["status", "output", "error", "reason", "attempts", "started_at", "ended_at", "usage"]
+
+
+class State(TypedDict, total=False):
+    campaign: dict[str, Any]
+    a: str
 
 
 def ask(inputs):
@@ -283,6 +289,19 @@ def test_a_saver_without_async_methods_serves_sync_runs(body):
     run(graph, config=thread())
     run(graph, Command(resume="yes"), thread())
     assert run(graph, Command(resume="yes"), thread())["result"]["status"] == "completed"
+
+
+def test_an_agent_that_is_a_graph_may_ask_a_human_under_a_saver_without_async_methods():
+    def think(state):
+        return {"a": ask({"campaign": state["campaign"]})}
+
+    builder = StateGraph(State)
+    builder.add_node("think", think)
+    builder.add_edge(START, "think")
+    builder.add_edge("think", END)
+    graph = compile_plan(make_plan({"a": []}), {"a": builder.compile()}, checkpointer=SyncOnlySaver())
+    run(graph, config=thread())
+    assert run(graph, Command(resume="yes"), thread())["a"]["output"] == {"a": "campaign: yes"}
 
 
 async def test_a_cancelled_run_goes_on_from_its_thread():
