@@ -14,7 +14,7 @@ import rfc8785
 from pydantic import Field, PrivateAttr, model_validator
 
 from planner_graph import documents
-from planner_graph.documents import Document, KeyPath
+from planner_graph.documents import NOWHERE, Document, KeyPath
 from planner_graph.errors import CampaignError, Finding
 from planner_graph.types import Strategy
 from planner_graph.values import (
@@ -88,12 +88,12 @@ class Campaign(Value):
         default=None, description="How the agents are wired; the planner's default if absent."
     )
 
-    _document: Document | None = PrivateAttr(None)
+    _document: Document = PrivateAttr(default_factory=lambda: NOWHERE)
 
     @property
     def file(self) -> str | None:
         """Path of the document this campaign was read from, for messages."""
-        return self._document.file if self._document else None
+        return self._document.file
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -128,9 +128,7 @@ class Campaign(Value):
 
     def finding(self, path: KeyPath, problem: str, remedy: str = "", *, agents: Iterable[str] = ()) -> Finding:
         """Build a finding about the key at ``path``, with file and line if the campaign was read from a file."""
-        if self._document:
-            return self._document.finding(path, problem, remedy, agents=agents)
-        return Finding(problem=problem, remedy=remedy, key=documents.key_text(path) or None, agents=tuple(agents))
+        return self._document.finding(path, problem, remedy, agents=agents)
 
     @model_validator(mode="after")
     def _derive_id(self) -> Self:

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from langchain_core.runnables import Runnable
 
-from planner_graph.catalog.catalog import SPEC_ATTRIBUTE
+from planner_graph.catalog.catalog import declared_by
 from planner_graph.catalog.spec import AgentSpec
 from planner_graph.compiler.body import BINDABLE, Body
 from planner_graph.errors import AgentBindingError, nearest
@@ -45,8 +45,8 @@ class AgentFactory(Mapping[str, Body]):
         """
         bodies: dict[str, Body | str] = {}
         for function in functions:
-            spec = getattr(function, SPEC_ATTRIBUTE, None)
-            if not isinstance(spec, AgentSpec):
+            spec = declared_by(function)
+            if spec is None:
                 raise AgentBindingError(repr(function), "declares no agent; decorate it with @agent(...)")
             if spec.name in bodies:
                 raise AgentBindingError(spec.name, "declared by two functions; rename one of them")
@@ -92,8 +92,8 @@ class AgentFactory(Mapping[str, Body]):
     @property
     def declared(self) -> tuple[AgentSpec, ...]:
         """Specs that the bound functions declare, in binding order; a catalog can be extended with them."""
-        specs = (getattr(body, SPEC_ATTRIBUTE, None) for body in self.bindings.values())
-        return tuple(spec for spec in specs if isinstance(spec, AgentSpec))
+        specs = map(declared_by, self.bindings.values())
+        return tuple(spec for spec in specs if spec is not None)
 
     def extended(self, bodies: Mapping[str, Body | str]) -> Self:
         """Give a factory with further bindings, which win over the present ones."""

@@ -15,12 +15,12 @@ from pydantic import Field, PrivateAttr
 
 from planner_graph import documents
 from planner_graph.catalog.spec import AgentSpec, Name
-from planner_graph.documents import Document, KeyPath
+from planner_graph.documents import NOWHERE, Document, KeyPath
 from planner_graph.errors import CatalogError, Finding, nearest
 from planner_graph.types import AgentName
 from planner_graph.values import Flag, Label, Value, without_repeats
 
-SPEC_ATTRIBUTE = "__planner_graph_agent__"
+_SPEC_ATTRIBUTE = "__planner_graph_agent__"
 SECTIONS = ("agents", "rules")
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
@@ -129,15 +129,12 @@ class Catalog(Value):
     def file_of(self, key: str) -> str | None:
         """Name the document that an entry came from; ``key`` is ``agents.NAME`` or ``rules.NAME``."""
         section, _, name = key.partition(".")
-        document = self._origins.get((section, name))
-        return document.file if document else None
+        return self._origins.get((section, name), NOWHERE).file
 
     def finding(self, path: KeyPath, problem: str, remedy: str = "", *, agents: Iterable[str] = ()) -> Finding:
         """Build a finding about the key at ``path``, with the file and line it came from as far as they are known."""
-        document = next((self._origins[path[:end]] for end in (3, 2) if path[:end] in self._origins), None)
-        if document:
-            return document.finding(path, problem, remedy, agents=agents)
-        return Finding(problem=problem, remedy=remedy, key=documents.key_text(path) or None, agents=tuple(agents))
+        document = next((self._origins[path[:end]] for end in (3, 2) if path[:end] in self._origins), NOWHERE)
+        return document.finding(path, problem, remedy, agents=agents)
 
     @classmethod
     def _of(
@@ -172,22 +169,26 @@ def agent(**declaration: Any) -> Callable[[FunctionT], FunctionT]:
         spec, findings = documents.validate(AgentSpec, document, fields, at)
         if findings or spec is None:
             raise CatalogError(findings)
-        setattr(function, SPEC_ATTRIBUTE, spec)
+        setattr(function, _SPEC_ATTRIBUTE, spec)
         return function
 
     return decorate
 
 
+def declared_by(function: Any) -> AgentSpec | None:
+    """Give the spec that a function decorated with :func:`agent` carries; ``None`` for anything else."""
+    spec = getattr(function, _SPEC_ATTRIBUTE, None)
+    return spec if isinstance(spec, AgentSpec) else None
+
+
 def spec_of(item: AgentSpec | Callable[..., Any]) -> AgentSpec:
-    """Give the spec that a decorated function carries.
+    """Give ``item`` if it is a spec, else the one that it carries as a decorated function.
 
     Raises:
         CatalogError: the function was not decorated with :func:`agent`.
     """
-    if isinstance(item, AgentSpec):
-        return item
-    spec = getattr(item, SPEC_ATTRIBUTE, None)
-    if not isinstance(spec, AgentSpec):
+    spec = item if isinstance(item, AgentSpec) else declared_by(item)
+    if spec is None:
         problem = f"{getattr(item, '__qualname__', item)!r} declares no agent"
         raise CatalogError([Finding(problem=problem, remedy="decorate it with @agent(...)")])
     return spec

@@ -5,8 +5,8 @@ plain data is accepted: no tags that build objects, no repeated keys, and limits
 expand to, all checked while reading.
 """
 
-from planner_graph.documents.document import Document, KeyPath, key_text, told
+from planner_graph.documents.document import NOWHERE, Document, KeyPath, key_text, told
 from planner_graph.documents.reading import MAX_BYTES, parse, read
 from planner_graph.documents.validation import validate
 
-__all__ = ["MAX_BYTES", "Document", "KeyPath", "key_text", "parse", "read", "told", "validate"]
+__all__ = ["MAX_BYTES", "NOWHERE", "Document", "KeyPath", "key_text", "parse", "read", "told", "validate"]

@@ -39,11 +39,12 @@ class Lines:
 class Document:
     """A mapping that was read, the lines of its keys, and what is wrong with it apart from its meaning.
 
+    ``file`` is ``None`` for values that were made in Python (:data:`NOWHERE`).
     Where ``findings`` report a value that is not plain data, ``data`` holds ``None`` in its place and ``faulty`` its
     path, so that nothing is reported twice.
     """
 
-    file: str
+    file: str | None
     data: dict[str, Any]
     lines: Lines = field(default_factory=Lines)
     findings: tuple[Finding, ...] = ()
@@ -59,6 +60,10 @@ class Document:
             key=key_text(path) or None,
             agents=tuple(agents),
         )
+
+
+NOWHERE = Document(file=None, data={})
+"""The document of what comes from none."""
 
 
 def key_text(path: Sequence[str | int]) -> str:
