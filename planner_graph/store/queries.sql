@@ -167,12 +167,6 @@ SET waiting_agents = ARRAY[]::TEXT[], current_agents_running = ARRAY[]::TEXT[],
     last_heartbeat = NOW(), updated_at = NOW()
 WHERE workflow_execution_id = %(run_id)s
 
--- name: get_live_lists
-SELECT l.current_step, l.current_agents_running, l.completed_agents, l.failed_agents, l.waiting_agents, p.total_agents
-FROM workflow_state_live l
-JOIN execution_plans p ON p.workflow_execution_id = l.workflow_execution_id
-WHERE l.workflow_execution_id = %(run_id)s
-
 -- name: get_attempts_of
 SELECT a.agent_name, a.execution, a.attempt, a.status, a.started_at, a.ended_at, a.error, a.reason, a.usage
 FROM agent_runs a

@@ -277,7 +277,7 @@ async def _stop_agents(conn: AsyncConnection[DictRow], run_id: RunId, status: Ag
 async def _open_ledger(conn: AsyncConnection[DictRow], run_id: RunId, agents: list[str]) -> Ledger:
     await _lock(conn, run_id)
     of_agents = {"run_id": run_id, "agents": agents}
-    lists = await (await conn.execute(query("get_live_lists"), of_agents)).fetchone() or {}
+    lists = await (await conn.execute(query("get_progress"), of_agents)).fetchone() or {}
     attempts = await (await conn.execute(query("get_attempts_of"), of_agents)).fetchall()
     orders = await (await conn.execute(query("get_orders_of"), of_agents)).fetchall()
     standing = Standing(

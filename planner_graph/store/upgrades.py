@@ -58,15 +58,6 @@ class Versions:
             raise SchemaVersionError(found=self.checkpoints, expected=CHECKPOINT_VERSION, tables="LangGraph")
 
 
-async def check(conn: AsyncConnection[DictRow]) -> None:
-    """Do nothing if the tables fit this program.
-
-    Raises:
-        SchemaVersionError: they are missing, older or newer.
-    """
-    (await versions(conn)).check()
-
-
 async def versions(conn: AsyncConnection[DictRow]) -> Versions:
     """Read which versions the tables have."""
     found = {}

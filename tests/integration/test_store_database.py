@@ -33,7 +33,7 @@ async def refusal(dsn):
 @pytest.mark.every_postgres
 async def test_an_empty_database_is_made_ready(empty_dsn):
     async with open_database(empty_dsn) as database, database.pool.connection() as conn:
-        await upgrades.check(conn)
+        (await upgrades.versions(conn)).check()
 
 
 @pytest.mark.every_postgres
@@ -169,7 +169,7 @@ async def test_tables_of_langgraph_that_are_behind_are_brought_forward(dsn):
     with psycopg.connect(dsn, autocommit=True) as conn:
         conn.execute("DELETE FROM checkpoint_migrations WHERE v > 4")
     async with open_database(dsn) as database, database.pool.connection() as conn:
-        await upgrades.check(conn)
+        (await upgrades.versions(conn)).check()
 
 
 async def test_a_user_who_may_only_read_and_write_rows_can_work(dsn):
