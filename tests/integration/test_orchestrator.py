@@ -241,7 +241,7 @@ async def test_what_a_killed_process_did_not_tell_is_in_the_tables_after_the_res
 async def test_a_run_that_takes_too_long_is_paused_and_can_be_resumed(database):
     company = Company()
     company.gates["editor"] = asyncio.Event()
-    campaign = Campaign(type="blog_creation", limits={"timeout_seconds": 0.5})
+    campaign = Campaign(type="blog_creation", limits=Limits(timeout_seconds=0.5))
 
     outcome = await company.orchestrator(database).run(campaign)
     company.gates["editor"].set()
