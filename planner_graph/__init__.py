@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from planner_graph.agents.factory import AgentFactory as AgentFactory
     from planner_graph.campaign import Campaign as Campaign
+    from planner_graph.campaign import Limits as Limits
+    from planner_graph.campaign import Task as Task
     from planner_graph.catalog.catalog import Catalog as Catalog
+    from planner_graph.catalog.catalog import Condition as Condition
+    from planner_graph.catalog.catalog import Rule as Rule
     from planner_graph.catalog.catalog import agent as agent
     from planner_graph.catalog.spec import AgentSpec as AgentSpec
     from planner_graph.compiler.body import AgentContext as AgentContext
     from planner_graph.compiler.compiler import compile_plan as compile_plan
+    from planner_graph.errors import Finding as Finding
     from planner_graph.errors import PlannerGraphError as PlannerGraphError
     from planner_graph.planning.plan import ExecutionPlan as ExecutionPlan
     from planner_graph.planning.planner import MasterPlanner as MasterPlanner
@@ -34,14 +39,19 @@ _HOMES = {
     "Campaign": "campaign",
     "CampaignOrchestrator": "runtime.orchestrator",
     "Catalog": "catalog.catalog",
+    "Condition": "catalog.catalog",
     "DependencyKind": "types",
     "ExecutionPlan": "planning.plan",
+    "Finding": "errors",
+    "Limits": "campaign",
     "MasterPlanner": "planning.planner",
     "PlannerGraphError": "errors",
     "PlannerSettings": "planning.planner",
+    "Rule": "catalog.catalog",
     "RunOutcome": "runtime.orchestrator",
     "RunStatus": "types",
     "Strategy": "types",
+    "Task": "campaign",
     "agent": "catalog.catalog",
     "compile_plan": "compiler.compiler",
     "open_database": "store.database",

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from langgraph.types import interrupt
 
-from planner_graph import AgentFactory, AgentStatus, Campaign, CampaignOrchestrator, Catalog, RunStatus, agent
+from planner_graph import AgentFactory, AgentStatus, Campaign, CampaignOrchestrator, Catalog, Limits, RunStatus, agent
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.errors import PlanError, RunNotFoundError, RunNotResumableError, UnboundAgentsError
 from planner_graph.store.saver import checkpointer
