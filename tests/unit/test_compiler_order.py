@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -122,3 +123,16 @@ def test_an_optional_dependency_orders_nothing():
     plan = planned(spec("late", after=["first"]), spec("first"), spec("user", after={"optional": ["late"]}))
     run(compile_plan(plan, notes.bodies(plan.by_agent)))
     assert notes.started.index("user") < notes.started.index("late")
+
+
+async def test_a_thread_pool_full_of_bodies_that_were_given_up_on_does_not_hold_a_run_up():
+    release, loop = threading.Event(), asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    stuck = loop.run_in_executor(None, release.wait, 60)
+    try:
+        graph = compile_plan(make_plan({"a": [], "b": ["a"]}), dict.fromkeys("ab", lambda _: 1))
+        async with asyncio.timeout(20):
+            assert (await graph.ainvoke(INPUT))["result"]["status"] == "completed"
+    finally:
+        release.set()
+        await stuck
