@@ -22,11 +22,10 @@ MAX_CONNECTIONS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Database:
-    """An open database. ``target`` names it without a password; ``conninfo`` is how to connect, password and all."""
+    """An open database; ``target`` names it without a password."""
 
     pool: AsyncConnectionPool[AsyncConnection[DictRow]]
     target: str
-    conninfo: str = field(repr=False)
     locks: RunLocks = field(repr=False)
 
 
@@ -92,7 +91,7 @@ async def _open(
     locks = RunLocks(conninfo, target)
     async with pool:
         try:
-            yield Database(pool=pool, target=target, conninfo=conninfo, locks=locks)
+            yield Database(pool=pool, target=target, locks=locks)
         finally:
             await locks.close()
 

@@ -102,10 +102,6 @@ class Server:
             with suppress(OSError):
                 socket[0].rmdir()
 
-    def running(self) -> bool:
-        """Whether the server takes connections."""
-        return self._answer() == _READY
-
     def _settled(self) -> bool:
         """Wait until a server that is on its way up or down is there; tell whether it is up."""
         begin = time.monotonic()

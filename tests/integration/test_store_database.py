@@ -44,8 +44,8 @@ async def test_runs_and_checkpoints_share_the_pool(database):
 
 async def test_the_environment_names_the_database(dsn, monkeypatch):
     monkeypatch.setenv(DSN_VARIABLE, dsn)
-    async with open_database() as database:
-        assert conninfo_to_dict(database.conninfo)["dbname"] == conninfo_to_dict(dsn)["dbname"]
+    async with open_database() as database, database.pool.connection() as conn:
+        assert conn.info.dbname == conninfo_to_dict(dsn)["dbname"]
 
 
 async def test_what_is_given_goes_before_the_environment(dsn, monkeypatch):
@@ -56,7 +56,7 @@ async def test_what_is_given_goes_before_the_environment(dsn, monkeypatch):
 
 async def test_a_database_is_shown_without_its_password(dsn):
     async with open_database(make_conninfo(dsn, password=SECRET)) as database:
-        assert SECRET in database.conninfo
+        assert SECRET in str(database.pool.conninfo)
         assert SECRET not in repr(database)
         assert SECRET not in database.target
 
