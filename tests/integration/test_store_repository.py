@@ -17,6 +17,7 @@ from planner_graph.errors import (
 )
 from planner_graph.store.repository import Repository
 from planner_graph.types import AgentName, AgentStatus, RunStatus
+from tests.events import NOON, attempt_failed, ended, started
 from tests.plans import BLOG, BLOG_SECONDS, make_plan
 
 pytestmark = pytest.mark.every_postgres
@@ -33,7 +34,6 @@ CAMPAIGN = Campaign.model_validate(
     }
 )
 PLAN = make_plan(BLOG, seconds=BLOG_SECONDS, campaign_id="launch", kinds={("seo", "editor"): "soft"})
-START = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -55,40 +55,6 @@ async def accept(repository, run_id=None, campaign=CAMPAIGN, plan=PLAN, **others
 async def rows(repository, statement, *values):
     async with repository.database.pool.connection() as conn:
         return await (await conn.execute(statement, values)).fetchall()
-
-
-def at(seconds):
-    return (START + timedelta(seconds=seconds)).isoformat()
-
-
-def started(agent, seconds, attempt=1):
-    return {"event": "agent_started", "agent": agent, "attempt": attempt, "at": at(seconds)}
-
-
-def attempt_failed(agent, seconds, attempt=1, retry=None):
-    error = {"type": "TimeoutError", "message": "slow"}
-    return {
-        "event": "attempt_failed",
-        "agent": agent,
-        "attempt": attempt,
-        "at": at(seconds),
-        "error": error,
-        "retry_in_seconds": retry,
-    }
-
-
-def ended(agent, seconds, status="completed", *, attempts=1, since=0, **others):
-    record = {
-        "status": status,
-        "output": {agent: "done"} if status == "completed" else None,
-        "error": None,
-        "reason": None,
-        "attempts": attempts,
-        "started_at": at(since) if attempts else None,
-        "ended_at": at(seconds),
-        "usage": None,
-    } | others
-    return {"event": "agent_ended", "agent": agent, "at": at(seconds), "record": record}
 
 
 async def test_an_accepted_run_is_pending_and_says_what_was_planned(repository):
@@ -263,7 +229,7 @@ async def test_each_attempt_is_kept(repository, run_id):
         ("planner", 1, 2, AgentStatus.COMPLETED),
         ("writer", 1, 0, AgentStatus.SKIPPED),
     ]
-    assert (found[0].started_at, found[0].ended_at) == (START, START + timedelta(seconds=1))
+    assert (found[0].started_at, found[0].ended_at) == (NOON, NOON + timedelta(seconds=1))
     assert found[0].error == {"type": "TimeoutError", "message": "slow"}
     assert found[1].usage == usage
     assert found[2].reason == "hard dependency 'researcher' failed"

@@ -3,36 +3,21 @@
 These tests fail if LangGraph renames what :mod:`planner_graph.compiler.attempt` reaches for.
 """
 
-from typing import Any, TypedDict
+from typing import Any
 
 import pytest
 from langgraph._internal import _constants
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, interrupt
 
 from planner_graph.compiler import attempt
 from planner_graph.compiler.compiler import compile_plan
 from tests.catalogs import spec
 from tests.fakes import planned, run, thread
+from tests.subgraphs import subgraph
 
 TWICE = planned(spec("a", max_retries=1, backoff={"initial_seconds": 0}))
-
-
-class State(TypedDict, total=False):
-    campaign: dict[str, Any]
-    a: str
-
-
-def subgraph(*nodes):
-    builder, before = StateGraph(State), START
-    for node in nodes:
-        builder.add_node(node.__name__, node)
-        builder.add_edge(before, node.__name__)
-        before = node.__name__
-    builder.add_edge(before, END)
-    return builder.compile()
 
 
 def test_langgraph_still_uses_the_keys_we_reach_for():

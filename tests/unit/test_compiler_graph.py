@@ -17,21 +17,7 @@ from planner_graph.compiler.wiring import ENTRY, EXIT
 from tests.catalogs import spec
 from tests.fakes import INPUT, WAYS, Notebook, planned, run, thread
 from tests.plans import BLOG, make_plan
-
-
-class State(TypedDict, total=False):
-    campaign: dict[str, Any]
-    a: str
-
-
-def subgraph(*nodes):
-    builder, before = StateGraph(State), START
-    for node in nodes:
-        builder.add_node(node.__name__, node)
-        builder.add_edge(before, node.__name__)
-        before = node.__name__
-    builder.add_edge(before, END)
-    return builder.compile()
+from tests.subgraphs import subgraph
 
 
 def drawn(graph, **options):

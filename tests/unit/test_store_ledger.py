@@ -1,45 +1,12 @@
-"""What events change. Times are minutes past noon."""
+"""What events change."""
 
 from datetime import UTC, datetime
 
 from planner_graph.store.ledger import ALL_PREVIEWS, OUTPUT_PREVIEW, Ledger, Standing, moment
 from planner_graph.types import AgentName, AgentStatus
+from tests.events import ERROR, at, attempt_failed, ended, started
 
-ERROR = {"type": "TimeoutError", "message": "too slow"}
 ORDERS = {AgentName("planner"): 1, AgentName("writer"): 2, AgentName("editor"): 3}
-
-
-def at(minute: int) -> str:
-    return f"2030-01-01T12:{minute:02}:00.000000+00:00"
-
-
-def started(agent, minute, attempt=1):
-    return {"event": "agent_started", "agent": agent, "attempt": attempt, "at": at(minute)}
-
-
-def attempt_failed(agent, minute, attempt=1, retry=None):
-    return {
-        "event": "attempt_failed",
-        "agent": agent,
-        "attempt": attempt,
-        "at": at(minute),
-        "error": ERROR,
-        "retry_in_seconds": retry,
-    }
-
-
-def ended(agent, minute, status="completed", *, attempts=1, since=0, **others):
-    record = {
-        "status": status,
-        "output": {agent: "done"} if status == "completed" else None,
-        "error": None,
-        "reason": None,
-        "attempts": attempts,
-        "started_at": at(since) if attempts else None,
-        "ended_at": at(minute),
-        "usage": None,
-    } | others
-    return {"event": "agent_ended", "agent": agent, "at": at(minute), "record": record}
 
 
 def new_ledger(total=3, attempts=(), **lists):
