@@ -1,3 +1,16 @@
 """Fixtures for all tests."""
 
+import signal
+from collections.abc import Iterator
+
+import pytest
+
 pytest_plugins = ["tests.databases"]
+
+
+@pytest.fixture(autouse=True)
+def signals_as_usual() -> Iterator[None]:
+    """Ctrl-C as in a terminal: a shell that starts the tests in the background has them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

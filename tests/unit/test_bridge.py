@@ -27,14 +27,6 @@ from tests.plans import make_plan
 ASKED_FOR = contextvars.ContextVar("ASKED_FOR", default="nothing")
 
 
-@pytest.fixture(autouse=True)
-def _ctrl_c_as_usual():
-    """Handle the signal as Python does by default, even where the tests themselves run in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def loops():
     return [thread for thread in threading.enumerate() if thread.name == "planner-graph-loop"]
 
