@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from planner_graph.agents.factory import AgentFactory
+from planner_graph.cli import screen
 from planner_graph.errors import AgentBindingError, Finding, InvalidInputError
 from planner_graph.planning.plan import ExecutionPlan
 
@@ -11,13 +12,14 @@ MOST_NAMED = 20
 
 
 def load(reference: str) -> AgentFactory:
-    """Import the agents that ``--agents`` names.
+    """Import the agents that ``--agents`` names; what their modules print goes to standard error.
 
     Raises:
         InvalidInputError: they cannot be imported, or their declarations are wrong.
     """
     try:
-        return AgentFactory.load(reference)
+        with screen.only_results():
+            return AgentFactory.load(reference)
     except AgentBindingError as error:
         if isinstance(error.__cause__, InvalidInputError):
             raise error.__cause__ from error

@@ -35,4 +35,5 @@ def write(account: Account, folder: Path) -> Account:
             f"the run has ended; write its files elsewhere: planner-graph status {account.row.run_id} --output DIR"
         )
         raise
-    return replace(account, files={name: folder / file for name, file in names.items()})
+    written = {name: folder / file for name, file in names.items()}
+    return replace(account, files=written, picture=folder / list(files)[-1])

@@ -155,7 +155,7 @@ class Board:
 
     def __init__(self, run_id: RunId, plan: PlanContents, progress: Progress, clock: Clock) -> None:
         self.progress = progress
-        self._title = f"campaign {plan.campaign_id}, run {run_id}, {plan.strategy}"
+        self._title = f"run {run_id[:8]}, {plan.strategy}, campaign {plan.campaign_id}"
         self._expected = _expected(plan)
         self._clock = clock
         self._begun_at = clock.now()

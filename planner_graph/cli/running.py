@@ -48,7 +48,7 @@ def conduct(work: Callable[[Session], Coroutine[Any, Any, None]], *, as_json: bo
     """Carry a run out, write its deliverables, show its account, and end the command with the exit code that fits."""
     session = Session(view=view(SystemClock()))
     busy = False
-    with screen.only_results(as_json):
+    with screen.only_results(wanted=as_json):
         try:
             with session.view:
                 interruptible.run(work(session))

@@ -63,7 +63,7 @@ def show_json(value: Any) -> None:
 
 
 @contextmanager
-def only_results(wanted: bool) -> Iterator[None]:  # noqa: FBT001  # the one thing it is about
+def only_results(*, wanted: bool = True) -> Iterator[None]:
     """Send what others write to standard output to standard error instead, if ``wanted``; subprocesses included.
 
     Agents print, and so does what they import; a document for machines must stay alone.

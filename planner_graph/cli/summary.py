@@ -29,7 +29,7 @@ class Account:
     """All there is to say about a run at one moment.
 
     ``left_behind`` says that it is stored as running, but nobody executes it. ``files`` are the deliverables that were
-    written, by name.
+    written, by name; ``picture`` is the plan's.
     """
 
     row: RunRow
@@ -39,6 +39,7 @@ class Account:
     now: datetime
     left_behind: bool = False
     files: Mapping[str, Path] = field(default_factory=dict)
+    picture: Path | None = None
 
     @property
     def deliverables(self) -> dict[str, Any]:
@@ -180,6 +181,8 @@ def _deliverables(account: Account) -> Iterator[RenderableType]:
         table.add_row(*screen.cells(name, account.files.get(name) or size_of(value)))
     for name in account.missing:
         table.add_row(*screen.cells(name, Text("missing", style="red")))
+    if account.picture:
+        table.add_row(*screen.cells("(the plan)", account.picture))
     if table.row_count:
         yield Text()
         yield table

@@ -64,7 +64,7 @@ def test_each_agent_has_a_bar_its_state_and_its_time():
         {"writer": [], "editor": ["writer"], "seo": ["editor"]}, seconds={"editor": 60}, campaign_id="launch"
     )
     lines = plain(board(plan, started("writer", 0), ended("writer", 12.3), started("editor", 15)), width=120)
-    assert lines[0].rstrip() == f"campaign launch, run {RUN}, parallel"
+    assert lines[0].rstrip() == "run 3f2a8c1e, parallel, campaign launch"
     assert "1 of 3" in lines[1]
     assert "30.0 s of about 3 min" in lines[1]
     assert [line.split() for line in lines[2:]] == [

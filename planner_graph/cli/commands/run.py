@@ -6,7 +6,6 @@ from pathlib import Path
 import typer
 
 from planner_graph.agents.factory import AgentFactory
-from planner_graph.cli import screen
 from planner_graph.cli.agents import anchored, require_bodies
 from planner_graph.cli.files import require_folder
 from planner_graph.cli.inputs import Request, load_request
@@ -41,13 +40,12 @@ def run(  # noqa: PLR0913  # one parameter for each option
 ) -> None:
     """Plan a campaign and run it.
 
-    Campaign and plan are stored before the first agent starts. Ctrl-C pauses the run; 'planner-graph resume' goes on
-    with it, and so it does after a crash.
+    Campaign and plan are stored before the first agent starts.
+    After Ctrl-C or a crash, 'planner-graph resume' goes on with the run.
     """
-    with screen.only_results(as_json):
-        request = load_request(file, catalogs=catalog, builtin=not no_builtin, agents=agents, strategy=strategy)
-        factory = request.agents or AgentFactory.installed()
-        require_bodies(request.plan, factory, agents)
+    request = load_request(file, catalogs=catalog, builtin=not no_builtin, agents=agents, strategy=strategy)
+    factory = request.agents or AgentFactory.installed()
+    require_bodies(request.plan, factory, agents)
     require_folder(output)
     folder = output.absolute() if output else None
     job = Job(request=request, factory=factory, reference=agents, dsn=dsn, folder=folder)
