@@ -9,7 +9,6 @@ from typing import Any, Literal, cast
 from langchain_core.runnables import RunnableConfig
 
 from planner_graph.campaign import Campaign
-from planner_graph.catalog.catalog import Catalog
 from planner_graph.clock import Clock
 from planner_graph.compiler.body import Body
 from planner_graph.compiler.compiler import CompiledPlan, compile_plan
@@ -42,23 +41,22 @@ class RunOutcome:
 class CampaignOrchestrator:
     """Takes campaigns from the request to the stored outcome.
 
-    ``agents`` maps agent names to bodies (see :class:`~planner_graph.agents.factory.AgentFactory`), ``catalog``
-    defaults to the built-in one.
+    ``agents`` maps agent names to bodies (see :class:`~planner_graph.agents.factory.AgentFactory`). ``planner`` is
+    one with the built-in catalog by default.
     """
 
-    def __init__(  # noqa: PLR0913  # options, all by keyword
+    def __init__(  # options, all by keyword
         self,
         database: Database,
         agents: Mapping[str, Body],
         *,
-        catalog: Catalog | None = None,
         planner: MasterPlanner | None = None,
         clock: Clock | None = None,
         durability: Durability = "async",
     ) -> None:
         self.database = database
         self.agents = agents
-        self.planner = planner or MasterPlanner(catalog)
+        self.planner = planner or MasterPlanner()
         self.repository = Repository(database)
         self.clock = clock
         self.durability = durability
@@ -122,6 +120,10 @@ class CampaignOrchestrator:
             execution = await self._prepare(row)
             await self.repository.start_run(row.run_id)
             return await self._drive(execution, on_event)
+
+    async def resume(self, run_id: RunId, *, on_event: Callable[[Event], None] | None = None) -> RunOutcome:
+        """Go on with a run that was paused or left behind; the same as :meth:`execute`, by the word users look for."""
+        return await self.execute(run_id, on_event=on_event)
 
     async def _prepare(self, row: RunRow) -> "_Execution":
         """Compile the plan of a run, and find out what to start it with."""

@@ -7,7 +7,17 @@ from itertools import pairwise
 import pytest
 from langgraph.types import interrupt
 
-from planner_graph import AgentFactory, AgentStatus, Campaign, CampaignOrchestrator, Catalog, Limits, RunStatus, agent
+from planner_graph import (
+    AgentFactory,
+    AgentStatus,
+    Campaign,
+    CampaignOrchestrator,
+    Catalog,
+    Limits,
+    MasterPlanner,
+    RunStatus,
+    agent,
+)
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.errors import PlanError, RunNotFoundError, RunNotResumableError, UnboundAgentsError
 from planner_graph.store.saver import checkpointer
@@ -37,7 +47,7 @@ class Company:
         return work
 
     def orchestrator(self, database):
-        return CampaignOrchestrator(database, self.factory, catalog=self.catalog)
+        return CampaignOrchestrator(database, self.factory, planner=MasterPlanner(self.catalog))
 
 
 @pytest.mark.every_postgres
@@ -159,7 +169,7 @@ async def test_a_stopped_run_goes_on_where_it_was_and_repeats_nobody(database):
     paused = await orchestrator.repository.get_run(run_id)
     company.gates["editor"].set()
 
-    outcome = await company.orchestrator(database).execute(run_id)
+    outcome = await company.orchestrator(database).resume(run_id)
 
     assert paused.status is RunStatus.PAUSED
     assert outcome.status is RunStatus.COMPLETED
@@ -191,7 +201,9 @@ async def test_a_run_that_waits_for_a_human_is_paused_and_says_for_whom(database
     async def reviewer(_):
         return interrupt("publish?")
 
-    orchestrator = CampaignOrchestrator(database, AgentFactory.of(reviewer), catalog=Catalog.of(reviewer))
+    orchestrator = CampaignOrchestrator(
+        database, AgentFactory.of(reviewer), planner=MasterPlanner(Catalog.of(reviewer))
+    )
 
     outcome = await orchestrator.run(Campaign(deliverables=("decision",)))
 

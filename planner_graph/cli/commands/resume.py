@@ -11,6 +11,7 @@ from planner_graph.cli.files import require_folder
 from planner_graph.cli.options import AgentsReference, AsJson, Dsn, OutputFolder, RunArgument
 from planner_graph.cli.running import Session, conduct
 from planner_graph.errors import RunNotResumableError
+from planner_graph.planning.planner import MasterPlanner
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
 from planner_graph.store.database import open_database
 from planner_graph.store.repository import Repository
@@ -50,5 +51,5 @@ async def find_and_execute(
         factory = load(chosen) if chosen else AgentFactory.installed()
         require_bodies(await repository.load_plan(row.run_id), factory, chosen)
         stored = Path(row.output_folder) if row.output_folder else None
-        orchestrator = CampaignOrchestrator(database, factory, catalog=Catalog())
+        orchestrator = CampaignOrchestrator(database, factory, planner=MasterPlanner(Catalog()))
         await session.execute(orchestrator, row.run_id, folder or stored)

@@ -20,6 +20,7 @@ from planner_graph.cli.options import (
     StrategyName,
 )
 from planner_graph.cli.running import Session, conduct
+from planner_graph.planning.planner import MasterPlanner
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
 from planner_graph.store.database import open_database
 
@@ -65,7 +66,7 @@ class Job:
     async def carry_out(self, session: Session) -> None:
         """Store the run, then execute it."""
         async with open_database(self.dsn) as database:
-            orchestrator = CampaignOrchestrator(database, self.factory, catalog=self.request.catalog)
+            orchestrator = CampaignOrchestrator(database, self.factory, planner=MasterPlanner(self.request.catalog))
             run_id, _ = await orchestrator.accept(
                 self.request.campaign,
                 strategy=self.request.plan.strategy,
