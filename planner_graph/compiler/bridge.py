@@ -30,7 +30,6 @@ class BackgroundLoop:
     def run(self, coroutine: Coroutine[Any, Any, ResultT]) -> ResultT:
         """Run ``coroutine`` to its end in the background loop, in the caller's context; cancel it if we are stopped."""
         loop = self._started()
-        context = contextvars.copy_context()
         done: Future[ResultT] = Future()
         own: list[asyncio.Task[None]] = []
 
@@ -45,12 +44,12 @@ class BackgroundLoop:
                 coroutine.close()
                 done.set_exception(asyncio.CancelledError())
                 return
-            task = loop.create_task(deliver(), context=context)
+            task = loop.create_task(deliver())
             own.append(task)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-        loop.call_soon_threadsafe(start)
+        loop.call_soon_threadsafe(start)  # in a copy of the caller's context, which the task takes over
         try:
             return done.result()
         except BaseException:
