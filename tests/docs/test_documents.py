@@ -3,6 +3,9 @@
 import doctest
 import importlib
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MODULES = [path for path in sorted((ROOT / "planner_graph").rglob("*.py")) if ">>> " in path.read_text()]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PLANNING = re.compile(r"^\$ planner-graph ((?:plan|draw) examples/.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
@@ -23,6 +27,14 @@ def test_the_python_of_a_document_runs(document, request, monkeypatch):
     for block in BLOCK.finditer(text):
         padding = "\n" * text.count("\n", 0, block.start(1))  # so that errors name the document's own lines
         exec(compile(padding + block[1], str(document), "exec"), namespace)  # noqa: S102  # our own documents
+
+
+@pytest.mark.parametrize("command", PLANNING.findall((ROOT / "README.md").read_text()))
+def test_a_reader_can_type_the_planning_commands_of_the_readme(command, tmp_path):
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    program = Path(sys.executable).with_name("planner-graph")
+    done = subprocess.run([program, *shlex.split(command)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
