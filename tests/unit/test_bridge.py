@@ -325,6 +325,18 @@ async def test_a_function_in_a_thread_may_raise_anything():
         await in_thread(fails, GeneratorExit())
 
 
+async def test_a_thread_that_ends_after_nobody_waits_any_more_disturbs_nobody():
+    release, told = threading.Event(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(in_thread(release.wait, 60), 0.02)
+    release.set()
+    while any(thread.name == "planner-graph-body" for thread in threading.enumerate()):
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert told == []
+
+
 def test_a_thread_that_ends_after_its_loop_disturbs_nobody():
     release, ended = threading.Event(), threading.Event()
 

@@ -1,6 +1,7 @@
 """Every way to bind bodies to names, and what is said when it does not work."""
 
 import importlib
+import os
 import sys
 from typing import Any, cast
 
@@ -261,6 +262,15 @@ def test_a_broken_file_can_be_mended_and_loaded_again(tmp_path):
     refusal(AgentFactory.load, f"{path}:agents")
     path.write_text("agents = {'writer': len}", encoding="utf-8")
     assert AgentFactory.load(f"{path}:agents")["writer"] is len
+
+
+def test_a_file_younger_than_what_python_remembers_of_its_folder_is_found(tmp_path):
+    write(tmp_path / "old.py", "agents = {}")
+    AgentFactory.load("old:agents")
+    remembered = tmp_path.stat().st_mtime_ns
+    write(tmp_path / "young.py", "agents = {'writer': len}")
+    os.utime(tmp_path, ns=(remembered, remembered))
+    assert list(AgentFactory.load("young:agents")) == ["writer"]
 
 
 def offer(folder, package, entries):
