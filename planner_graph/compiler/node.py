@@ -6,6 +6,7 @@ here a failure becomes a record, and only agents that depend on it are affected.
 
 import asyncio
 import uuid
+from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from langgraph.errors import GraphBubbleUp, ParentCommand
 from planner_graph.clock import Clock
 from planner_graph.compiler.attempt import next_attempt
 from planner_graph.compiler.body import AgentContext, Body, call, gather_inputs, idempotency_key
+from planner_graph.compiler.boards import Boards
 from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.events import AgentEnded, AgentStarted, AttemptFailed, emit, timestamp
 from planner_graph.compiler.output import check_output
@@ -32,8 +34,9 @@ ERROR_TEXT_LIMIT = 2_000
 class AgentNode(Runnable[Any, dict[str, Any]]):
     """Runs one step of a plan inside a LangGraph graph; works under ``invoke`` and ``ainvoke`` alike."""
 
-    def __init__(self, step: Step, body: Body, *, clock: Clock, loop: BackgroundLoop) -> None:
+    def __init__(self, step: Step, body: Body, *, boards: Boards, clock: Clock, loop: BackgroundLoop) -> None:
         self.name = step.agent
+        self.boards = boards
         self.step = step
         self.body = body
         self.clock = clock
@@ -41,7 +44,7 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
 
     def invoke(self, input: dict[str, Any], config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:  # noqa: A002
         """Give the agent's record under its name, for a sync caller."""
-        return self.loop.run(self.ainvoke(input, config))
+        return self.loop.run(self._visit(input, ensure_config(config), sync=True))
 
     async def ainvoke(
         self,
@@ -50,10 +53,23 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
         **_: Any,
     ) -> dict[str, Any]:
         """Give the agent's record under its name."""
-        obstacle = find_obstacle(self.step, input)
-        record = self._skipped(obstacle) if obstacle else await self._run(input, ensure_config(config))
-        emit(AgentEnded(event="agent_ended", agent=self.step.agent, at=record["ended_at"], record=record))
-        return {self.step.agent: record}
+        return await self._visit(input, ensure_config(config), sync=False)
+
+    async def _visit(self, brought: Mapping[str, Any], config: RunnableConfig, *, sync: bool) -> dict[str, Any]:
+        """Wait for the agent's turn, then skip it or run it; ``brought`` is the state that LangGraph gives the node."""
+        agent = self.step.agent
+        board = await self.boards.at(agent, config, sync=sync)
+        known = board.state.get(agent)
+        if known is not None:  # it ended before the run was left, and LangGraph visits it once more
+            return {agent: known}
+        async with board.turn(agent):
+            state = ChainMap(board.state, dict(brought))
+            obstacle = find_obstacle(self.step, state)
+            record = self._skipped(obstacle) if obstacle else await self._run(state, config)
+            emit(AgentEnded(event="agent_ended", agent=agent, at=record["ended_at"], record=record))
+            board.settle(agent, record)
+        self.boards.close(config, board)
+        return {agent: record}
 
     async def _run(self, state: Mapping[str, Any], config: RunnableConfig) -> AgentRecord:
         inputs = gather_inputs(self.step, state)

@@ -50,7 +50,25 @@ def parallel(plan: ExecutionPlan) -> Iterator[Edge]:
     yield list(final_agents(plan)), EXIT
 
 
+def adaptive(plan: ExecutionPlan) -> Iterator[Edge]:
+    """Leave the order to the scheduler: the entry sends every agent, only the last ones lead on by an edge."""
+    for agent in final_agents(plan):
+        yield [agent], EXIT
+
+
+def drawn_edges(plan: ExecutionPlan) -> dict[str, tuple[str, ...]]:
+    """Give the edges that LangGraph should draw although it does not follow them: the DAG of an adaptive plan."""
+    if plan.strategy is not Strategy.ADAPTIVE:
+        return {}
+    targets: dict[str, list[str]] = {ENTRY: [], **{step.agent: [] for step in plan.steps}}
+    for step in plan.steps:
+        for before in step.waits_for or [ENTRY]:
+            targets[before].append(step.agent)
+    return {node: tuple(agents) for node, agents in targets.items() if agents}
+
+
 WIRINGS: Mapping[Strategy, Callable[[ExecutionPlan], Iterator[Edge]]] = {
     Strategy.SEQUENTIAL: sequential,
     Strategy.PARALLEL: parallel,
+    Strategy.ADAPTIVE: adaptive,
 }

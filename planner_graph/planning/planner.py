@@ -19,11 +19,12 @@ from planner_graph.planning.estimates import DeclaredEstimates, Estimator
 from planner_graph.planning.linking import Links, dag_of, link
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.selection import Selection, select
-from planner_graph.planning.strategy import SCHEDULES, Schedule
+from planner_graph.planning.scheduler import needs
+from planner_graph.planning.strategy import SCHEDULES, Schedule, Workload
 from planner_graph.types import AgentName, Strategy
 from planner_graph.values import Seconds, Value
 
-DEFAULT_STRATEGY = Strategy.PARALLEL
+DEFAULT_STRATEGY = Strategy.ADAPTIVE
 
 MICROSECONDS = 1_000_000
 """Per second. Time is reckoned in whole microseconds: sums are exact, whatever their order, and so is zero slack."""
@@ -90,7 +91,15 @@ class MasterPlanner:
         estimates = {name: self.estimator.estimate(spec) for name, spec in specs.items()}
         durations = {name: round(estimate.seconds * MICROSECONDS) for name, estimate in estimates.items()}
         critical = draft.dag.critical_path(durations)
-        schedule = SCHEDULES[draft.strategy](draft.dag, durations)
+        schedule = SCHEDULES[draft.strategy](
+            Workload(
+                dag=draft.dag,
+                seconds={name: estimate.seconds for name, estimate in estimates.items()},
+                resources={name: needs(spec.resources, parallel_safe=spec.parallel_safe) for name, spec in specs.items()},
+                max_parallel=campaign.limits.max_parallel,
+                capacities=campaign.limits.resources,
+            )
+        )
         return ExecutionPlan(
             campaign_id=campaign.id,
             campaign_type=campaign.type,
@@ -122,7 +131,7 @@ class MasterPlanner:
 
     def _duration(self, schedule: Schedule, critical: CriticalPath[AgentName], work: float) -> Duration:
         return Duration(
-            predicted=schedule.makespan / MICROSECONDS,
+            predicted=round(schedule.makespan * MICROSECONDS) / MICROSECONDS,
             critical_path=critical.length / MICROSECONDS,
             work=work / MICROSECONDS,
             buffer=self.settings.buffer_seconds,
