@@ -20,12 +20,13 @@ from planner_graph.compiler.body import AgentContext, Body, call, gather_inputs,
 from planner_graph.compiler.boards import Boards
 from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.events import AgentEnded, AgentStarted, AttemptFailed, emit, timestamp
+from planner_graph.compiler.obstacle import Obstacle, find_obstacle
 from planner_graph.compiler.output import check_output
 from planner_graph.compiler.retry import is_worth_retrying
 from planner_graph.compiler.state import AgentRecord, ErrorInfo
 from planner_graph.errors import BodyCancelledError, OutputError
 from planner_graph.planning.contents import Step
-from planner_graph.types import AgentStatus, DependencyKind
+from planner_graph.types import AgentStatus
 
 ERROR_TEXT_LIMIT = 2_000
 """Characters of an error's message that a record keeps; some errors quote a whole response."""
@@ -145,7 +146,7 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
         reason = f"{info['type']} after {count}" + (f": {info['message']}" if info["message"] else "")
         return self._record(AgentStatus.FAILED, error=info, reason=reason, attempts=attempts, started_at=started_at)
 
-    def _skipped(self, obstacle: tuple[str, ErrorInfo]) -> AgentRecord:
+    def _skipped(self, obstacle: Obstacle) -> AgentRecord:
         reason, error = obstacle
         return self._record(AgentStatus.SKIPPED, error=error, reason=reason)
 
@@ -164,29 +165,12 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
             output=output,
             error=error,
             reason=reason,
+            replaces=self.step.replaces if attempts else None,
             attempts=attempts,
             started_at=started_at,
             ended_at=timestamp(self.clock.now()),
             usage=None,
         )
-
-
-def find_obstacle(step: Step, state: Mapping[str, Any]) -> tuple[str, ErrorInfo] | None:
-    """Say why a step cannot run: the first hard dependency that did not complete, and the root cause."""
-    for dependency in step.dependencies:
-        record: AgentRecord | None = state.get(dependency.agent)
-        if dependency.kind is not DependencyKind.HARD or (record and record["status"] == AgentStatus.COMPLETED):
-            continue
-        name = dependency.agent
-        if record is None:
-            cause = f"agent {name!r} left no record"
-            return f"hard dependency {name!r} left no record", ErrorInfo(type="DependencyFailed", message=cause)
-        if record["status"] == AgentStatus.SKIPPED and record["error"]:
-            return f"hard dependency {name!r} was skipped: {record['error']['message']}", record["error"]
-        cause = f"agent {name!r} {record['status']}: {record['reason']}"
-        reason = f"hard dependency {name!r} {record['status']}: {record['reason']}"
-        return reason, ErrorInfo(type="DependencyFailed", message=cause)
-    return None
 
 
 def run_id_of(config: RunnableConfig) -> str:

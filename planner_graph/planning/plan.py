@@ -13,7 +13,7 @@ import rfc8785
 from pydantic import ValidationError
 
 from planner_graph.errors import Finding, StoredPlanError
-from planner_graph.planning import explanation
+from planner_graph.planning import drawing, explanation, svg
 from planner_graph.planning.contents import SCHEMA_VERSION, PlanContents
 
 
@@ -65,3 +65,15 @@ def _check_version(data: Any) -> None:
         problem = f"the plan is of version {version!r}, this program reads version {SCHEMA_VERSION}"
         remedy = "use the planner-graph that wrote it, or plan the campaign anew"
         raise StoredPlanError([Finding(problem=problem, remedy=remedy, key="schema_version")])
+
+    def to_mermaid(self) -> str:
+        """Draw the DAG as a Mermaid flowchart."""
+        return drawing.to_mermaid(self)
+
+    def to_dot(self) -> str:
+        """Draw the DAG in the DOT language of Graphviz."""
+        return drawing.to_dot(self)
+
+    def to_svg(self) -> str:
+        """Draw the DAG as a stand-alone SVG picture."""
+        return svg.to_svg(self)

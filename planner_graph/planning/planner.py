@@ -89,12 +89,15 @@ class MasterPlanner:
     def _plan(self, campaign: Campaign, draft: "_Draft") -> ExecutionPlan:
         specs = {name: self.catalog.agents[name] for name in draft.selection.reasons}
         estimates = {name: self.estimator.estimate(spec) for name, spec in specs.items()}
-        durations = {name: round(estimate.seconds * MICROSECONDS) for name, estimate in estimates.items()}
+        seconds = {
+            name: 0.0 if name in draft.selection.stand_ins else estimate.seconds for name, estimate in estimates.items()
+        }
+        durations = {name: round(value * MICROSECONDS) for name, value in seconds.items()}
         critical = draft.dag.critical_path(durations)
         schedule = SCHEDULES[draft.strategy](
             Workload(
                 dag=draft.dag,
-                seconds={name: estimate.seconds for name, estimate in estimates.items()},
+                seconds=seconds,
                 resources={name: needs(spec.resources, parallel_safe=spec.parallel_safe) for name, spec in specs.items()},
                 max_parallel=campaign.limits.max_parallel,
                 capacities=campaign.limits.resources,
@@ -115,6 +118,7 @@ class MasterPlanner:
                     reasons=draft.selection.reasons[name],
                     estimate=estimates[name],
                     timing=_timing(critical.windows[name]),
+                    replaces=draft.selection.stand_ins.get(name),
                     **_declared(specs[name], campaign),
                 )
                 for position, name in enumerate(schedule.order, start=1)

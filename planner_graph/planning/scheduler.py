@@ -174,7 +174,7 @@ def scheduler_for(plan: PlanContents, *, dependencies: bool = True) -> Scheduler
     Without ``dependencies`` it only keeps the limits, for graphs in which LangGraph itself sees to the order.
     """
     dag = Dag({step.agent: step.waits_for for step in plan.steps})
-    priority = dag.upward_rank({step.agent: step.estimate.seconds for step in plan.steps})
+    priority = dag.upward_rank({step.agent: step.expected_seconds for step in plan.steps})
     demands = [
         Demand(
             agent=step.agent,
