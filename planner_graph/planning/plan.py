@@ -55,17 +55,6 @@ class ExecutionPlan(PlanContents):
         """Say in words why each agent is in, why this order, where the critical path is, what was dropped."""
         return explanation.explain(self)
 
-
-_REMEDY = "plan the campaign anew"
-
-
-def _check_version(data: Any) -> None:
-    version = data.get("schema_version") if isinstance(data, dict) else None
-    if version != SCHEMA_VERSION:
-        problem = f"the plan is of version {version!r}, this program reads version {SCHEMA_VERSION}"
-        remedy = "use the planner-graph that wrote it, or plan the campaign anew"
-        raise StoredPlanError([Finding(problem=problem, remedy=remedy, key="schema_version")])
-
     def to_mermaid(self) -> str:
         """Draw the DAG as a Mermaid flowchart."""
         return drawing.to_mermaid(self)
@@ -77,3 +66,14 @@ def _check_version(data: Any) -> None:
     def to_svg(self) -> str:
         """Draw the DAG as a stand-alone SVG picture."""
         return svg.to_svg(self)
+
+
+_REMEDY = "plan the campaign anew"
+
+
+def _check_version(data: Any) -> None:
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if version != SCHEMA_VERSION:
+        problem = f"the plan is of version {version!r}, this program reads version {SCHEMA_VERSION}"
+        remedy = "use the planner-graph that wrote it, or plan the campaign anew"
+        raise StoredPlanError([Finding(problem=problem, remedy=remedy, key="schema_version")])
