@@ -75,7 +75,9 @@ async def wall(graph: Any, given: Any) -> float:
     return time.perf_counter() - start
 
 
-async def pair(database: Database, graph: Graph, plan: ExecutionPlan, payload: str = PAYLOAD) -> tuple[list[float], list[float]]:
+async def pair(
+    database: Database, graph: Graph, plan: ExecutionPlan, payload: str = PAYLOAD
+) -> tuple[list[float], list[float]]:
     """Run adaptive and plain in turns; give the seconds of each run."""
     ours, plain = [], []
     for _ in range(REPEATS):

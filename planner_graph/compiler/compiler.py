@@ -11,8 +11,8 @@ from langgraph.store.base import BaseStore
 from langgraph.types import Checkpointer
 
 from planner_graph.clock import Clock, SystemClock
-from planner_graph.compiler.body import BINDABLE, Body
 from planner_graph.compiler.boards import Boards, DataflowBoards, StepBoards
+from planner_graph.compiler.body import BINDABLE, Body
 from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.ends import dataflow_entry, end, entry
 from planner_graph.compiler.graph import PlanGraph
@@ -75,9 +75,7 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
     for agent, body in bodies.items():
         if isinstance(body, Pregel):  # shows an agent that is a graph in xray pictures and in subgraph streams
             graph.nodes[agent].subgraphs = [body]
-    graph = graph.with_config(recursion_limit=len(plan.steps) + SPARE_SUPERSTEPS)
-    boards.graph = graph
-    return graph
+    return graph.with_config(recursion_limit=len(plan.steps) + SPARE_SUPERSTEPS)
 
 
 def _boards(plan: ExecutionPlan) -> Boards:

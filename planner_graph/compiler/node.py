@@ -16,8 +16,8 @@ from langgraph.errors import GraphBubbleUp, ParentCommand
 
 from planner_graph.clock import Clock
 from planner_graph.compiler.attempt import next_attempt
-from planner_graph.compiler.body import AgentContext, Body, call, gather_inputs, idempotency_key
 from planner_graph.compiler.boards import Boards
+from planner_graph.compiler.body import AgentContext, Body, call, gather_inputs, idempotency_key
 from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.events import AgentEnded, AgentStarted, AttemptFailed, emit, timestamp
 from planner_graph.compiler.obstacle import Obstacle, find_obstacle
@@ -59,17 +59,16 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
     async def _visit(self, brought: Mapping[str, Any], config: RunnableConfig, *, sync: bool) -> dict[str, Any]:
         """Wait for the agent's turn, then skip it or run it; ``brought`` is the state that LangGraph gives the node."""
         agent = self.step.agent
-        board = await self.boards.at(agent, config, sync=sync)
+        board = await self.boards.at(config, sync=sync)
         known = board.state.get(agent)
         if known is not None:  # it ended before the run was left, and LangGraph visits it once more
             return {agent: known}
-        async with board.turn(agent):
-            state = ChainMap(board.state, dict(brought))
+        state = ChainMap(board.state, dict(brought))
+        async with board.turn(agent, has_work=lambda: find_obstacle(self.step, state) is None):
             obstacle = find_obstacle(self.step, state)
             record = self._skipped(obstacle) if obstacle else await self._run(state, config)
             emit(AgentEnded(event="agent_ended", agent=agent, at=record["ended_at"], record=record))
             board.settle(agent, record)
-        self.boards.close(config, board)
         return {agent: record}
 
     async def _run(self, state: Mapping[str, Any], config: RunnableConfig) -> AgentRecord:

@@ -12,7 +12,7 @@ Obstacle = tuple[str, ErrorInfo | None]
 
 
 def find_obstacle(step: Step, state: Mapping[str, Any]) -> Obstacle | None:
-    """Say why a step does not run: nobody needs it to stand in, or a hard dependency and its fallbacks did not complete."""
+    """Say why a step does not run: it need not stand in, or a hard dependency and its fallbacks did not complete."""
     if step.replaces and (unneeded := _unneeded(step.replaces, state.get(step.replaces))):
         return unneeded
     made_up_for = {

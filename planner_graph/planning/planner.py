@@ -18,8 +18,8 @@ from planner_graph.planning.dag import CriticalPath, Dag, Window
 from planner_graph.planning.estimates import DeclaredEstimates, Estimator
 from planner_graph.planning.linking import Links, dag_of, link
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.planning.selection import Selection, select
 from planner_graph.planning.scheduler import needs
+from planner_graph.planning.selection import Selection, select
 from planner_graph.planning.strategy import SCHEDULES, Schedule, Workload
 from planner_graph.types import AgentName, Strategy
 from planner_graph.values import Seconds, Value
@@ -98,7 +98,9 @@ class MasterPlanner:
             Workload(
                 dag=draft.dag,
                 seconds=seconds,
-                resources={name: needs(spec.resources, parallel_safe=spec.parallel_safe) for name, spec in specs.items()},
+                resources={
+                    name: {} if name in draft.selection.stand_ins else needs(spec) for name, spec in specs.items()
+                },
                 max_parallel=campaign.limits.max_parallel,
                 capacities=campaign.limits.resources,
             )

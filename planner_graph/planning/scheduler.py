@@ -9,16 +9,17 @@ estimated durations from the start of the agent to the end of the run.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from planner_graph.planning.contents import PlanContents
+from planner_graph.catalog.spec import AgentSpec
+from planner_graph.planning.contents import PlanContents, Step
 from planner_graph.planning.dag import Dag
 from planner_graph.types import AgentName
 
-UNSAFE_POOL = "parallel_unsafe"
-"""Pool of one that agents which are not parallel safe hold while they run."""
+UNSAFE_POOL = ""
+"""Pool of one that agents which are not parallel safe hold while they run; no resource can have its name."""
 
 RATE_WINDOWS: Mapping[str, float] = {"_per_second": 1.0, "_per_minute": 60.0, "_per_hour": 3600.0}
 """Suffixes that make a pool a rate, with the length of its window in seconds."""
@@ -104,8 +105,9 @@ class Scheduler:
                 self._followers[before].append(demand.agent)
         amounts = {UNSAFE_POOL: 1.0, **(capacities or {})}
         self._pools = {name: _Pool(amount, _window(name)) for name, amount in amounts.items()}
-        # One queue per distinct need: an agent whose pool is exhausted then costs one look, not one per agent behind it.
+        # One queue per distinct need: where a pool is exhausted, one look is enough for all who wait for it.
         self._ready: dict[tuple[tuple[str, float], ...], list[tuple[float, int, AgentName]]] = {}
+        self._newly_ready: list[AgentName] = []
 
     def arrive(self, agent: AgentName) -> None:
         """Note that ``agent`` is there and would start if it may."""
@@ -130,13 +132,19 @@ class Scheduler:
         """Start nobody any more; who runs may end."""
         self.halted = True
 
-    def start(self, now: float) -> list[AgentName]:
-        """Give the agents that start at time ``now`` (seconds on any steady clock), the most urgent first."""
-        started: list[AgentName] = []
+    def start(self, now: float, passes: Callable[[AgentName], bool] = lambda _: False) -> list[AgentName]:
+        """Give the agents that start at time ``now`` (seconds on any steady clock), the most urgent first.
+
+        Before them come those of which ``passes`` says that they have nothing to do, for example because they will be
+        skipped: no limit holds for them, and they take nothing. It is asked once, when an agent has become ready.
+        """
+        if self.halted:
+            return []
+        started = self._queue_newly_ready(passes)
         for pool in self._pools.values():
             pool.expire(now)
-        while not self.halted and (self.max_parallel is None or len(self.running) < self.max_parallel):
-            fitting = [queue[0] for needs, queue in self._ready.items() if queue and self._fit(needs)]
+        while self.max_parallel is None or len(self.running) < self.max_parallel:
+            fitting = [queue[0] for needs, queue in self._queues() if self._fit(needs)]
             if not fitting:
                 break
             agent = min(fitting)[2]
@@ -149,15 +157,35 @@ class Scheduler:
 
     def wake_at(self) -> float | None:
         """Give the time at which a rate pool frees up for someone who waits only for that; ``None`` if nobody does."""
-        if self.halted or not any(self._ready.values()):
+        if self.halted or not self._queues():
             return None
         expiries = [expiry for pool in self._pools.values() if (expiry := pool.next_expiry()) is not None]
         return min(expiries, default=None)
 
     def _queue_if_ready(self, agent: AgentName) -> None:
         if not self._missing[agent] and agent in self._arrived and agent not in self.settled:
-            entry = (-self.demands[agent].priority, self._rank[agent], agent)
-            heappush(self._ready.setdefault(self._needs(agent), []), entry)
+            self._newly_ready.append(agent)
+
+    def _queue_newly_ready(self, passes: Callable[[AgentName], bool]) -> list[AgentName]:
+        """Queue those who have become ready, and give those who have nothing to queue for."""
+        fresh, self._newly_ready = self._newly_ready, []
+        passing = []
+        for agent in fresh:
+            if agent in self.settled:
+                continue
+            if passes(agent):
+                passing.append(agent)
+            else:
+                entry = (-self.demands[agent].priority, self._rank[agent], agent)
+                heappush(self._ready.setdefault(self._needs(agent), []), entry)
+        return passing
+
+    def _queues(self) -> list[tuple[tuple[tuple[str, float], ...], list[tuple[float, int, AgentName]]]]:
+        """Give the queues in which somebody waits, by need; who has settled while in a queue is taken out."""
+        for queue in self._ready.values():
+            while queue and queue[0][2] in self.settled:
+                heappop(queue)
+        return [(needs, queue) for needs, queue in self._ready.items() if queue]
 
     def _needs(self, agent: AgentName) -> tuple[tuple[str, float], ...]:
         """Needs of an agent in the pools that have a capacity at all; a pool without one is unlimited."""
@@ -180,16 +208,16 @@ def scheduler_for(plan: PlanContents, *, dependencies: bool = True) -> Scheduler
             agent=step.agent,
             waits_for=step.waits_for if dependencies else (),
             priority=priority[step.agent],
-            resources=needs(step.resources, parallel_safe=step.parallel_safe),
+            resources=needs(step),
         )
         for step in plan.steps
     ]
     return Scheduler(demands, max_parallel=plan.max_parallel, capacities=plan.resources)
 
 
-def needs(resources: Mapping[str, float], *, parallel_safe: bool) -> dict[str, float]:
+def needs(agent: AgentSpec | Step) -> dict[str, float]:
     """Give what an agent takes from pools: one that is not parallel safe also takes the one place for such agents."""
-    return dict(resources) if parallel_safe else {**resources, UNSAFE_POOL: 1.0}
+    return agent.resources if agent.parallel_safe else {**agent.resources, UNSAFE_POOL: 1.0}
 
 
 def _window(pool: str) -> float | None:

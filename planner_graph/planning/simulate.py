@@ -3,12 +3,11 @@
 Drives the same scheduler that decides in a live run, with a clock that jumps from event to event.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
-from planner_graph.planning.contents import PlanContents
-from planner_graph.planning.scheduler import Scheduler, scheduler_for
+from planner_graph.planning.scheduler import Scheduler
 from planner_graph.types import AgentName
 
 

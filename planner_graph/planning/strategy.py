@@ -104,6 +104,4 @@ def _split(level: list[AgentName], work: Workload) -> list[list[AgentName]]:
 
 
 def _numbered(groups: list[list[AgentName]]) -> dict[AgentName, int | None]:
-    return {
-        agent: number if len(agents) > 1 else None for number, agents in enumerate(groups) for agent in agents
-    }
+    return {agent: number if len(agents) > 1 else None for number, agents in enumerate(groups) for agent in agents}
