@@ -167,3 +167,23 @@ WAYS = ("invoke", "ainvoke", "stream", "astream")
 def thread(name: str = "thread") -> dict[str, Any]:
     """Give the config of a thread."""
     return {"configurable": {"thread_id": name}}
+
+
+def within(seconds: float, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Give what ``function`` returns, or fail after so many seconds, even if it never returns and cannot be stopped."""
+    outcome: list[Any] = []
+
+    def work() -> None:
+        try:
+            outcome.extend((function(*arguments, **options), None))
+        except BaseException as error:  # noqa: BLE001  # raised again by the caller
+            outcome.extend((None, error))
+
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    worker.join(seconds)
+    assert outcome, f"no end within {seconds} s"
+    given, error = outcome
+    if error is not None:
+        raise error
+    return given
