@@ -4,6 +4,7 @@ Useful to anyone who tests agents of their own.
 """
 
 import asyncio
+import selectors
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -187,3 +188,29 @@ def within(seconds: float, function: Callable[..., Any], *arguments: Any, **opti
     if error is not None:
         raise error
     return given
+
+
+class HastyLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time jumps to the next timer as soon as nothing else is left to do.
+
+    >>> asyncio.Runner(loop_factory=HastyLoop).run(asyncio.sleep(3600))
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_HastySelector(self))
+        self.now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+
+class _HastySelector(selectors.DefaultSelector):
+    def __init__(self, loop: HastyLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(None if timeout is None else 0)
+        if timeout and not ready:
+            self._loop.now += timeout
+        return ready
