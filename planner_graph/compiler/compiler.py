@@ -51,7 +51,6 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
     Raises:
         UnboundAgentsError: agents of the plan have no body; all of them are named.
         AgentBindingError: a body is nothing that can run.
-        PlanError: the plan's strategy has no wiring.
     """
     bodies = _bodies(plan, agents)
     loop, boards = BackgroundLoop(), _boards(plan)

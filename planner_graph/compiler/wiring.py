@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from langgraph.graph import END, START
 
 from planner_graph.compiler.state import final_agents
-from planner_graph.errors import Finding, PlanError
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.types import Strategy
 
@@ -21,14 +20,7 @@ Edge = tuple[Sequence[str], str]
 
 
 def edges(plan: ExecutionPlan) -> Iterator[Edge]:
-    """Give the edges of the graph of ``plan``, from START to END.
-
-    Raises:
-        PlanError: the plan's strategy has no wiring.
-    """
-    if plan.strategy not in WIRINGS:
-        problem, remedy = f"strategy {plan.strategy.value!r} cannot be compiled", f"plan with {' or '.join(WIRINGS)}"
-        raise PlanError([Finding(problem=problem, remedy=remedy, key="strategy")])
+    """Give the edges of the graph of ``plan``, from START to END."""
     yield [START], ENTRY
     yield from WIRINGS[plan.strategy](plan)
     yield [EXIT], END

@@ -161,10 +161,7 @@ def _strategy(campaign: Campaign, wanted: Strategy | str | None) -> tuple[Strate
     if name in known:
         return Strategy(name), []
     hint = nearest(str(name), known).removeprefix(", ") or f"choose one of: {', '.join(known)}"
-    problem = f"unknown strategy {str(name)!r}"
-    if wanted:
-        return DEFAULT_STRATEGY, [Finding(problem=problem, remedy=hint, key="strategy")]
-    return DEFAULT_STRATEGY, [campaign.finding(("strategy",), problem, hint)]
+    return DEFAULT_STRATEGY, [Finding(problem=f"unknown strategy {str(name)!r}", remedy=hint, key="strategy")]
 
 
 def _over_limits(campaign: Campaign, selection: Selection, catalog: Catalog) -> list[Finding]:

@@ -142,9 +142,7 @@ def test_a_question_under_invoke(dsn, agent):
 
 async def test_two_questions_one_by_one(database):
     notes = Notebook()
-    graph = compile_plan(
-        PLAN, notes.bodies(BLOG, editor=asks, image=asks), checkpointer=checkpointer(database)
-    )
+    graph = compile_plan(PLAN, notes.bodies(BLOG, editor=asks, image=asks), checkpointer=checkpointer(database))
     one, two = (await graph.ainvoke(INPUT, thread()))["__interrupt__"]
     (left,) = (await graph.ainvoke(Command(resume={one.id: 1}), thread()))["__interrupt__"]
     assert left.id == two.id

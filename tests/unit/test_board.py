@@ -156,9 +156,10 @@ async def test_who_is_cancelled_gives_back_what_it_held_and_never_starts(cancell
     await rest()
     assert visitors.outcome(agent) == "cancelled"
     await visitors.end(*"abcd")
-    assert visitors.started == {"running": ["a", "b", "c", "d"], "queueing": ["a", "c"], "waiting": ["a", "b", "c"]}[
-        cancelled
-    ]
+    assert (
+        visitors.started
+        == {"running": ["a", "b", "c", "d"], "queueing": ["a", "c"], "waiting": ["a", "b", "c"]}[cancelled]
+    )
     assert isinstance(visitors.outcome("d"), GraphInterrupt) is (cancelled == "queueing")
 
 

@@ -134,9 +134,7 @@ def test_others_go_on_while_a_question_is_open(how):
     async def other(_):
         return await asyncio.to_thread(asked.wait, PATIENCE)
 
-    graph = compile_plan(
-        adaptive(TWO), Notebook().bodies(TWO, left=left, other=other), checkpointer=InMemorySaver()
-    )
+    graph = compile_plan(adaptive(TWO), Notebook().bodies(TWO, left=left, other=other), checkpointer=InMemorySaver())
     go(graph, INPUT, how=how)
     ended = {task.name for task in graph.get_state(thread()).tasks if task.result}
     assert ended == {"a", "right", "other"}
@@ -290,7 +288,9 @@ def test_one_control_for_many_invocations_mixes_nothing(how):
         each.start()
     for each in threads:
         each.join(PATIENCE)
-    assert {name: given["result"]["deliverables"] for name, given in found.items()} == {name: {"b": name} for name in "xyz"}
+    assert {name: given["result"]["deliverables"] for name, given in found.items()} == {
+        name: {"b": name} for name in "xyz"
+    }
 
 
 async def test_two_invocations_in_one_event_loop_do_not_meet():
@@ -302,9 +302,7 @@ async def test_two_invocations_in_one_event_loop_do_not_meet():
         return inputs["campaign"]["id"]
 
     graph = compile_plan(adaptive({"a": [], "b": ["a"]}), {"a": body, "b": body}, checkpointer=InMemorySaver())
-    given = await asyncio.gather(
-        *(graph.ainvoke({"campaign": {"id": name}}, thread(name)) for name in ("one", "two"))
-    )
+    given = await asyncio.gather(*(graph.ainvoke({"campaign": {"id": name}}, thread(name)) for name in ("one", "two")))
     assert [each["result"]["deliverables"]["b"] for each in given] == ["one", "two"]
 
 
@@ -427,9 +425,7 @@ def test_nothing_is_kept_of_invocations_that_have_ended_or_were_left(how, monkey
         boards.add(self)
 
     monkeypatch.setattr(Board, "__init__", noted)
-    graph = compile_plan(
-        adaptive(BLOG), Notebook().bodies(BLOG, writer=asks("writer")), checkpointer=InMemorySaver()
-    )
+    graph = compile_plan(adaptive(BLOG), Notebook().bodies(BLOG, writer=asks("writer")), checkpointer=InMemorySaver())
     for number in range(5):
         go(graph, INPUT, how=how, config=thread(str(number)))
     assert len(boards) <= 5
@@ -534,7 +530,12 @@ def small_graph(*, fails_first=False):
 def test_an_agent_that_is_a_graph_goes_on_inside(again, how):
     inner, runs = small_graph()
     notes = Notebook()
-    plan = planned(spec("a"), spec("graph", after=["a"], gives=["draft", "review"]), spec("b", after=["graph"]), strategy="adaptive")
+    plan = planned(
+        spec("a"),
+        spec("graph", after=["a"], gives=["draft", "review"]),
+        spec("b", after=["graph"]),
+        strategy="adaptive",
+    )
     first, second = again(plan, notes.bodies("ab") | {"graph": inner}, InMemorySaver())
     assert [each.value for each in go(first, INPUT, how=how)["__interrupt__"]] == ["good?"]
     final = go(second, Command(resume="very good"), how=how)

@@ -294,9 +294,7 @@ def test_each_stream_mode_by_itself(how, mode):
         reply = await ScriptedChatModel(replies=["hello"]).ainvoke("hi")
         return reply.text
 
-    graph = compile_plan(
-        adaptive(BLOG), Notebook().bodies(BLOG, writer=talks), checkpointer=InMemorySaver()
-    )
+    graph = compile_plan(adaptive(BLOG), Notebook().bodies(BLOG, writer=talks), checkpointer=InMemorySaver())
     parts = streamed(graph, mode, how=how, config=thread())
     if mode == "values":
         assert parts[-1]["result"]["status"] == "completed"

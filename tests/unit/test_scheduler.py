@@ -119,7 +119,9 @@ def test_agents_that_are_not_parallel_safe_take_turns_and_others_run_beside_them
     assert scheduler.start(0) == ["b"]
 
 
-@pytest.mark.parametrize(("pool", "window"), [("calls_per_second", 1), ("calls_per_minute", 60), ("calls_per_hour", 3600)])
+@pytest.mark.parametrize(
+    ("pool", "window"), [("calls_per_second", 1), ("calls_per_minute", 60), ("calls_per_hour", 3600)]
+)
 def test_a_rate_is_used_up_by_starts_and_frees_up_after_its_window(pool, window):
     scheduler = arrived(*(demand(name, **{pool: 1}) for name in "abc"), **{pool: 2})
     assert scheduler.start(10) == ["a", "b"]
