@@ -14,6 +14,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import get_runtime
 from langgraph.types import StateSnapshot
 
+from planner_graph.compiler.attempt import state_before
 from planner_graph.compiler.board import Board
 from planner_graph.planning.scheduler import Scheduler
 
@@ -63,8 +64,8 @@ class StepBoards(Boards):
 class DataflowBoards(Boards):
     """Boards of graphs whose agents are all in one superstep, where the board alone knows who has ended.
 
-    A fresh run begins with :meth:`begin`. A run that goes on is read from its checkpoint: the state before the
-    superstep, and the results of those tasks that finished.
+    A fresh run begins with :meth:`begin`. Where a run goes on, the results of those tasks that had finished are read
+    from its checkpoint.
     """
 
     def begin(self, config: RunnableConfig, state: dict[str, Any]) -> None:
@@ -79,7 +80,8 @@ class DataflowBoards(Boards):
             snapshot = await asyncio.to_thread(graph.get_state, root)
         else:
             snapshot = await graph.aget_state(root)
-        return self.new_board({**snapshot.values, **finished_records(snapshot)})
+        state = state_before(config, ["campaign", *self.new_scheduler().demands])
+        return self.new_board({**state, **finished_records(snapshot)})
 
 
 def checkpoint_config(config: RunnableConfig) -> RunnableConfig:

@@ -44,8 +44,8 @@ def parallel(plan: ExecutionPlan) -> Iterator[Edge]:
 
 def adaptive(plan: ExecutionPlan) -> Iterator[Edge]:
     """Leave the order to the scheduler: the entry sends every agent, only the last ones lead on by an edge."""
-    for agent in final_agents(plan):
-        yield [agent], EXIT
+    for last in final_agents(plan) or [ENTRY]:
+        yield [last], EXIT
 
 
 def drawn_edges(plan: ExecutionPlan) -> dict[str, tuple[str, ...]]:
