@@ -137,6 +137,15 @@ class BodyCancelledError(PlannerGraphError, RuntimeError):
         super().__init__(f"agent {agent!r} was cancelled from within, by its own code or by something it awaited")
 
 
+class BodyExitedError(PlannerGraphError, RuntimeError):
+    """A body asked the process to exit, which would have taken the rest of the run with it."""
+
+    def __init__(self, agent: str, code: object) -> None:
+        self.agent = agent
+        self.code = code
+        super().__init__(f"agent {agent!r} called exit({'' if code is None else repr(code)}); raise an error instead")
+
+
 class DatabaseUnavailableError(PlannerGraphError, ConnectionError):
     """The database cannot be reached or refuses the connection; ``target`` names it without a password."""
 

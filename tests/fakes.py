@@ -4,6 +4,7 @@ Useful to anyone who tests agents of their own.
 """
 
 import asyncio
+import selectors
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -179,3 +180,49 @@ WAYS = ("invoke", "ainvoke", "stream", "astream")
 def thread(name: str = "thread") -> RunnableConfig:
     """Give the config of a thread."""
     return {"configurable": {"thread_id": name}}
+
+
+def within(seconds: float, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Give what ``function`` returns, or fail after so many seconds, even if it never returns and cannot be stopped."""
+    outcome: list[Any] = []
+
+    def work() -> None:
+        try:
+            outcome.extend((function(*arguments, **options), None))
+        except BaseException as error:  # noqa: BLE001  # raised again by the caller
+            outcome.extend((None, error))
+
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    worker.join(seconds)
+    assert outcome, f"no end within {seconds} s"
+    given, error = outcome
+    if error is not None:
+        raise error
+    return given
+
+
+class HastyLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time jumps to the next timer as soon as nothing else is left to do.
+
+    >>> asyncio.Runner(loop_factory=HastyLoop).run(asyncio.sleep(3600))
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_HastySelector(self))
+        self.now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+
+class _HastySelector(selectors.DefaultSelector):
+    def __init__(self, loop: HastyLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(None if timeout is None else 0)
+        if timeout and not ready:
+            self._loop.now += timeout
+        return ready

@@ -50,10 +50,18 @@ class _Check:
         elif spec.fallback is not None and spec.fallback not in self.catalog.agents:
             problem = f"agent {spec.name!r} has an unknown fallback {spec.fallback!r}"
             yield self.catalog.finding(path, problem, self.remedy(spec.fallback, spec.name))
+        elif spec.fallback is not None and (lacking := self.lacking(spec, spec.fallback)):
+            problem = f"the fallback {spec.fallback!r} of agent {spec.name!r} does not give {lacking}"
+            remedy = f"declare the output in {spec.fallback!r} or name another fallback"
+            yield self.catalog.finding(path, problem, remedy, agents=(spec.name, spec.fallback))
         elif spec.name in self.circles:
             circle = self.circles[spec.name]
             problem = f"circular fallback: {' -> '.join(circle)}"
             yield self.catalog.finding(path, problem, "leave one of them without a fallback", agents=circle)
+
+    def lacking(self, spec: AgentSpec, fallback: AgentName) -> str:
+        """List the outputs of an agent that its fallback does not declare."""
+        return ", ".join(repr(name) for name in spec.outputs if name not in self.catalog.agents[fallback].outputs)
 
     def outputs(self) -> Iterator[Finding]:
         """Report outputs of several agents, unless all but one stand in for that one."""

@@ -6,6 +6,7 @@ LangGraph's retry policy does the same between its attempts, with the same keys.
 
 import dataclasses
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -14,6 +15,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 SCRATCHPAD = "__pregel_scratchpad"
 RESUMING = "__pregel_resuming"
 CHECKPOINTER = "__pregel_checkpointer"
+READ = "__pregel_read"
 
 
 def next_attempt(config: RunnableConfig) -> RunnableConfig:
@@ -28,6 +30,14 @@ def next_attempt(config: RunnableConfig) -> RunnableConfig:
         counters = {"interrupt_counter": _counter(), "subgraph_counter": _counter()}
         configurable[SCRATCHPAD] = dataclasses.replace(scratchpad, **counters)
     return {**config, "configurable": configurable}
+
+
+def state_before(config: RunnableConfig, channels: Iterable[str]) -> dict[str, Any]:
+    """Give what these channels held when the present superstep began, as LangGraph has it in memory.
+
+    A checkpoint cannot tell: the one that a fork begins with is still on its way to the database, or never stored.
+    """
+    return dict(config["configurable"][READ](list(channels)))
 
 
 def has_sync_checkpointer(config: RunnableConfig) -> bool:

@@ -11,17 +11,19 @@ from langgraph.store.base import BaseStore
 from langgraph.types import Checkpointer
 
 from planner_graph.clock import Clock, SystemClock
+from planner_graph.compiler.boards import Boards, DataflowBoards, StepBoards
 from planner_graph.compiler.body import BINDABLE, Body
 from planner_graph.compiler.bridge import BackgroundLoop
-from planner_graph.compiler.ends import end, entry
+from planner_graph.compiler.ends import dataflow_entry, end, entry
 from planner_graph.compiler.graph import PlanGraph
 from planner_graph.compiler.node import AgentNode
 from planner_graph.compiler.state import PlanInput, PlanOutput, node_schema, state_schema
-from planner_graph.compiler.wiring import ENTRY, EXIT, edges
+from planner_graph.compiler.wiring import ENTRY, EXIT, drawn_edges, edges
 from planner_graph.errors import AgentBindingError, UnboundAgentsError
 from planner_graph.planning.contents import Step
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.types import AgentName
+from planner_graph.planning.scheduler import scheduler_for
+from planner_graph.types import AgentName, Strategy
 
 CompiledPlan = CompiledStateGraph[Any, Any, PlanInput, PlanOutput]
 
@@ -49,18 +51,22 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
     Raises:
         UnboundAgentsError: agents of the plan have no body; all of them are named.
         AgentBindingError: a body is nothing that can run.
-        PlanError: the plan's strategy has no wiring.
     """
     bodies = _bodies(plan, agents)
-    loop, schema = BackgroundLoop(), state_schema(plan)
+    loop, boards = BackgroundLoop(), _boards(plan)
+    schema = state_schema(plan)
     builder: StateGraph[Any, Any, PlanInput, PlanOutput] = StateGraph(
         schema, input_schema=PlanInput, output_schema=PlanOutput
     )
-    builder.add_node(ENTRY, entry(plan), input_schema=schema)
+    drawn = drawn_edges(plan)
+    first = dataflow_entry(plan, boards, loop) if isinstance(boards, DataflowBoards) else entry(plan)
+    builder.add_node(ENTRY, first, input_schema=schema, destinations=drawn.get(ENTRY))
     for step in plan.steps:
-        node = AgentNode(step, bodies[step.agent], clock=clock or SystemClock(), loop=loop)
+        node = AgentNode(step, bodies[step.agent], boards=boards, clock=clock or SystemClock(), loop=loop)
         reads = node_schema(dependency.agent for dependency in step.dependencies)
-        builder.add_node(step.agent, node, input_schema=reads, metadata=_metadata(step))
+        builder.add_node(
+            step.agent, node, input_schema=reads, metadata=_metadata(step), destinations=drawn.get(step.agent)
+        )
     builder.add_node(EXIT, end(plan), input_schema=node_schema(plan.by_agent))
     for sources, target in edges(plan):
         builder.add_edge(sources[0] if len(sources) == 1 else list(sources), target)
@@ -69,6 +75,12 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
         if isinstance(body, Pregel):  # shows an agent that is a graph in xray pictures and in subgraph streams
             graph.nodes[agent].subgraphs = [body]
     return graph.with_config(recursion_limit=len(plan.steps) + SPARE_SUPERSTEPS)
+
+
+def _boards(plan: ExecutionPlan) -> Boards:
+    if plan.strategy is Strategy.ADAPTIVE:
+        return DataflowBoards(lambda: scheduler_for(plan))
+    return StepBoards(lambda: scheduler_for(plan, dependencies=False))
 
 
 def _bodies(plan: ExecutionPlan, agents: Mapping[str, Body]) -> dict[AgentName, Body]:

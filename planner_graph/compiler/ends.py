@@ -6,8 +6,11 @@ The first one refuses a campaign the plan cannot run on, and forgets an earlier 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from langgraph.types import Command, Send
 
+from planner_graph.compiler.boards import DataflowBoards
+from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.state import AgentRecord, build_result
 from planner_graph.documents import key_text
 from planner_graph.errors import CampaignError, Finding
@@ -34,6 +37,25 @@ def entry(plan: ExecutionPlan) -> Runnable[Any, Update]:
         return {"plan_hash": plan.hash, **dict.fromkeys(left_over)}
 
     return _inline(begin)
+
+
+def dataflow_entry(plan: ExecutionPlan, boards: DataflowBoards, loop: BackgroundLoop) -> Runnable[Any, Command[str]]:
+    """Build the node that begins a run of ``plan`` and sends all of its agents into one superstep.
+
+    They go in execution order, which is topological: LangGraph takes them first in, first out, so that under any limit
+    of its own the earliest unfinished one never waits for a later one.
+    """
+    begin = entry(plan)
+
+    async def send(state: Mapping[str, Any], config: RunnableConfig) -> Command[str]:
+        update = await begin.ainvoke(state)
+        boards.begin(config, {"campaign": state["campaign"]})
+        return Command(update=update, goto=[Send(step.agent, {}) for step in plan.steps])
+
+    def send_for_sync(state: Mapping[str, Any], config: RunnableConfig) -> Command[str]:
+        return loop.run(send(state, config))
+
+    return RunnableLambda(send_for_sync, send)
 
 
 def end(plan: ExecutionPlan) -> Runnable[Any, Update]:

@@ -1,10 +1,15 @@
-"""The compiled graph: LangGraph's own, with a Ctrl-C that works while several agents run under ``invoke``."""
+"""The compiled graph: LangGraph's own, with a board for each invocation.
 
-from collections.abc import Iterator
+Also with a Ctrl-C that works while several agents run under ``invoke``.
+"""
+
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Self
 
+from langchain_core.runnables import RunnableConfig, ensure_config
 from langgraph.graph.state import CompiledStateGraph
 
+from planner_graph.compiler.boards import INVOCATION, Invocation
 from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.state import PlanInput, PlanOutput
 
@@ -22,7 +27,19 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
         attributes = {name: value for name, value in vars(graph).items() if name != "__orig_class__"}
         return cls(loop=loop, **attributes)
 
-    def stream(self, *arguments: Any, **options: Any) -> Iterator[Any]:
+    def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:  # noqa: A002
         """Stream a run as LangGraph does; ``invoke`` goes through here, too."""
         with self.loop.stopped_by_ctrl_c():
-            yield from super().stream(*arguments, **options)
+            yield from super().stream(input, self._invocation(config), **options)
+
+    def astream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> AsyncIterator[Any]:  # noqa: A002
+        """Stream a run as LangGraph does; ``ainvoke`` goes through here, too."""
+        return super().astream(input, self._invocation(config), **options)
+
+    def _invocation(self, config: RunnableConfig | None) -> RunnableConfig:
+        """Give ``config`` with the place where the agents of this invocation meet."""
+        given = config or {}
+        known = ensure_config(given)["configurable"] or (self.config or {}).get("configurable")
+        if self.checkpointer and not known:
+            return given  # it lacks a thread, and LangGraph will say so
+        return {**given, "configurable": {**given.get("configurable", {}), INVOCATION: Invocation(self)}}

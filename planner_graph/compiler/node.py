@@ -6,6 +6,7 @@ here a failure becomes a record, and only agents that depend on it are affected.
 
 import asyncio
 import uuid
+from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,15 +16,17 @@ from langgraph.errors import GraphBubbleUp, ParentCommand
 
 from planner_graph.clock import Clock
 from planner_graph.compiler.attempt import next_attempt
+from planner_graph.compiler.boards import Boards
 from planner_graph.compiler.body import AgentContext, Body, call, gather_inputs, idempotency_key
 from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.events import AgentEnded, AgentStarted, AttemptFailed, emit, timestamp
+from planner_graph.compiler.obstacle import Obstacle, find_obstacle
 from planner_graph.compiler.output import check_output
 from planner_graph.compiler.retry import is_worth_retrying
 from planner_graph.compiler.state import AgentRecord, ErrorInfo
-from planner_graph.errors import BodyCancelledError, OutputError
+from planner_graph.errors import BodyCancelledError, BodyExitedError, OutputError
 from planner_graph.planning.contents import Step
-from planner_graph.types import AgentStatus, DependencyKind
+from planner_graph.types import AgentStatus
 
 ERROR_TEXT_LIMIT = 2_000
 """Characters of an error's message that a record keeps; some errors quote a whole response."""
@@ -32,8 +35,9 @@ ERROR_TEXT_LIMIT = 2_000
 class AgentNode(Runnable[Any, dict[str, Any]]):
     """Runs one step of a plan inside a LangGraph graph; works under ``invoke`` and ``ainvoke`` alike."""
 
-    def __init__(self, step: Step, body: Body, *, clock: Clock, loop: BackgroundLoop) -> None:
+    def __init__(self, step: Step, body: Body, *, boards: Boards, clock: Clock, loop: BackgroundLoop) -> None:
         self.name = step.agent
+        self.boards = boards
         self.step = step
         self.body = body
         self.clock = clock
@@ -41,7 +45,7 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
 
     def invoke(self, input: dict[str, Any], config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:  # noqa: A002
         """Give the agent's record under its name, for a sync caller."""
-        return self.loop.run(self.ainvoke(input, config))
+        return self.loop.run(self._visit(input, ensure_config(config), sync=True))
 
     async def ainvoke(
         self,
@@ -50,10 +54,22 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
         **_: Any,
     ) -> dict[str, Any]:
         """Give the agent's record under its name."""
-        obstacle = find_obstacle(self.step, input)
-        record = self._skipped(obstacle) if obstacle else await self._run(input, ensure_config(config))
-        emit(AgentEnded(event="agent_ended", agent=self.step.agent, at=record["ended_at"], record=record))
-        return {self.step.agent: record}
+        return await self._visit(input, ensure_config(config), sync=False)
+
+    async def _visit(self, brought: Mapping[str, Any], config: RunnableConfig, *, sync: bool) -> dict[str, Any]:
+        """Wait for the agent's turn, then skip it or run it; ``brought`` is the state that LangGraph gives the node."""
+        agent = self.step.agent
+        board = await self.boards.at(config, sync=sync)
+        known = board.state.get(agent)
+        if known is not None:  # it ended before the run was left, and LangGraph visits it once more
+            return {agent: known}
+        state = ChainMap(board.state, dict(brought))
+        async with board.turn(agent, has_work=lambda: find_obstacle(self.step, state) is None):
+            obstacle = find_obstacle(self.step, state)
+            record = self._skipped(obstacle) if obstacle else await self._run(state, config)
+            emit(AgentEnded(event="agent_ended", agent=agent, at=record["ended_at"], record=record))
+            board.settle(agent, record)
+        return {agent: record}
 
     async def _run(self, state: Mapping[str, Any], config: RunnableConfig) -> AgentRecord:
         inputs = gather_inputs(self.step, state)
@@ -101,6 +117,8 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
             if task is None or task.cancelling():
                 raise
             raise BodyCancelledError(self.step.agent) from error
+        except SystemExit as error:
+            raise BodyExitedError(self.step.agent, error.code) from error
         except ParentCommand as error:
             problem = "a Command for the parent graph cannot steer a plan; return outputs"
             raise OutputError(self.step.agent, problem) from error
@@ -129,7 +147,7 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
         reason = f"{info['type']} after {count}" + (f": {info['message']}" if info["message"] else "")
         return self._record(AgentStatus.FAILED, error=info, reason=reason, attempts=attempts, started_at=started_at)
 
-    def _skipped(self, obstacle: tuple[str, ErrorInfo]) -> AgentRecord:
+    def _skipped(self, obstacle: Obstacle) -> AgentRecord:
         reason, error = obstacle
         return self._record(AgentStatus.SKIPPED, error=error, reason=reason)
 
@@ -148,29 +166,12 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
             output=output,
             error=error,
             reason=reason,
+            replaces=self.step.replaces if attempts else None,
             attempts=attempts,
             started_at=started_at,
             ended_at=timestamp(self.clock.now()),
             usage=None,
         )
-
-
-def find_obstacle(step: Step, state: Mapping[str, Any]) -> tuple[str, ErrorInfo] | None:
-    """Say why a step cannot run: the first hard dependency that did not complete, and the root cause."""
-    for dependency in step.dependencies:
-        record: AgentRecord | None = state.get(dependency.agent)
-        if dependency.kind is not DependencyKind.HARD or (record and record["status"] == AgentStatus.COMPLETED):
-            continue
-        name = dependency.agent
-        if record is None:
-            cause = f"agent {name!r} left no record"
-            return f"hard dependency {name!r} left no record", ErrorInfo(type="DependencyFailed", message=cause)
-        if record["status"] == AgentStatus.SKIPPED and record["error"]:
-            return f"hard dependency {name!r} was skipped: {record['error']['message']}", record["error"]
-        cause = f"agent {name!r} {record['status']}: {record['reason']}"
-        reason = f"hard dependency {name!r} {record['status']}: {record['reason']}"
-        return reason, ErrorInfo(type="DependencyFailed", message=cause)
-    return None
 
 
 def run_id_of(config: RunnableConfig) -> str:

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict  # pydantic, which makes Studio's input 
 
 from planner_graph.errors import PlanMismatchError
 from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.planning.selection import CAMPAIGN
 from planner_graph.types import AgentName, AgentStatus, RunStatus
 
 
@@ -26,14 +27,16 @@ class ErrorInfo(TypedDict):
 class AgentRecord(TypedDict):
     """How one agent ended.
 
-    ``output`` maps output names to values, or is ``None``. ``reason`` says in words why the agent failed or was
-    skipped. Times are ISO 8601 in UTC; ``started_at`` is ``None`` for an agent that never ran.
+    ``output`` maps output names to values, or is ``None``. ``reason`` says in words why the agent failed or was skipped.
+    ``replaces`` names the agent that a fallback ran for. Times are ISO 8601 in UTC; ``started_at`` is ``None`` for an
+    agent that never ran.
     """
 
     status: str
     output: dict[str, Any] | None
     error: ErrorInfo | None
     reason: str | None
+    replaces: str | None
     attempts: int
     started_at: str | None
     ended_at: str
@@ -122,22 +125,22 @@ def _channels(agents: Iterable[AgentName]) -> dict[str, Any]:
 def build_result(plan: ExecutionPlan, campaign: dict[str, Any], records: dict[str, AgentRecord]) -> Result:
     """Sum a run up.
 
-    ``completed``: nothing failed. ``partial_success``: something failed, yet at least one requested deliverable exists
-    (with none requested: more agents completed than failed). ``failed`` otherwise.
+    ``completed``: nothing failed, or a fallback made up for it. ``partial_success``: something failed, yet at least one
+    requested deliverable exists (with none requested: more agents completed than failed). ``failed`` otherwise.
     """
-    wanted = plan.deliverables or {
-        output: agent for agent in final_agents(plan) for output in plan.by_agent[agent].outputs
-    }
-    deliverables = {}
-    for name, source in wanted.items():
-        given = campaign.get("provided", {}) if source == "campaign" else records[source]["output"] or {}
-        if name in given:
-            deliverables[name] = given[name]
-    statuses = [record["status"] for record in records.values()]
-    failed, completed = statuses.count(AgentStatus.FAILED), statuses.count(AgentStatus.COMPLETED)
+    wanted = plan.deliverables or _final_outputs(plan)
+    values = {name: _value(name, source, plan, campaign, records) for name, source in wanted.items()}
+    deliverables = {name: found[0] for name, found in values.items() if found}
+    completed = [step.agent for step in plan.steps if _completed(step.agent, records)]
+    failed = [
+        step.agent
+        for step in plan.steps
+        if records[step.agent]["status"] == AgentStatus.FAILED
+        and not any(_completed(other, records) for other in plan.chain_of(step.agent))
+    ]
     if not failed:
         status = RunStatus.COMPLETED
-    elif deliverables if plan.deliverables else completed > failed:
+    elif deliverables if plan.deliverables else len(completed) > len(failed):
         status = RunStatus.PARTIAL_SUCCESS
     else:
         status = RunStatus.FAILED
@@ -154,9 +157,35 @@ def stored_records(snapshot: StateSnapshot, agents: Iterable[AgentName]) -> dict
 
     They are in its state, or, if the run was left in the middle of a superstep, with the tasks that had ended by then.
     """
-    found = {task.name: task.result.get(task.name) for task in snapshot.tasks if task.result}
-    records = {agent: found.get(agent) or snapshot.values.get(agent) for agent in agents}
-    return {agent: record for agent, record in records.items() if record is not None}
+    found = {**snapshot.values, **ended_tasks(snapshot)}
+    return {agent: found[agent] for agent in agents if found.get(agent) is not None}
+
+
+def ended_tasks(snapshot: StateSnapshot) -> dict[str, AgentRecord]:
+    """Give the records of the tasks that had ended in a superstep that was left before its end."""
+    return {task.name: task.result[task.name] for task in snapshot.tasks if task.result and task.name in task.result}
+
+
+def _final_outputs(plan: ExecutionPlan) -> dict[str, str]:
+    """Give the outputs that no other agent waits for, with the agents that give them."""
+    regular = [step for step in plan.steps if not step.replaces]
+    awaited = {before for step in regular for before in step.waits_for}
+    return {output: step.agent for step in regular if step.agent not in awaited for output in step.outputs}
+
+
+def _value(
+    name: str, source: str, plan: ExecutionPlan, campaign: dict[str, Any], records: dict[str, AgentRecord]
+) -> tuple[Any, ...]:
+    """Give the value of a deliverable as the only item, or nothing if there is none."""
+    if source == CAMPAIGN:
+        given = [campaign.get("provided", {})]
+    else:
+        given = [records[agent]["output"] or {} for agent in plan.chain_of(AgentName(source))]
+    return next(((outputs[name],) for outputs in given if name in outputs), ())
+
+
+def _completed(agent: AgentName, records: dict[str, AgentRecord]) -> bool:
+    return records[agent]["status"] == AgentStatus.COMPLETED
 
 
 def final_agents(plan: ExecutionPlan) -> tuple[AgentName, ...]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from langgraph.graph import END, START
 
 from planner_graph.compiler.state import final_agents
-from planner_graph.errors import Finding, PlanError
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.types import Strategy
 
@@ -21,14 +20,7 @@ Edge = tuple[Sequence[str], str]
 
 
 def edges(plan: ExecutionPlan) -> Iterator[Edge]:
-    """Give the edges of the graph of ``plan``, from START to END.
-
-    Raises:
-        PlanError: the plan's strategy has no wiring.
-    """
-    if plan.strategy not in WIRINGS:
-        problem, remedy = f"strategy {plan.strategy.value!r} cannot be compiled", f"plan with {' or '.join(WIRINGS)}"
-        raise PlanError([Finding(problem=problem, remedy=remedy, key="strategy")])
+    """Give the edges of the graph of ``plan``, from START to END."""
     yield [START], ENTRY
     yield from WIRINGS[plan.strategy](plan)
     yield [EXIT], END
@@ -50,7 +42,25 @@ def parallel(plan: ExecutionPlan) -> Iterator[Edge]:
     yield list(final_agents(plan)) or [ENTRY], EXIT
 
 
+def adaptive(plan: ExecutionPlan) -> Iterator[Edge]:
+    """Leave the order to the scheduler: the entry sends every agent, only the last ones lead on by an edge."""
+    for last in final_agents(plan) or [ENTRY]:
+        yield [last], EXIT
+
+
+def drawn_edges(plan: ExecutionPlan) -> dict[str, tuple[str, ...]]:
+    """Give the edges that LangGraph should draw although it does not follow them: the DAG of an adaptive plan."""
+    if plan.strategy is not Strategy.ADAPTIVE:
+        return {}
+    targets: dict[str, list[str]] = {ENTRY: [], **{step.agent: [] for step in plan.steps}}
+    for step in plan.steps:
+        for before in step.waits_for or [ENTRY]:
+            targets[before].append(step.agent)
+    return {node: tuple(agents) for node, agents in targets.items() if agents}
+
+
 WIRINGS: Mapping[Strategy, Callable[[ExecutionPlan], Iterator[Edge]]] = {
     Strategy.SEQUENTIAL: sequential,
     Strategy.PARALLEL: parallel,
+    Strategy.ADAPTIVE: adaptive,
 }

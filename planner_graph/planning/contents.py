@@ -27,11 +27,13 @@ class StepDependency(Value):
     """An edge of the DAG that is in force in this plan.
 
     ``via`` lists the outputs of ``agent`` that the step reads by name; empty for a dependency that is only declared.
+    ``stands_in_for`` names the dependency whose fallback ``agent`` is: either of the two will do.
     """
 
     agent: AgentName
     kind: DependencyKind
     via: tuple[str, ...] = ()
+    stands_in_for: AgentName | None = None
 
 
 class Estimate(Value):
@@ -61,7 +63,8 @@ class Step(Value):
 
     ``order`` counts from 1 in execution order, ``level`` from 0 by longest path. ``parallel_group_id`` is set where the
     strategy lets the step run beside others. ``inputs`` maps each named input to the agent that gives it, or to
-    ``"campaign"``; an optional input that nobody gives is absent.
+    ``"campaign"``; an optional input that nobody gives is absent. ``replaces`` names the agent whose fallback this step
+    is: it runs only if that one failed, which is not expected, so it takes no time in the plan.
     """
 
     agent: AgentName
@@ -81,6 +84,7 @@ class Step(Value):
     backoff: Backoff
     timeout_seconds: float
     fallback: AgentName | None
+    replaces: AgentName | None = None
     cost_estimate_usd: float
     configuration: JsonObject
 
@@ -88,6 +92,11 @@ class Step(Value):
     def waits_for(self) -> tuple[AgentName, ...]:
         """Agents that must have ended before this one may start."""
         return tuple(d.agent for d in self.dependencies if d.kind is not DependencyKind.OPTIONAL)
+
+    @property
+    def expected_seconds(self) -> float:
+        """How long the step should take if nothing fails."""
+        return 0.0 if self.replaces else self.estimate.seconds
 
 
 class LeftOut(Value):
@@ -165,3 +174,15 @@ class PlanContents(Value):
         for name in [name for name in copied.__dict__ if name not in type(self).model_fields]:
             del copied.__dict__[name]
         return copied
+
+    @cached_property
+    def stand_ins(self) -> dict[AgentName, AgentName]:
+        """For each agent that has one in this plan, the fallback that stands in for it."""
+        return {step.replaces: step.agent for step in self.steps if step.replaces}
+
+    def chain_of(self, agent: AgentName) -> tuple[AgentName, ...]:
+        """Give ``agent`` and those who stand in for it, one after the other."""
+        chain = [agent]
+        while chain[-1] in self.stand_ins:
+            chain.append(self.stand_ins[chain[-1]])
+        return tuple(chain)

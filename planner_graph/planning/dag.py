@@ -114,6 +114,16 @@ class Dag(Generic[NodeT]):
         }
         return CriticalPath(path=self._longest_chain(earliest, durations), length=length, windows=windows)
 
+    def upward_rank(self, durations: Mapping[NodeT, float]) -> dict[NodeT, float]:
+        """Give each node the length of the longest chain that begins with it, its own duration included.
+
+        The upward rank of HEFT, without communication costs (Topcuoglu, Hariri and Wu, IEEE TPDS 13(3), 2002).
+        """
+        rank: dict[NodeT, float] = {}
+        for node in reversed(self.order):
+            rank[node] = durations[node] + max((rank[after] for after in self.successors[node]), default=0)
+        return rank
+
     def _longest_chain(self, earliest: Mapping[NodeT, float], durations: Mapping[NodeT, float]) -> tuple[NodeT, ...]:
         """Walk back from the node that ends last, always through the predecessor that ended last."""
         chain: list[NodeT] = []

@@ -76,6 +76,8 @@ def _agent(step: Step) -> Iterator[str]:
 
 
 def _dependency(edge: StepDependency) -> str:
+    if edge.stands_in_for:
+        return f"{edge.agent} (fallback of {edge.stands_in_for})"
     kind = " (soft)" if edge.kind is DependencyKind.SOFT else ""
     return f"{edge.agent}{kind}" + (f" for {', '.join(edge.via)}" if edge.via else "")
 

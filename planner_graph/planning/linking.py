@@ -40,7 +40,7 @@ def link(selection: Selection, catalog: Catalog) -> tuple[Links, list[Finding]]:
     findings: list[Finding] = []
     for spec in specs:
         kinds = _kinds(spec, inputs[spec.name])
-        dependencies[spec.name] = _in_force(kinds, inputs[spec.name], rank)
+        dependencies[spec.name] = _with_stand_ins(spec, _in_force(kinds, inputs[spec.name], rank), selection, rank)
         dropped += [
             DroppedDependency(agent=spec.name, depends_on=other, kind=kind, reason=selection.left_out[other])
             for other, kind in kinds.items()
@@ -99,6 +99,23 @@ def _in_force(
         via.setdefault(producer, []).append(item)
     selected = sorted((other for other in kinds if other in rank), key=rank.__getitem__)
     return tuple(StepDependency(agent=other, kind=kinds[other], via=tuple(via.get(other, ()))) for other in selected)
+
+
+def _with_stand_ins(
+    spec: AgentSpec, edges: tuple[StepDependency, ...], selection: Selection, rank: Mapping[AgentName, int]
+) -> tuple[StepDependency, ...]:
+    """Add the edges of fallbacks: to the agent that ``spec`` stands in for, and to those who stand in for others."""
+    by_agent = {edge.agent: edge for edge in edges}
+    replaced = selection.stand_ins.get(spec.name)
+    if replaced is not None:
+        by_agent.setdefault(replaced, StepDependency(agent=replaced, kind=DependencyKind.SOFT))
+    fallbacks = {original: fallback for fallback, original in selection.stand_ins.items()}
+    for edge in edges:
+        here = edge.agent
+        while here in fallbacks and fallbacks[here] != spec.name:
+            here = fallbacks[here]
+            by_agent[here] = StepDependency(agent=here, kind=edge.kind, via=edge.via, stands_in_for=edge.agent)
+    return tuple(sorted(by_agent.values(), key=lambda edge: rank[edge.agent]))
 
 
 def _contradictions(

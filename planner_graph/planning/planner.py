@@ -18,12 +18,13 @@ from planner_graph.planning.dag import CriticalPath, Dag, Window
 from planner_graph.planning.estimates import DeclaredEstimates, Estimator
 from planner_graph.planning.linking import Links, dag_of, link
 from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.planning.scheduler import needs
 from planner_graph.planning.selection import Selection, select
-from planner_graph.planning.strategy import SCHEDULES, Schedule
+from planner_graph.planning.strategy import SCHEDULES, Schedule, Workload
 from planner_graph.types import AgentName, Strategy
 from planner_graph.values import Seconds, Value
 
-DEFAULT_STRATEGY = Strategy.PARALLEL
+DEFAULT_STRATEGY = Strategy.ADAPTIVE
 
 MICROSECONDS = 1_000_000
 """Per second. Time is reckoned in whole microseconds: sums are exact, whatever their order, and so is zero slack."""
@@ -88,9 +89,22 @@ class MasterPlanner:
     def _plan(self, campaign: Campaign, draft: "_Draft") -> ExecutionPlan:
         specs = {name: self.catalog.agents[name] for name in draft.selection.reasons}
         estimates = {name: self.estimator.estimate(spec) for name, spec in specs.items()}
-        durations = {name: round(estimate.seconds * MICROSECONDS) for name, estimate in estimates.items()}
+        seconds = {
+            name: 0.0 if name in draft.selection.stand_ins else estimate.seconds for name, estimate in estimates.items()
+        }
+        durations = {name: round(value * MICROSECONDS) for name, value in seconds.items()}
         critical = draft.dag.critical_path(durations)
-        schedule = SCHEDULES[draft.strategy](draft.dag, durations)
+        schedule = SCHEDULES[draft.strategy](
+            Workload(
+                dag=draft.dag,
+                seconds=seconds,
+                resources={
+                    name: {} if name in draft.selection.stand_ins else needs(spec) for name, spec in specs.items()
+                },
+                max_parallel=campaign.limits.max_parallel,
+                capacities=campaign.limits.resources,
+            )
+        )
         return ExecutionPlan(
             campaign_id=campaign.id,
             campaign_type=campaign.type,
@@ -106,6 +120,7 @@ class MasterPlanner:
                     reasons=draft.selection.reasons[name],
                     estimate=estimates[name],
                     timing=_timing(critical.windows[name]),
+                    replaces=draft.selection.stand_ins.get(name),
                     **_declared(specs[name], campaign),
                 )
                 for position, name in enumerate(schedule.order, start=1)
@@ -122,7 +137,7 @@ class MasterPlanner:
 
     def _duration(self, schedule: Schedule, critical: CriticalPath[AgentName], work: float) -> Duration:
         return Duration(
-            predicted=schedule.makespan / MICROSECONDS,
+            predicted=round(schedule.makespan * MICROSECONDS) / MICROSECONDS,
             critical_path=critical.length / MICROSECONDS,
             work=work / MICROSECONDS,
             buffer=self.settings.buffer_seconds,
@@ -146,10 +161,7 @@ def _strategy(campaign: Campaign, wanted: Strategy | str | None) -> tuple[Strate
     if name in known:
         return Strategy(name), []
     hint = nearest(str(name), known).removeprefix(", ") or f"choose one of: {', '.join(known)}"
-    problem = f"unknown strategy {str(name)!r}"
-    if wanted:
-        return DEFAULT_STRATEGY, [Finding(problem=problem, remedy=hint, key="strategy")]
-    return DEFAULT_STRATEGY, [campaign.finding(("strategy",), problem, hint)]
+    return DEFAULT_STRATEGY, [Finding(problem=f"unknown strategy {str(name)!r}", remedy=hint, key="strategy")]
 
 
 def _over_limits(campaign: Campaign, selection: Selection, catalog: Catalog) -> list[Finding]:

@@ -28,12 +28,13 @@ class Selection:
     """The agents a campaign needs, in catalog order, each with its reasons; and those it does not need.
 
     ``deliverables`` maps each wanted output to the agent that gives it, or to ``"campaign"``; ``producers`` does the
-    same for every value that exists in this selection.
+    same for every value that exists in this selection. ``stand_ins`` maps each fallback to the agent it stands in for.
     """
 
     reasons: Mapping[AgentName, tuple[str, ...]]
     producers: Mapping[str, str]
     left_out: Mapping[AgentName, str] = field(default_factory=dict)
+    stand_ins: Mapping[AgentName, AgentName] = field(default_factory=dict)
     deliverables: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -47,6 +48,7 @@ def select(campaign: Campaign, catalog: Catalog) -> tuple[Selection, list[Findin
     chooser.follow_inputs()
     selection = chooser.selection()
     findings += chooser.findings
+    findings += chooser.unfit_stand_ins()
     if not selection.reasons and not findings:
         findings.append(_nothing_to_do(campaign, chooser.not_needed))
     return selection, findings
@@ -80,9 +82,11 @@ class _Why:
 
     occasions: dict[str, None] = field(default_factory=dict)
     needs: dict[str, list[AgentName]] = field(default_factory=dict)
+    stands_in_for: list[AgentName] = field(default_factory=list)
 
     def reasons(self) -> tuple[str, ...]:
-        return (*self.occasions, *(_need(output, agents) for output, agents in self.needs.items()))
+        needs = (_need(output, agents) for output, agents in self.needs.items())
+        return (*self.occasions, *needs, *(f"stands in for {name!r} if that fails" for name in self.stands_in_for))
 
 
 class _Chooser:
@@ -122,6 +126,12 @@ class _Chooser:
         pending = deque(self.chosen)
         while pending:
             name = pending.popleft()
+            fallback = self.catalog.agents[name].fallback
+            if fallback in self.catalog.agents and fallback != name:
+                if fallback not in self.chosen:
+                    self.chosen[fallback] = _Why()
+                    pending.append(fallback)
+                self.chosen[fallback].stands_in_for.append(name)
             for position, wanted in enumerate(self.catalog.agents[name].inputs):
                 if not wanted.required or wanted.name in self.campaign.provided:
                     continue
@@ -147,7 +157,23 @@ class _Chooser:
             },
             deliverables={name: gives[name] for name in self.campaign.deliverables if name in gives},
             producers=gives,
+            stand_ins={name: why.stands_in_for[0] for name, why in inside.items() if why.stands_in_for},
         )
+
+    def unfit_stand_ins(self) -> Iterator[Finding]:
+        """Report fallbacks that cannot stand in for an agent, because something else is asked of them too."""
+        for name, why in self.chosen.items():
+            if not why.stands_in_for:
+                continue
+            first, *others = why.stands_in_for
+            if others:
+                problem = f"agent {name!r} is the fallback of {first!r} and of {others[0]!r} in the same plan"
+            elif why.occasions or why.needs:
+                problem = f"agent {name!r} is the fallback of {first!r}, but is needed itself: {why.reasons()[0]}"
+            else:
+                continue
+            remedy = f"give {(others or [first])[0]!r} a fallback of its own"
+            yield self.catalog.finding(("agents", (others or [first])[0], "fallback"), problem, remedy)
 
     def _call_for(self, name: AgentName, occasion: str) -> None:
         outputs = self.catalog.agents[name].outputs

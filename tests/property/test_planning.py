@@ -17,7 +17,7 @@ from planner_graph.planning.planner import MasterPlanner, PlannerSettings
 from planner_graph.types import DependencyKind
 from tests.property.dags import Wish, bounded, mirrored, plannable_wishes, seeded_wish, wishes
 
-STRATEGIES = ("sequential", "parallel")
+STRATEGIES = ("sequential", "parallel", "adaptive")
 strategies = st.sampled_from(STRATEGIES)
 
 FINGERPRINT = """
@@ -187,8 +187,8 @@ def test_times_are_consistent(wish, strategy):
 @bounded
 @given(plannable_wishes())
 def test_no_strategy_beats_the_critical_path_and_none_takes_longer_than_all_work(wish):
-    sequential, parallel = (planned(wish, strategy).duration for strategy in STRATEGIES)
-    assert sequential.critical_path == parallel.critical_path
+    sequential, parallel, adaptive = (planned(wish, strategy).duration for strategy in STRATEGIES)
+    assert sequential.critical_path == parallel.critical_path == adaptive.critical_path == adaptive.predicted
     assert parallel.critical_path <= parallel.predicted <= sequential.predicted == sequential.work == parallel.work
 
 
@@ -198,7 +198,7 @@ def test_the_buffer_is_all_that_a_setting_changes(wish, buffer):
     settings = PlannerSettings(buffer_seconds=buffer)
     plan = MasterPlanner(wish.catalog, settings=settings).create_execution_plan(wish.asked())
     without = plan.duration.model_copy(update={"buffer": 300.0})
-    assert plan.model_copy(update={"duration": without}) == planned(wish)
+    assert plan.model_copy(update={"duration": without}) == planned(wish, "adaptive")
 
 
 @bounded

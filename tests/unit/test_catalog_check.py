@@ -61,8 +61,8 @@ def test_an_agent_cannot_be_its_own_fallback() -> None:
 
 
 def test_a_circle_of_fallbacks_is_told_once_and_in_full() -> None:
-    into = spec("into", fallback="c")
-    ring = [spec("a", fallback="b"), spec("b", fallback="c"), spec("c", fallback="a")]
+    into = spec("into", fallback="c", outputs=["x"])
+    ring = [spec(name, fallback=other, outputs=["x"]) for name, other in ("ab", "bc", "ca")]
     wanted = ["agents.a.fallback: circular fallback: a -> b -> c -> a; leave one of them without a fallback"]
     assert told(*ring, into) == wanted
     assert told(into, *ring)[0].startswith("agents.c.fallback: circular fallback: c -> a -> b -> c")
@@ -72,8 +72,8 @@ def test_a_circle_of_fallbacks_is_told_once_and_in_full() -> None:
 
 
 def test_two_circles_are_two_findings() -> None:
-    pairs = [("a", "b"), ("b", "a"), ("c", "d"), ("d", "c"), ("e", "a")]
-    assert len(told(*(spec(name, fallback=other) for name, other in pairs))) == 2
+    pairs = [("a", "b", "x"), ("b", "a", "x"), ("c", "d", "y"), ("d", "c", "y"), ("e", "a", "x")]
+    assert len(told(*(spec(name, fallback=other, outputs=[output]) for name, other, output in pairs))) == 2
 
 
 def test_a_long_chain_of_fallbacks_is_no_circle() -> None:
@@ -99,10 +99,20 @@ def test_a_fallback_may_give_the_outputs_of_every_agent_it_stands_in_for() -> No
         spec("spare", outputs=["x", "y"], fallback="last"),
         spec("a", outputs=["x"], fallback="spare"),
         spec("b", outputs=["y"], fallback="spare"),
-        spec("last", outputs=["x"]),
+        spec("last", outputs=["x", "y"]),
     ]
     assert told(*specs) == []
     assert told(*reversed(specs)) == []
+
+
+def test_a_fallback_gives_all_outputs_of_the_agent_it_stands_in_for() -> None:
+    specs = [spec("a", outputs=["x", "y", "z"], fallback="b"), spec("b", outputs=["y"])]
+    (finding,) = check.findings(Catalog.of(*specs))
+    assert str(finding) == (
+        "agents.a.fallback: the fallback 'b' of agent 'a' does not give 'x', 'z'; "
+        "declare the output in 'b' or name another fallback"
+    )
+    assert finding.agents == ("a", "b")
 
 
 def test_a_fallback_does_not_excuse_a_stranger() -> None:

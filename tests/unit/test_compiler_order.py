@@ -11,7 +11,7 @@ from tests.catalogs import spec
 from tests.fakes import INPUT, WAYS, Notebook, planned, run
 from tests.plans import BLOG, make_plan
 
-STRATEGIES = ("sequential", "parallel")
+STRATEGIES = ("sequential", "parallel", "adaptive")
 
 
 def in_order(dependencies, notes):

@@ -24,8 +24,8 @@ CAMPAIGN = Campaign(
 )
 
 EXPLANATION = """\
-Plan for campaign 'hotel' of type 'breakfast': 5 agents, strategy parallel.
-Order: level by level: the agents of a level run side by side, the next level waits for the slowest. Ties keep the \
+Plan for campaign 'hotel' of type 'breakfast': 5 agents, strategy adaptive.
+Order: each agent starts once its own dependencies have ended, the longest remaining chain first. Ties keep the \
 catalog's order.
 Expected: 1 h 11 min for 1 h 12 min of work; no strategy beats the critical path of 1 h 11 min. With the buffer of \
 5 min: 75 min.
@@ -74,6 +74,13 @@ def test_a_plan_read_back_explains_itself_in_the_same_words():
     assert ExecutionPlan.from_json(plan.canonical_json()).explain() == EXPLANATION
 
 
+def test_a_parallel_plan_explains_its_own_order():
+    assert explain(strategy="parallel").splitlines()[1] == (
+        "Order: level by level: the agents of a level run side by side, the next level waits for the slowest. "
+        "Ties keep the catalog's order."
+    )
+
+
 def test_a_sequential_plan_explains_its_own_order():
     lines = explain(strategy="sequential").splitlines()
     assert lines[1] == (
@@ -91,8 +98,8 @@ def test_an_agent_that_is_not_needed_says_so():
 def test_nothing_is_said_of_what_there_is_not():
     text = explain(catalog(spec("a")), Campaign(id="c", type="all"))
     assert text == (
-        "Plan for campaign 'c' of type 'all': 1 agent, strategy parallel.\n"
-        "Order: level by level: the agents of a level run side by side, the next level waits for the slowest. "
+        "Plan for campaign 'c' of type 'all': 1 agent, strategy adaptive.\n"
+        "Order: each agent starts once its own dependencies have ended, the longest remaining chain first. "
         "Ties keep the catalog's order.\n"
         "Expected: 1 min for 1 min of work; no strategy beats the critical path of 1 min. With the buffer of 5 min: "
         "6 min.\n"

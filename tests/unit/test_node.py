@@ -33,6 +33,7 @@ def test_a_completed_agents_record():
         "output": {"a": "text"},
         "error": None,
         "reason": None,
+        "replaces": None,
         "attempts": 1,
         "started_at": "2030-01-01T00:00:00.000000+00:00",
         "ended_at": "2030-01-01T00:00:02.000005+00:00",
@@ -49,6 +50,7 @@ def test_declared_retries_are_used_up_and_then_the_agent_has_failed(how):
         "output": None,
         "error": {"type": "ConnectionError", "message": "try 3"},
         "reason": "ConnectionError after 3 attempts: try 3",
+        "replaces": None,
         "attempts": 3,
         "started_at": "2030-01-01T00:00:00.000000+00:00",
         "ended_at": "2030-01-01T00:00:03.000000+00:00",
@@ -221,6 +223,22 @@ def test_a_graph_serves_on_after_a_body_ended_a_run_with_keyboard_interrupt():
     with pytest.raises(KeyboardInterrupt):
         graph.invoke(INPUT)
     assert graph.invoke(INPUT)["result"]["status"] == "completed"
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke"])
+@pytest.mark.parametrize("code", [None, 0, 3, "no ink"])
+def test_a_body_that_exits_fails_alone(how, code):
+    def sync_body(_):
+        raise SystemExit(code)
+
+    async def async_body(_):
+        raise SystemExit(code)
+
+    for body in (sync_body, async_body):
+        record = record_of(body, how=how, max_retries=0)
+        message = f"agent 'a' called exit({'' if code is None else repr(code)}); raise an error instead"
+        assert record["status"] == "failed"
+        assert record["error"] == {"type": "BodyExitedError", "message": message}
 
 
 async def test_cancelling_the_run_cancels_the_body_and_leaves_no_record_of_failure():

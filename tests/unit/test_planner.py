@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from planner_graph.campaign import Campaign
 from planner_graph.catalog.catalog import Catalog
-from planner_graph.errors import PlanError
+from planner_graph.errors import CampaignError, PlanError
 from planner_graph.planning.contents import Estimate
 from planner_graph.planning.planner import MasterPlanner, PlannerSettings
 from planner_graph.types import Strategy
@@ -152,7 +152,7 @@ def test_a_step_holds_what_the_spec_declares():
         "fallback": "b",
         "cost_estimate_usd": 0.5,
     }
-    known = catalog(spec("a", **fields), spec("b"), select={"t": ["a"]})
+    known = catalog(spec("a", **fields), spec("b", gives=["a"]), select={"t": ["a"]})
     step = make(Campaign(type="t"), known).steps[0].model_dump(mode="json")
     assert {name: step[name] for name in fields} | {"backoff": {"initial_seconds": 5}} == fields
     assert step["backoff"]["initial_seconds"] == 5
@@ -174,7 +174,7 @@ def test_the_plan_keeps_what_the_run_must_heed():
 @pytest.mark.parametrize(
     ("asked", "own", "chosen"),
     [
-        (None, None, Strategy.PARALLEL),
+        (None, None, Strategy.ADAPTIVE),
         (None, Strategy.SEQUENTIAL, Strategy.SEQUENTIAL),
         ("parallel", Strategy.SEQUENTIAL, Strategy.PARALLEL),
         (Strategy.SEQUENTIAL, None, Strategy.SEQUENTIAL),
@@ -223,20 +223,21 @@ def test_a_circle_among_agents_that_nobody_needs_does_not_matter():
     ("wanted", "remedy"),
     [
         ("paralel", "did you mean 'parallel'?"),
-        ("adaptive", "choose one of: sequential, parallel"),
-        ("fastest", "choose one of: sequential, parallel"),
+        ("adaptiv", "did you mean 'adaptive'?"),
+        ("fastest", "choose one of: sequential, parallel, adaptive"),
     ],
 )
 def test_an_unknown_strategy_is_a_finding(wanted, remedy):
     assert problems(TWO, wanted, type="all") == [f"strategy: unknown strategy {wanted!r}; {remedy}"]
 
 
-def test_a_strategy_the_campaign_names_is_a_finding_of_its_file(tmp_path):
+def test_an_unknown_strategy_that_the_campaign_names_is_a_finding_of_its_file(tmp_path):
     path = tmp_path / "campaign.yaml"
-    path.write_text("type: all\nstrategy: adaptive\n")
-    found = MasterPlanner(TWO).findings(Campaign.load(path))
-    assert [str(finding) for finding in found] == [
-        f"{path}:2: strategy: unknown strategy 'adaptive'; choose one of: sequential, parallel"
+    path.write_text("type: all\nstrategy: fastest\n")
+    with pytest.raises(CampaignError) as caught:
+        Campaign.load(path)
+    assert [str(finding) for finding in caught.value.findings] == [
+        f"{path}:2: strategy: 'fastest' is none of sequential, parallel, adaptive; use one of them"
     ]
 
 
@@ -298,7 +299,7 @@ declare it or remove it
   catalog.yaml:8: agents.painter.outputs[0]: output 'writer' is already produced by agent 'writer'; rename one of \
 them, or make one agent the fallback of the other
   catalog.yaml:14: rules.blog.select[3]: rule 'blog' selects an unknown agent 'nobody'; declare it or remove it
-  strategy: unknown strategy 'fast'; choose one of: sequential, parallel
+  strategy: unknown strategy 'fast'; choose one of: sequential, parallel, adaptive
   campaign.yaml:2: content_types[0]: unknown content type 'song'; the catalog knows: none
   campaign.yaml:4: configuration.writr: configuration for an unknown agent 'writr'; did you mean 'writer'?
   campaign.yaml:3: deliverables[0]: no agent produces the deliverable 'gold'; ask for an output that an agent of the \

@@ -1,0 +1,254 @@
+"""Measures adaptive plans on Postgres checkpoints against LangGraph's own fan-out of the same graph, in the same run.
+
+Run with ``python benchmarks/adaptive.py``; ``--json FILE`` stores the figures, ``--only PART`` measures one part.
+"""
+
+import argparse
+import asyncio
+import gc
+import json
+import statistics
+import threading
+import time
+import tracemalloc
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, TypedDict
+
+from graphs import PAYLOAD, Graph, chain, fan, layered, marketing, real, timed, uneven_chains
+from langgraph.graph import END, START, StateGraph
+from rich.console import Console
+from rich.table import Table
+
+from planner_graph import ExecutionPlan, compile_plan, open_database
+from planner_graph.planning.scheduler import Demand, Scheduler, scheduler_for
+from planner_graph.planning.simulate import simulate
+from planner_graph.store.database import Database
+from planner_graph.store.saver import checkpointer
+
+Figures = dict[str, Any]
+REPEATS = 3
+
+
+def plain_langgraph(graph: Graph, saver: Any, payload: str = PAYLOAD) -> Any:
+    """Compile the graph as one would by hand: a dict-valued channel per task, edges for dependencies."""
+    channels = {task: dict[str, Any] for task in graph.before}
+    builder = StateGraph(TypedDict("State", channels, total=False))  # type: ignore[operator]
+
+    def node(task: str) -> Callable[[Any], Awaitable[dict[str, Any]]]:
+        async def run(_: Any) -> dict[str, Any]:
+            if graph.seconds[task]:
+                await asyncio.sleep(graph.seconds[task])
+            return {task: {"output": payload}}
+
+        return run
+
+    for task, before in graph.before.items():
+        reads = TypedDict("Reads", dict.fromkeys(before, dict[str, Any]), total=False)  # type: ignore[operator]
+        builder.add_node(task, node(task), input_schema=reads)
+        builder.add_edge(before[0] if len(before) == 1 else (before or START), task)
+    builder.add_edge(graph.sinks[0] if len(graph.sinks) == 1 else graph.sinks, END)
+    return builder.compile(checkpointer=saver).with_config(recursion_limit=len(graph.before) + 10)
+
+
+def bodies(graph: Graph, payload: str = PAYLOAD) -> dict[str, Callable[..., Awaitable[str]]]:
+    """Give a body per task that sleeps as long as the task takes."""
+
+    def body(seconds: float) -> Callable[..., Awaitable[str]]:
+        async def work(_: Mapping[str, Any]) -> str:
+            if seconds:
+                await asyncio.sleep(seconds)
+            return payload
+
+        return work
+
+    return {task: body(seconds) for task, seconds in graph.seconds.items()}
+
+
+async def wall(graph: Any, given: Any) -> float:
+    """Give the seconds of one run on a fresh thread."""
+    config = {"configurable": {"thread_id": str(uuid.uuid4())}}
+    gc.collect()
+    start = time.perf_counter()
+    await graph.ainvoke(given, config)
+    return time.perf_counter() - start
+
+
+async def pair(
+    database: Database, graph: Graph, plan: ExecutionPlan, payload: str = PAYLOAD
+) -> tuple[list[float], list[float]]:
+    """Run adaptive and plain in turns; give the seconds of each run."""
+    ours, plain = [], []
+    for _ in range(REPEATS):
+        compiled = compile_plan(plan, bodies(graph, payload), checkpointer=checkpointer(database))
+        ours.append(await wall(compiled, {"campaign": {}}))
+        plain.append(await wall(plain_langgraph(graph, checkpointer(database), payload), {graph.sinks[0]: {}}))
+    return ours, plain
+
+
+async def no_barrier(database: Database) -> list[Figures]:
+    """Wall time over critical path, with no limit on concurrency."""
+    graphs = [marketing(), uneven_chains(), timed(layered(10, 10)).scaled(2.0), *(g.scaled(2.0) for g in real())]
+    shapes = ((6, 4), (10, 5), (10, 10))
+    graphs += [timed(layered(*shape, seed=seed), seed).scaled(2.0) for shape in shapes for seed in (1, 2, 3)]
+    rows = []
+    for graph in graphs:
+        ours, plain = await pair(database, graph, graph.plan())
+        path = graph.critical_path
+        rows.append(
+            {
+                "graph": graph.name,
+                "tasks": len(graph.before),
+                "adaptive": statistics.median(ours) / path,
+                "plain": statistics.median(plain) / path,
+            }
+        )
+    ratios = [row["adaptive"] for row in rows]
+    rows.append({"graph": "median (must be at most 1.02)", "adaptive": statistics.median(ratios)})
+    rows.append({"graph": "worst (must be at most 1.06)", "adaptive": max(ratios)})
+    return rows
+
+
+async def overhead(database: Database) -> list[Figures]:
+    """Milliseconds per agent that does nothing."""
+    rows = []
+    for graph, limit in ((chain(50), 0.8), (fan(50), 1.1), (layered(10, 10), 1.1), (layered(10, 100), 1.1)):
+        plan = graph.plan()
+        await pair(database, graph, plan)
+        ours, plain = await pair(database, graph, plan)
+        count = len(graph.before)
+        rows.append(
+            {
+                "graph": graph.name,
+                "adaptive ms": 1000 * statistics.median(ours) / count,
+                "plain ms": 1000 * statistics.median(plain) / count,
+                "ratio": statistics.median(ours) / statistics.median(plain),
+                "at most": limit,
+            }
+        )
+    return rows
+
+
+async def slots(database: Database) -> list[Figures]:
+    """Wall time with few slots, against the ideal list schedule and against first in, first out."""
+    graphs = [timed(layered(10, 5, seed=seed), seed).scaled(1.5) for seed in (1, 2, 3)] + [
+        graph.scaled(1.5) for graph in real() if len(graph.before) > 20
+    ][:6]
+    rows = []
+    for graph in graphs:
+        for count in (4, 8):
+            plan = graph.plan(max_parallel=count)
+            ideal = simulate(scheduler_for(plan), graph.seconds).makespan
+            fifo = simulate(first_come(plan, count), graph.seconds).makespan
+            compiled = compile_plan(plan, bodies(graph), checkpointer=checkpointer(database))
+            took = await wall(compiled, {"campaign": {}})
+            rows.append({"graph": graph.name, "slots": count, "of ideal": took / ideal, "of first-come": took / fifo})
+    for name in ("of ideal", "of first-come"):
+        rows.append({"graph": f"mean {name}", name: statistics.mean(row[name] for row in rows if name in row)})
+    return rows
+
+
+def first_come(plan: ExecutionPlan, count: int) -> Scheduler:
+    """Give a scheduler that starts agents in the order in which they become ready."""
+
+    class FirstCome(Scheduler):
+        def _queue_if_ready(self, agent: Any) -> None:
+            self._come = getattr(self, "_come", 0) + 1
+            self.demands[agent] = Demand(agent=agent, waits_for=self.demands[agent].waits_for, priority=-self._come)
+            super()._queue_if_ready(agent)
+
+    return FirstCome([Demand(agent=s.agent, waits_for=s.waits_for) for s in plan.steps], max_parallel=count)
+
+
+async def waiting(database: Database) -> list[Figures]:
+    """Threads and memory that waiting agents hold."""
+    graph = layered(2, 500)
+    graph = Graph(name="first", before={"gate": [], **{f"w{i}": ["gate"] for i in range(1000)}}, seconds={})
+    opened, seen = asyncio.Event(), asyncio.Event()
+
+    async def gate(_: Any) -> str:
+        seen.set()
+        await opened.wait()
+        return PAYLOAD
+
+    async def work(_: Any) -> str:
+        return PAYLOAD
+
+    graph = Graph(name="1000 waiting", before=graph.before, seconds=dict.fromkeys(graph.before, 0.0))
+    agents = {**dict.fromkeys(graph.before, work), "gate": gate}
+    compiled = compile_plan(graph.plan(), agents, checkpointer=checkpointer(database))
+    gc.collect()
+    threads = threading.active_count()
+    tracemalloc.start()
+    config = {"configurable": {"thread_id": str(uuid.uuid4())}}
+    running = asyncio.create_task(compiled.ainvoke({"campaign": {}}, config))
+    await seen.wait()
+    await asyncio.sleep(1)
+    gc.collect()
+    kilobytes = tracemalloc.get_traced_memory()[0] / 1000 / 1000
+    tracemalloc.stop()
+    held = threading.active_count() - threads
+    opened.set()
+    await running
+    return [{"graph": graph.name, "kB per waiting agent": kilobytes, "at most": 20, "threads": held}]
+
+
+async def written(database: Database) -> list[Figures]:
+    """Bytes written to Postgres for a chain of 100 with outputs of 20 kB."""
+    graph, payload = chain(100), "y" * 20_000
+    rows = []
+    plan = graph.plan()
+    for name in ("adaptive", "plain"):
+        if name == "adaptive":
+            compiled = compile_plan(plan, bodies(graph, payload), checkpointer=checkpointer(database))
+            given: Any = {"campaign": {}}
+        else:
+            compiled, given = plain_langgraph(graph, checkpointer(database), payload), {graph.sinks[0]: {}}
+        before = await log_position(database)
+        await wall(compiled, given)
+        total = await log_position(database) - before
+        rows.append({"graph": graph.name, "system": name, "MB": total / 1e6, "of payload": total / (100 * 20_000)})
+    return rows
+
+
+async def log_position(database: Database) -> int:
+    """Give how many bytes the server has ever written to its log."""
+    async with database.pool.connection() as connection:
+        await connection.execute("CHECKPOINT")
+        cursor = await connection.execute("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn AS position")
+        return int((await cursor.fetchone() or {})["position"])
+
+
+PARTS = {"no_barrier": no_barrier, "overhead": overhead, "slots": slots, "waiting": waiting, "written": written}
+
+
+async def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=PARTS, help="measure this part only")
+    parser.add_argument("--json", type=Path, help="store the figures in this file")
+    parser.add_argument("--dsn", help="database; the embedded one by default")
+    options = parser.parse_args()
+    figures = {}
+    async with open_database(options.dsn) as database:
+        for name, part in PARTS.items():
+            if options.only in {None, name}:
+                figures[name] = await part(database)
+                show((part.__doc__ or name).strip(), figures[name])
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def show(title: str, rows: list[Figures]) -> None:
+    """Print rows as a table."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    table = Table(*columns, title=title)
+    for row in rows:
+        values = [row.get(column, "") for column in columns]
+        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in values))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,119 @@
+"""Where the agents of one run meet inside a process: who has ended, how, and whose turn it is.
+
+A board is thrown away with the invocation it serves. What must survive is in LangGraph's checkpoint; when a run goes
+on, a board is filled from there. All nodes of a board run in one event loop, so nothing here needs a lock.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.errors import GraphBubbleUp, GraphDrained, GraphInterrupt
+
+from planner_graph.compiler.state import AgentRecord
+from planner_graph.planning.scheduler import Scheduler
+from planner_graph.types import AgentName
+
+LONGEST_NAP = 0.5
+"""Seconds after which a board looks again whether the run is to pause, where nobody's end would make it look."""
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A node that waits: what it awaits, and whether it would have anything to do."""
+
+    call: asyncio.Future[None]
+    has_work: Callable[[], bool]
+
+
+class Board:
+    """A pure scheduler, the nodes that wait for its word, and the records of the agents that have ended.
+
+    ``state`` is what agents read their inputs from (campaign and records); it grows as agents settle. Agents whose
+    records are in it from the beginning have ended before, for example before a crash.
+    """
+
+    def __init__(
+        self, scheduler: Scheduler, state: Mapping[str, Any], *, drain_requested: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.state: dict[str, Any] = dict(state)
+        self._scheduler = scheduler
+        self._drain_requested = drain_requested
+        self._waiting: dict[AgentName, _Waiting] = {}
+        self._stopped: dict[AgentName, BaseException] = {}
+        self._alarm: asyncio.TimerHandle | None = None
+        for agent in scheduler.demands:
+            if self.state.get(agent) is not None:
+                scheduler.settle(agent)
+
+    @asynccontextmanager
+    async def turn(self, agent: AgentName, has_work: Callable[[], bool] = lambda: True) -> AsyncIterator[None]:
+        """Wait until ``agent`` may start; the block is its turn, in which it settles or which it leaves by an error.
+
+        ``has_work`` is asked when its dependencies have ended: an agent that will be skipped need not wait any longer.
+
+        Raises:
+            GraphBubbleUp: it cannot start: an agent it waits for left without a record, or the run is being paused.
+        """
+        waiting = self._waiting[agent] = _Waiting(asyncio.get_running_loop().create_future(), has_work)
+        self._scheduler.arrive(agent)
+        self._advance()
+        try:
+            try:
+                await waiting.call
+            finally:
+                del self._waiting[agent]
+            yield
+        except BaseException as error:
+            self._stopped[agent] = error
+            self._leave(agent)
+            raise
+
+    def settle(self, agent: AgentName, record: AgentRecord) -> None:
+        """Take the record of an agent that has ended."""
+        self.state[agent] = record
+        self._leave(agent)
+
+    def _leave(self, agent: AgentName) -> None:
+        self._scheduler.settle(agent)
+        self._advance()
+
+    def _advance(self) -> None:
+        """Let start who may, turn away who cannot any more, and look again when a rate allows more."""
+        loop = asyncio.get_running_loop()
+        if self._drain_requested():
+            self._scheduler.halt()
+        for agent in self._scheduler.start(loop.time(), self._passes):
+            self._call(agent, self._obstacle(agent))
+        if self._scheduler.halted:
+            for agent in self._waiting:
+                self._call(agent, GraphDrained("the run is being paused"))
+        if self._alarm is not None:
+            self._alarm.cancel()
+        wake = self._scheduler.wake_at()
+        self._alarm = loop.call_at(min(wake, loop.time() + LONGEST_NAP), self._advance) if wake is not None else None
+
+    def _passes(self, agent: AgentName) -> bool:
+        return self._obstacle(agent) is not None or not self._waiting[agent].has_work()
+
+    def _call(self, agent: AgentName, obstacle: GraphBubbleUp | None) -> None:
+        call = self._waiting[agent].call
+        if call.done():
+            return
+        if obstacle is None:
+            call.set_result(None)
+        else:
+            call.set_exception(obstacle)
+
+    def _obstacle(self, agent: AgentName) -> GraphBubbleUp | None:
+        """Give what an agent raises because one that it waits for left without a record.
+
+        Beside the error of that one it must say nothing of its own: an interrupt without content is LangGraph's way.
+        """
+        before = self._scheduler.demands[agent].waits_for
+        cause = next((self._stopped[other] for other in before if other in self._stopped), None)
+        if cause is None:
+            return None
+        return GraphDrained(cause.reason) if isinstance(cause, GraphDrained) else GraphInterrupt(())
