@@ -1,4 +1,4 @@
-"""Runs that are left and go on: questions, pauses, cancellation, forks, subgraphs; each invocation has its own board."""
+"""Runs that are left and go on: questions, pauses, cancellation, forks, subgraphs; one board each."""
 
 import asyncio
 import gc
