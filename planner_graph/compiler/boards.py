@@ -5,6 +5,7 @@ graphs. Each carries its board along in its config, so none can meet another's, 
 """
 
 import asyncio
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -23,10 +24,14 @@ INVOCATION = "__planner_graph_invocation"
 
 
 class Invocation:
-    """One call of ``graph``, on new input or to go on; its nodes all run in one event loop."""
+    """One call of ``graph``, on new input or to go on; its nodes all run in one event loop.
+
+    It does not keep the graph alive: an event loop keeps the contexts of timers that nobody needs any more, and with
+    them the configs of runs that have ended.
+    """
 
     def __init__(self, graph: CompiledStateGraph[Any, Any, Any, Any]) -> None:
-        self.graph = graph
+        self.graph = weakref.ref(graph)
         self.board: asyncio.Future[Board] | None = None
 
 
@@ -75,7 +80,9 @@ class DataflowBoards(Boards):
         config["configurable"][INVOCATION].board = opened
 
     async def _fill(self, invocation: Invocation, config: RunnableConfig, *, sync: bool) -> Board:
-        graph, root = invocation.graph, checkpoint_config(config)
+        graph, root = invocation.graph(), checkpoint_config(config)
+        if graph is None:
+            raise AssertionError("a graph that runs is referred to by whoever runs it")
         if sync:  # a sync checkpointer cannot be asked otherwise
             snapshot = await asyncio.to_thread(graph.get_state, root)
         else:

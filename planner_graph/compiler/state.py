@@ -27,9 +27,9 @@ class ErrorInfo(TypedDict):
 class AgentRecord(TypedDict):
     """How one agent ended.
 
-    ``output`` maps output names to values, or is ``None``. ``reason`` says in words why the agent failed or was skipped.
-    ``replaces`` names the agent that a fallback ran for. Times are ISO 8601 in UTC; ``started_at`` is ``None`` for an
-    agent that never ran.
+    ``output`` maps output names to values, or is ``None``. ``reason`` says in words why the agent failed or was
+    skipped. ``replaces`` names the agent that a fallback ran for. Times are ISO 8601 in UTC; ``started_at`` is ``None``
+    for an agent that never ran.
     """
 
     status: str

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Awaitable
 
 import pytest
 from langgraph.checkpoint.postgres import PostgresSaver
@@ -29,6 +30,15 @@ def followers(agent):
     }
 
 
+async def until(holds):
+    """Return when ``holds()`` is true; it may also give an awaitable."""
+    while True:
+        found = holds()
+        if await found if isinstance(found, Awaitable) else found:
+            return
+        await asyncio.sleep(0.005)
+
+
 async def asks(_):
     return interrupt("?")
 
@@ -40,8 +50,6 @@ async def test_a_run_cancelled_in_any_agent_goes_on_and_runs_no_other_agent_twic
     beside = set(BLOG) - followers(agent) - {agent}
 
     async def blocks(_):
-        while not beside <= set(notes.ended):
-            await asyncio.sleep(0.001)
         there.set()
         await asyncio.Event().wait()
 
@@ -49,6 +57,7 @@ async def test_a_run_cancelled_in_any_agent_goes_on_and_runs_no_other_agent_twic
     running = asyncio.create_task(broken.ainvoke(INPUT, thread(), durability=durability))
     async with asyncio.timeout(PATIENCE):
         await there.wait()
+        await until(lambda: beside <= set(notes.ended))
         await asyncio.sleep(0.01)  # the last one beside it leaves its node and hands its record over
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -97,8 +106,11 @@ async def test_a_run_whose_process_was_killed_goes_on(dsn, database, agent):
             assert started[-1], "the process ended by itself"
         before = compile_plan(PLAN, Notebook().bodies(BLOG), checkpointer=checkpointer(database))
         needed = set(BLOG) - followers(agent) - {agent}
-        while not needed & set(started) <= await recorded(before):
-            await asyncio.sleep(0.01)
+
+        async def all_stored():
+            return needed & set(started) <= await recorded(before)
+
+        await until(all_stored)
         process.send_signal(signal.SIGKILL)
         await process.wait()
     done = await recorded(before)

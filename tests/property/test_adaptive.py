@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,7 +99,7 @@ def test_all_strategies_give_the_same_records_apart_from_times(edges, data):
 
         return work
 
-    bodies = {each.name: body(each.name) for each in specs}
+    bodies: dict[str, Any] = {each.name: body(each.name) for each in specs}
     found = []
     for strategy in Strategy:
         plan = planned(*specs, strategy=strategy, type=None, deliverables=[f"of-{name}" for name in edges])

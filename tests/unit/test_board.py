@@ -127,7 +127,7 @@ async def test_a_drain_from_inside_keeps_its_reason_for_those_who_wait():
 
 
 async def test_when_the_run_is_to_pause_who_runs_may_end_and_who_waits_leaves():
-    draining = []
+    draining: list[bool] = []
     visitors = Visitors(board({"a": "", "b": "a", "c": "", "d": "c"}, draining=lambda: bool(draining)))
     await visitors.come(*"abcd")
     draining.append(True)
@@ -148,7 +148,7 @@ async def test_who_comes_when_the_run_is_to_pause_is_turned_away():
 
 @pytest.mark.parametrize("cancelled", ["running", "queueing", "waiting"])
 async def test_who_is_cancelled_gives_back_what_it_held_and_never_starts(cancelled):
-    needs = dict.fromkeys("abcd", {"gpu": 1})
+    needs = {agent: {"gpu": 1} for agent in "abcd"}
     visitors = Visitors(board({"a": "", "b": "", "c": "", "d": "b"}, needs=needs, capacities={"gpu": 1}))
     await visitors.come(*"abcd")
     agent = {"running": "a", "queueing": "b", "waiting": "d"}[cancelled]
@@ -164,19 +164,20 @@ async def test_who_is_cancelled_gives_back_what_it_held_and_never_starts(cancell
 
 
 async def test_who_is_cancelled_in_the_very_moment_of_its_call_gives_its_place_to_the_next():
+    """The end of ``a`` calls ``b``, which is cancelled before it can take note of it."""
     visitors = Visitors(board({"a": "", "b": "", "c": ""}, max_parallel=1))
-    await visitors.come(*"abc")
-    visitors.may_end.setdefault("a", asyncio.Event()).set()
-    while "a" not in visitors.board.state:
-        await asyncio.sleep(0)
-    visitors.tasks["b"].cancel()
+    async with visitors.board.turn("a"):
+        await visitors.come("b", "c")
+        visitors.board.settle("a", RECORD)
+        visitors.tasks["b"].cancel()
     await rest()
-    assert visitors.started == ["a", "c"]
+    assert visitors.outcome("b") == "cancelled"
+    assert visitors.started == ["c"]
     await visitors.leave()
 
 
 async def test_who_is_turned_away_or_has_nothing_to_do_uses_up_nothing():
-    needs = dict.fromkeys("abcd", {"calls_per_hour": 1})
+    needs = {agent: {"calls_per_hour": 1} for agent in "abcd"}
     visitors = Visitors(
         board({"a": "", "b": "a", "c": "", "d": ""}, needs=needs, capacities={"calls_per_hour": 2}),
         raises={"a": GraphInterrupt(())},
@@ -197,7 +198,7 @@ def hastily(coroutine):
 
 def test_agents_wait_for_a_rate_and_no_longer():
     async def main():
-        needs = dict.fromkeys("abcde", {"calls_per_minute": 1})
+        needs = {agent: {"calls_per_minute": 1} for agent in "abcde"}
         visited = board(dict.fromkeys("abcde", ""), needs=needs, capacities={"calls_per_minute": 2})
         starts = []
 
@@ -214,8 +215,8 @@ def test_agents_wait_for_a_rate_and_no_longer():
 
 def test_a_pause_is_noticed_soon_even_where_all_wait_for_a_rate():
     async def main():
-        draining = []
-        needs = dict.fromkeys("ab", {"calls_per_hour": 1})
+        draining: list[bool] = []
+        needs = {agent: {"calls_per_hour": 1} for agent in "ab"}
         visitors = Visitors(
             board({"a": "", "b": ""}, needs=needs, capacities={"calls_per_hour": 1}, draining=lambda: bool(draining))
         )

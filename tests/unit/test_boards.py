@@ -1,4 +1,4 @@
-"""Runs that are left and go on: interrupts, pauses, cancellation, forks, subgraphs; each invocation has its own board."""
+"""Runs that are left and go on: questions, pauses, cancellation, forks, subgraphs; one board each."""
 
 import asyncio
 import gc
@@ -275,7 +275,7 @@ def test_one_control_for_many_invocations_mixes_nothing(how):
     graph = compile_plan(adaptive({"a": [], "b": ["a"]}), {"a": body, "b": body})
 
     def one(name):
-        given = {"campaign": {"id": name}}
+        given: Any = {"campaign": {"id": name}}
         if how == "invoke":
             return graph.invoke(given, control=control)
         return asyncio.run(graph.ainvoke(given, control=control))
@@ -546,14 +546,14 @@ def test_several_times_inside_one_node_of_a_users_graph(how):
     def calls_sync(_):
         return {"said": [plan_graph.invoke(given(name))["result"]["deliverables"]["b"] for name in "xyz"]}
 
-    builder = StateGraph(TypedDict("S", {"said": list[str]}))  # type: ignore[operator]  # noqa: UP013
+    builder = StateGraph(TypedDict("S", {"said": list[str]}))  # type: ignore[operator]
     builder.add_node("calls", calls if how == "ainvoke" else calls_sync)
     builder.add_edge(START, "calls")
     outer = builder.compile(checkpointer=InMemorySaver())
     assert go(outer, {"said": []}, how=how)["said"] == ["x", "y", "z"]
 
 
-def small_graph(*, fails_first=False):
+def small_graph():
     """A user's graph of two steps, of which the second asks a human; notes how often each step runs."""
     runs = []
 

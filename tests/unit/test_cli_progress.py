@@ -39,6 +39,7 @@ def ended(agent: str, seconds: float, status: str = "completed", reason: str | N
         output=None,
         error=None,
         reason=reason,
+        replaces=None,
         attempts=attempts,
         started_at=START.isoformat(),
         ended_at=at(seconds).isoformat(),

@@ -1,5 +1,7 @@
 """What an agent makes of how those it depends on ended, and fallbacks that take over."""
 
+from typing import Any
+
 import pytest
 
 from planner_graph.compiler.compiler import compile_plan
@@ -14,7 +16,7 @@ AT_ONCE = {"initial_seconds": 0}
 def finished(specs, notes, strategy="adaptive", how="ainvoke", fails=(), **campaign):
     """Run a plan in which the agents in ``fails`` fail at every attempt."""
     plan = planned(*specs, strategy=strategy, **campaign)
-    bodies = {
+    bodies: dict[str, Any] = {
         name: notes.body(name, gives=f"by {name}", raises=[OSError("no luck")] * 9 if name in fails else ())
         for name in plan.by_agent
     }
@@ -57,7 +59,7 @@ def test_each_kind_of_dependency_with_each_way_it_can_end(kind, end, strategy):
     specs, fails = dependency(end)
     notes = Notebook()
     gate = spec("gate", after={"soft": ["before"]})
-    after = [{"agent": "before", "kind": kind}, {"agent": "gate", "kind": "soft"}]
+    after: Any = [{"agent": "before", "kind": kind}, {"agent": "gate", "kind": "soft"}]
     everything = [*specs, gate, spec("user", after=after)]
     final = finished(everything, notes, strategy, fails=fails, **only("first", "value", "gate", "user"))
     value = {"completed": "by before", "fallback took over": "by spare"}.get(end)

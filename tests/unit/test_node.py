@@ -9,7 +9,8 @@ from langgraph.errors import GraphBubbleUp, ParentCommand
 from langgraph.types import Command
 
 from planner_graph.compiler.compiler import compile_plan
-from planner_graph.compiler.node import ERROR_TEXT_LIMIT, describe, find_obstacle
+from planner_graph.compiler.node import ERROR_TEXT_LIMIT, describe
+from planner_graph.compiler.obstacle import find_obstacle
 from tests.catalogs import spec
 from tests.fakes import INPUT, START, FakeClock, Notebook, planned, run, step_of
 

@@ -13,9 +13,25 @@ def demand(name, *, after=(), priority=0.0, **resources):
     return Demand(agent=AgentName(name), waits_for=waits_for, priority=priority, resources=resources)
 
 
+class Names(Scheduler):
+    """A scheduler to talk to in plain names."""
+
+    def arrive(self, agent: str) -> None:
+        super().arrive(AgentName(agent))
+
+    def settle(self, agent: str) -> None:
+        super().settle(AgentName(agent))
+
+
+def of(plan, **options):
+    """Give the scheduler of a plan, nobody there yet."""
+    limits = {"max_parallel": plan.max_parallel, "capacities": plan.resources}
+    return Names(scheduler_for(plan, **options).demands.values(), **limits)
+
+
 def arrived(*demands, max_parallel=None, **capacities):
     """Give a scheduler to which everybody has come."""
-    scheduler = Scheduler(demands, max_parallel=max_parallel, capacities=capacities)
+    scheduler = Names(demands, max_parallel=max_parallel, capacities=capacities)
     for each in demands:
         scheduler.arrive(each.agent)
     return scheduler
@@ -32,7 +48,7 @@ def test_an_agent_starts_once_all_it_waits_for_have_settled():
 
 
 def test_nobody_starts_before_it_has_arrived():
-    scheduler = Scheduler([demand("a"), demand("b", after="a")])
+    scheduler = Names([demand("a"), demand("b", after="a")])
     assert scheduler.start(0) == []
     scheduler.settle("a")
     scheduler.arrive("b")
@@ -48,7 +64,7 @@ def test_an_agent_that_arrives_twice_starts_once():
 
 
 def test_what_has_settled_before_it_arrived_never_starts():
-    scheduler = Scheduler([demand("a"), demand("b", after="a")])
+    scheduler = Names([demand("a"), demand("b", after="a")])
     scheduler.settle("a")
     scheduler.arrive("a")
     scheduler.arrive("b")
@@ -73,7 +89,7 @@ def test_the_longest_remaining_chain_goes_first():
         strategy="adaptive",
         limits={"max_parallel": 1},
     )
-    scheduler = scheduler_for(plan)
+    scheduler = of(plan)
     for agent in plan.by_agent:
         scheduler.arrive(agent)
     assert scheduler.start(0) == ["long1"]
@@ -111,7 +127,7 @@ def test_one_whose_pool_is_exhausted_does_not_block_those_behind_it():
 
 def test_agents_that_are_not_parallel_safe_take_turns_and_others_run_beside_them():
     plan = planned(spec("a", parallel_safe=False), spec("b", parallel_safe=False), spec("c"), strategy="adaptive")
-    scheduler = scheduler_for(plan)
+    scheduler = of(plan)
     for agent in plan.by_agent:
         scheduler.arrive(agent)
     assert scheduler.start(0) == ["a", "c"]
@@ -180,7 +196,7 @@ def test_who_has_nothing_to_do_passes_by_every_limit_and_takes_nothing():
 
 
 def test_it_is_asked_only_once_whether_an_agent_passes():
-    asked = []
+    asked: list[str] = []
     scheduler = arrived(demand("a"), demand("b"), demand("c", after="a"), max_parallel=1)
     for _ in range(3):
         scheduler.start(0, passes=asked.append)
@@ -189,7 +205,7 @@ def test_it_is_asked_only_once_whether_an_agent_passes():
 
 def test_without_dependencies_only_the_limits_are_kept():
     plan = planned(spec("a"), spec("b", after=["a"]), strategy="parallel", limits={"max_parallel": 1})
-    scheduler = scheduler_for(plan, dependencies=False)
+    scheduler = of(plan, dependencies=False)
     scheduler.arrive("b")
     assert scheduler.start(0) == ["b"]
     scheduler.arrive("a")

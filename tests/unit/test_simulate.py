@@ -8,7 +8,7 @@ from planner_graph.types import AgentName
 from tests.catalogs import spec
 from tests.fakes import planned
 
-SECONDS = {"a": 3.0, "b": 1.0, "c": 2.0, "d": 1.0}
+SECONDS = {AgentName("a"): 3.0, AgentName("b"): 1.0, AgentName("c"): 2.0, AgentName("d"): 1.0}
 AFTER = {"a": "", "b": "", "c": "b", "d": "ac"}
 
 
@@ -37,7 +37,7 @@ def test_a_pool_holds_agents_apart():
 
 
 def test_a_rate_makes_the_clock_jump_to_where_it_frees_up():
-    played = play(needs=dict.fromkeys(AFTER, {"calls_per_minute": 1}), calls_per_minute=1)
+    played = play(needs={name: {"calls_per_minute": 1} for name in AFTER}, calls_per_minute=1)
     assert sorted(played.starts.values()) == [0, 60, 120, 180]
 
 
@@ -46,8 +46,9 @@ def test_nothing_takes_no_time():
 
 
 def test_agents_that_take_no_time_end_where_they_start():
-    demands = [Demand(agent=AgentName("a")), Demand(agent=AgentName("b"), waits_for=(AgentName("a"),))]
-    assert simulate(Scheduler(demands, max_parallel=1), {"a": 0, "b": 0}).ends == {"a": 0, "b": 0}
+    a, b = AgentName("a"), AgentName("b")
+    demands = [Demand(agent=a), Demand(agent=b, waits_for=(a,))]
+    assert simulate(Scheduler(demands, max_parallel=1), {a: 0, b: 0}).ends == {a: 0, b: 0}
 
 
 def test_a_need_that_can_never_be_met_is_no_endless_loop():

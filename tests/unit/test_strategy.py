@@ -83,9 +83,9 @@ def test_agents_of_a_level_that_are_not_parallel_safe_fall_into_consecutive_grou
 
 
 def test_a_level_with_few_slots_takes_longer():
-    level = {"a": [], "b": [], "c": []}
+    level: dict[str, list[str]] = {"a": [], "b": [], "c": []}
     assert schedule(Strategy.PARALLEL, level, max_parallel=2).makespan == 2
-    assert schedule(Strategy.PARALLEL, level, needs=dict.fromkeys(level, {"gpu": 1}), gpu=1).makespan == 3
+    assert schedule(Strategy.PARALLEL, level, needs={name: {"gpu": 1} for name in level}, gpu=1).makespan == 3
 
 
 def test_adaptive_takes_the_critical_path():
