@@ -41,7 +41,8 @@ pytest: $(VENV)/.test-installed
 	$(BIN)/pytest
 
 bench: $(VENV)/.test-installed ## Run the benchmarks and print their tables.
-	$(BIN)/python benchmarks/plan_and_compile.py
+	$(BIN)/python -m benchmarks.plan_and_compile
+	$(BIN)/python -m benchmarks.adaptive
 
 clean: ## Remove everything that was made here.
 	rm -rf $(VENV) out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,6 +1,6 @@
 """Measures adaptive plans on Postgres checkpoints against LangGraph's own fan-out of the same graph, in the same run.
 
-Run with ``python benchmarks/adaptive.py``; ``--json FILE`` stores the figures, ``--only PART`` measures one part.
+Run with ``python -m benchmarks.adaptive``; ``--json FILE`` stores the figures, ``--only PART`` measures one part.
 """
 
 import argparse
@@ -12,15 +12,15 @@ import threading
 import time
 import tracemalloc
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
-from graphs import PAYLOAD, Graph, chain, fan, layered, marketing, real, timed, uneven_chains
 from langgraph.graph import END, START, StateGraph
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.graphs import PAYLOAD, Graph, chain, fan, layered, marketing, real, timed, uneven_chains
 from planner_graph import ExecutionPlan, compile_plan, open_database
 from planner_graph.planning.scheduler import Demand, Scheduler, scheduler_for
 from planner_graph.planning.simulate import simulate
@@ -29,14 +29,16 @@ from planner_graph.store.saver import checkpointer
 
 Figures = dict[str, Any]
 REPEATS = 3
+FEW_TASKS = 20
+"""Graphs of no more tasks than this say little about slots."""
 
 
 def plain_langgraph(graph: Graph, saver: Any, payload: str = PAYLOAD) -> Any:
     """Compile the graph as one would by hand: a dict-valued channel per task, edges for dependencies."""
-    channels = {task: dict[str, Any] for task in graph.before}
+    channels = dict.fromkeys(graph.before, dict[str, Any])
     builder = StateGraph(TypedDict("State", channels, total=False))  # type: ignore[operator]
 
-    def node(task: str) -> Callable[[Any], Awaitable[dict[str, Any]]]:
+    def node(task: str) -> Any:
         async def run(_: Any) -> dict[str, Any]:
             if graph.seconds[task]:
                 await asyncio.sleep(graph.seconds[task])
@@ -45,11 +47,15 @@ def plain_langgraph(graph: Graph, saver: Any, payload: str = PAYLOAD) -> Any:
         return run
 
     for task, before in graph.before.items():
-        reads = TypedDict("Reads", dict.fromkeys(before, dict[str, Any]), total=False)  # type: ignore[operator]
-        builder.add_node(task, node(task), input_schema=reads)
+        builder.add_node(task, node(task), input_schema=channels("Reads", before))
         builder.add_edge(before[0] if len(before) == 1 else (before or START), task)
     builder.add_edge(graph.sinks[0] if len(graph.sinks) == 1 else graph.sinks, END)
     return builder.compile(checkpointer=saver).with_config(recursion_limit=len(graph.before) + 10)
+
+
+def channels(name: str, tasks: Iterable[str]) -> Any:
+    """Give a state with a dict-valued channel per task."""
+    return TypedDict(name, dict.fromkeys(tasks, dict[str, Any]), total=False)  # type: ignore[operator]
 
 
 def bodies(graph: Graph, payload: str = PAYLOAD) -> dict[str, Callable[..., Awaitable[str]]]:
@@ -92,7 +98,7 @@ async def no_barrier(database: Database) -> list[Figures]:
     graphs = [marketing(), uneven_chains(), timed(layered(10, 10)).scaled(2.0), *(g.scaled(2.0) for g in real())]
     shapes = ((6, 4), (10, 5), (10, 10))
     graphs += [timed(layered(*shape, seed=seed), seed).scaled(2.0) for shape in shapes for seed in (1, 2, 3)]
-    rows = []
+    rows: list[Figures] = []
     for graph in graphs:
         ours, plain = await pair(database, graph, graph.plan())
         path = graph.critical_path
@@ -133,14 +139,15 @@ async def overhead(database: Database) -> list[Figures]:
 async def slots(database: Database) -> list[Figures]:
     """Wall time with few slots, against the ideal list schedule and against first in, first out."""
     graphs = [timed(layered(10, 5, seed=seed), seed).scaled(1.5) for seed in (1, 2, 3)] + [
-        graph.scaled(1.5) for graph in real() if len(graph.before) > 20
+        graph.scaled(1.5) for graph in real() if len(graph.before) > FEW_TASKS
     ][:6]
-    rows = []
+    rows: list[Figures] = []
     for graph in graphs:
         for count in (4, 8):
             plan = graph.plan(max_parallel=count)
-            ideal = simulate(scheduler_for(plan), graph.seconds).makespan
-            fifo = simulate(first_come(plan, count), graph.seconds).makespan
+            durations = {step.agent: graph.seconds[step.agent] for step in plan.steps}
+            ideal = simulate(scheduler_for(plan), durations).makespan
+            fifo = simulate(first_come(plan, count), durations).makespan
             compiled = compile_plan(plan, bodies(graph), checkpointer=checkpointer(database))
             took = await wall(compiled, {"campaign": {}})
             rows.append({"graph": graph.name, "slots": count, "of ideal": took / ideal, "of first-come": took / fifo})
@@ -163,8 +170,8 @@ def first_come(plan: ExecutionPlan, count: int) -> Scheduler:
 
 async def waiting(database: Database) -> list[Figures]:
     """Threads and memory that waiting agents hold."""
-    graph = layered(2, 500)
-    graph = Graph(name="first", before={"gate": [], **{f"w{i}": ["gate"] for i in range(1000)}}, seconds={})
+    before: dict[str, list[str]] = {"gate": [], **{f"w{number}": ["gate"] for number in range(1000)}}
+    graph = Graph(name="1000 waiting", before=before, seconds=dict.fromkeys(before, 0.0))
     opened, seen = asyncio.Event(), asyncio.Event()
 
     async def gate(_: Any) -> str:
@@ -175,9 +182,8 @@ async def waiting(database: Database) -> list[Figures]:
     async def work(_: Any) -> str:
         return PAYLOAD
 
-    graph = Graph(name="1000 waiting", before=graph.before, seconds=dict.fromkeys(graph.before, 0.0))
     agents = {**dict.fromkeys(graph.before, work), "gate": gate}
-    compiled = compile_plan(graph.plan(), agents, checkpointer=checkpointer(database))
+    compiled: Any = compile_plan(graph.plan(), agents, checkpointer=checkpointer(database))
     gc.collect()
     threads = threading.active_count()
     tracemalloc.start()

@@ -332,7 +332,7 @@ async def test_a_thread_that_ends_after_nobody_waits_any_more_disturbs_nobody():
         await asyncio.wait_for(in_thread(release.wait, 60), 0.02)
     release.set()
     while any(thread.name == "planner-graph-body" for thread in threading.enumerate()):
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # a thread sets no event as its last act
     await asyncio.sleep(0)
     assert told == []
 

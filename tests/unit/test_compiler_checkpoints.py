@@ -20,7 +20,7 @@ from tests.plans import BLOG, make_plan
 
 HOW = ("invoke", "ainvoke")
 STRATEGIES = ("sequential", "parallel")
-RECORD_KEYS = ["status", "output", "error", "reason", "attempts", "started_at", "ended_at", "usage"]
+RECORD_KEYS = ["status", "output", "error", "reason", "replaces", "attempts", "started_at", "ended_at", "usage"]
 
 
 class State(TypedDict, total=False):

@@ -9,8 +9,7 @@ from langgraph.graph import StateGraph
 
 from planner_graph.campaign import Campaign
 from planner_graph.compiler.compiler import compile_plan
-from planner_graph.errors import AgentBindingError, CampaignError, PlanError, UnboundAgentsError
-from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.errors import AgentBindingError, CampaignError, UnboundAgentsError
 from tests.catalogs import spec
 from tests.fakes import WAYS, Notebook, planned, run
 from tests.plans import BLOG, make_plan
@@ -49,12 +48,6 @@ def test_a_body_that_cannot_run_is_refused(body):
         f"{body!r} is neither a function nor a runnable; bind a function, a LangChain runnable or a compiled graph"
     )
     assert str(caught.value) == f"agent binding 'a': {expected}"
-
-
-def test_a_strategy_without_wiring_is_refused():
-    plan = ExecutionPlan.model_validate({**make_plan({"a": []}).model_dump(mode="json"), "strategy": "adaptive"})
-    with pytest.raises(PlanError, match="strategy 'adaptive' cannot be compiled; plan with sequential or parallel"):
-        compile_plan(plan, {"a": lambda _: 1})
 
 
 class Mood(enum.StrEnum):

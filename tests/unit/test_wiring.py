@@ -5,7 +5,6 @@ from itertools import pairwise
 import pytest
 
 from planner_graph.compiler.wiring import ENTRY, EXIT, edges
-from planner_graph.errors import PlanError
 from planner_graph.planning.plan import ExecutionPlan
 from tests.catalogs import spec
 from tests.fakes import planned
@@ -51,11 +50,3 @@ def test_soft_dependencies_are_waited_for_and_optional_ones_are_not():
 def test_a_plan_without_steps_leads_from_entry_to_exit(strategy):
     empty = {**make_plan({"a": []}, strategy=strategy).model_dump(mode="json"), "steps": []}
     assert drawn(ExecutionPlan.model_validate(empty)) == [([START], ENTRY), ([ENTRY], EXIT), ([EXIT], END)]
-
-
-def test_a_strategy_without_wiring_is_named_with_those_that_have_one():
-    plan = ExecutionPlan.model_validate({**make_plan({"a": []}).model_dump(mode="json"), "strategy": "adaptive"})
-    with pytest.raises(
-        PlanError, match="strategy: strategy 'adaptive' cannot be compiled; plan with sequential or parallel"
-    ):
-        drawn(plan)
