@@ -35,8 +35,7 @@ FEW_TASKS = 20
 
 def plain_langgraph(graph: Graph, saver: Any, payload: str = PAYLOAD) -> Any:
     """Compile the graph as one would by hand: a dict-valued channel per task, edges for dependencies."""
-    channels = dict.fromkeys(graph.before, dict[str, Any])
-    builder = StateGraph(TypedDict("State", channels, total=False))  # type: ignore[operator]
+    builder: Any = StateGraph(channels("State", graph.before))
 
     def node(task: str) -> Any:
         async def run(_: Any) -> dict[str, Any]:
