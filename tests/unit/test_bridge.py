@@ -331,8 +331,9 @@ async def test_a_thread_that_ends_after_nobody_waits_any_more_disturbs_nobody():
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(in_thread(release.wait, 60), 0.02)
     release.set()
-    while any(thread.name == "planner-graph-body" for thread in threading.enumerate()):
-        await asyncio.sleep(0)
+    for thread in threading.enumerate():
+        if thread.name == "planner-graph-body":
+            await asyncio.to_thread(thread.join, 30)
     await asyncio.sleep(0)
     assert told == []
 
