@@ -333,7 +333,7 @@ async def test_a_thread_that_ends_after_nobody_waits_any_more_disturbs_nobody():
     release.set()
     for thread in threading.enumerate():
         if thread.name == "planner-graph-body":
-            await asyncio.to_thread(thread.join)
+            await asyncio.to_thread(thread.join, 30)
     await asyncio.sleep(0)
     assert told == []
 

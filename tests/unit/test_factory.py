@@ -266,8 +266,8 @@ def test_a_broken_file_can_be_mended_and_loaded_again(tmp_path):
 
 def test_a_file_younger_than_what_python_remembers_of_its_folder_is_found(tmp_path):
     write(tmp_path / "old.py", "agents = {}")
-    AgentFactory.load("old:agents")
     remembered = tmp_path.stat().st_mtime_ns
+    AgentFactory.load("old:agents")
     write(tmp_path / "young.py", "agents = {'writer': len}")
     os.utime(tmp_path, ns=(remembered, remembered))
     assert list(AgentFactory.load("young:agents")) == ["writer"]
