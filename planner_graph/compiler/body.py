@@ -4,7 +4,6 @@ A body is an async or sync function ``body(inputs)`` or ``body(inputs, context)`
 LangGraph graph. ``inputs`` is one flat dict: each named input, ``"campaign"`` and ``"configuration"``.
 """
 
-import copy
 import hashlib
 import inspect
 import json
@@ -65,22 +64,31 @@ def idempotency_key(run_id: str, agent: str, inputs: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-async def call(body: Body, inputs: dict[str, Any], context: AgentContext, config: RunnableConfig) -> Any:
+async def call(body: Body, inputs: dict[str, Any], context: AgentContext | None, config: RunnableConfig) -> Any:
     """Run a body once, with its own copy of ``inputs``, and in a thread if it is a sync function.
+
+    ``context`` is for functions that take one, see :func:`takes_context`.
 
     A sync function that is cancelled goes on in its daemon thread until it returns; nobody waits for it, not even the
     end of the process. Sync parts of a runnable run in the event loop's default pool, which Python does wait for.
     """
-    inputs = copy.deepcopy(inputs)
+    inputs = own_copy(inputs)
     if isinstance(body, Pregel) and has_sync_checkpointer(config):
         return await in_thread(body.invoke, inputs, config)
     if isinstance(body, Runnable):
         return await body.ainvoke(inputs, config)
-    arguments = (inputs, context) if takes_context(body) else (inputs,)
+    arguments = (inputs,) if context is None else (inputs, context)
     if is_async(body):
         return await body(*arguments)
     given = await in_thread(body, *arguments)
     return await given if isinstance(given, Awaitable) else given
+
+
+def own_copy(value: Any) -> Any:
+    """Copy plain JSON, so that no body can change what others read."""
+    if isinstance(value, dict):
+        return {key: own_copy(item) for key, item in value.items()}
+    return [own_copy(item) for item in value] if isinstance(value, list) else value
 
 
 def is_async(body: Callable[..., Any]) -> bool:
@@ -88,8 +96,10 @@ def is_async(body: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(body) or inspect.iscoroutinefunction(getattr(body, "__call__", None))  # noqa: B004
 
 
-def takes_context(body: Callable[..., Any]) -> bool:
-    """Tell whether ``body`` takes a second positional argument."""
+def takes_context(body: Body) -> bool:
+    """Tell whether ``body`` is a function that takes a second positional argument."""
+    if isinstance(body, Runnable):
+        return False
     try:
         parameters = inspect.signature(body).parameters.values()
     except ValueError:  # some built-ins have no signature

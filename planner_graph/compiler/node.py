@@ -8,6 +8,7 @@ import asyncio
 import uuid
 from collections import ChainMap
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
@@ -17,7 +18,7 @@ from langgraph.errors import GraphBubbleUp, ParentCommand
 from planner_graph.clock import Clock
 from planner_graph.compiler.attempt import next_attempt
 from planner_graph.compiler.boards import Boards
-from planner_graph.compiler.body import AgentContext, Body, call, gather_inputs, idempotency_key
+from planner_graph.compiler.body import AgentContext, Body, call, gather_inputs, idempotency_key, takes_context
 from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.events import AgentEnded, AgentStarted, AttemptFailed, emit, timestamp
 from planner_graph.compiler.obstacle import Obstacle, find_obstacle
@@ -40,12 +41,13 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
         self.boards = boards
         self.step = step
         self.body = body
+        self.takes_context = takes_context(body)
         self.clock = clock
         self.loop = loop
 
     def invoke(self, input: dict[str, Any], config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:  # noqa: A002
         """Give the agent's record under its name, for a sync caller."""
-        return self.loop.run(self._visit(input, ensure_config(config), sync=True))
+        return self.loop.run(self._visit(input, config or ensure_config(), sync=True))
 
     async def ainvoke(
         self,
@@ -54,7 +56,7 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
         **_: Any,
     ) -> dict[str, Any]:
         """Give the agent's record under its name."""
-        return await self._visit(input, ensure_config(config), sync=False)
+        return await self._visit(input, config or ensure_config(), sync=False)
 
     async def _visit(self, brought: Mapping[str, Any], config: RunnableConfig, *, sync: bool) -> dict[str, Any]:
         """Wait for the agent's turn, then skip it or run it; ``brought`` is the state that LangGraph gives the node."""
@@ -73,18 +75,10 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
 
     async def _run(self, state: Mapping[str, Any], config: RunnableConfig) -> AgentRecord:
         inputs = gather_inputs(self.step, state)
-        run_id = run_id_of(config)
-        # Without an id no two runs may share a key; a run that cannot be resumed has no restarts that must.
-        key = idempotency_key(run_id or uuid.uuid4().hex, self.step.agent, inputs)
+        context = self._context(inputs, run_id_of(config)) if self.takes_context else None
         started_at = timestamp(self.clock.now())
         for attempt in range(1, self.step.max_retries + 2):
-            context = AgentContext(
-                agent=self.step.agent,
-                run_id=run_id,
-                attempt=attempt,
-                idempotency_key=key,
-                timeout_seconds=self.step.timeout_seconds,
-            )
+            context = context and replace(context, attempt=attempt)
             at = timestamp(self.clock.now()) if attempt > 1 else started_at
             emit(AgentStarted(event="agent_started", agent=self.step.agent, attempt=attempt, at=at))
             try:
@@ -102,15 +96,29 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
                 return self._record(AgentStatus.COMPLETED, output=output, attempts=attempt, started_at=started_at)
         raise AssertionError("the last attempt always returns")
 
-    async def _attempt(self, inputs: dict[str, Any], context: AgentContext, config: RunnableConfig) -> dict[str, Any]:
+    def _context(self, inputs: Mapping[str, Any], run_id: str) -> AgentContext:
+        """Tell the body of its first attempt."""
+        # Without an id no two runs may share a key; a run that cannot be resumed has no restarts that must.
+        key = idempotency_key(run_id or uuid.uuid4().hex, self.step.agent, inputs)
+        return AgentContext(
+            agent=self.step.agent,
+            run_id=run_id,
+            attempt=1,
+            idempotency_key=key,
+            timeout_seconds=self.step.timeout_seconds,
+        )
+
+    async def _attempt(
+        self, inputs: dict[str, Any], context: AgentContext | None, config: RunnableConfig
+    ) -> dict[str, Any]:
         """Run the body once, within its time limit."""
         var_child_runnable_config.set(config)  # where interrupt() and whatever else a body calls look for it
         try:
-            async with asyncio.timeout(context.timeout_seconds) as limit:
+            async with asyncio.timeout(self.step.timeout_seconds) as limit:
                 return check_output(self.step, await call(self.body, inputs, context, config))
         except TimeoutError as error:
             if limit.expired():
-                raise TimeoutError(f"no result within {context.timeout_seconds:g} s") from error
+                raise TimeoutError(f"no result within {self.step.timeout_seconds:g} s") from error
             raise
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
