@@ -47,6 +47,11 @@ def link(selection: Selection, catalog: Catalog) -> tuple[Links, list[Finding]]:
             if other in selection.left_out
         ]
         findings += _contradictions(spec, kinds, inputs[spec.name], catalog)
+        replaced = selection.stand_ins.get(spec.name)
+        if replaced is not None and kinds.get(replaced) is DependencyKind.HARD:
+            problem = f"agent {spec.name!r} is the fallback of {replaced!r}, but cannot run without it"
+            remedy = "remove the dependency or the input that leads there, or name another fallback"
+            findings.append(catalog.finding(("agents", replaced, "fallback"), problem, remedy))
     return Links(dependencies=dependencies, inputs=inputs, dropped=tuple(dropped)), findings
 
 

@@ -190,3 +190,9 @@ def test_no_name_of_a_resource_collides_with_the_place_for_agents_that_are_not_p
     ]
     limits = {"resources": dict.fromkeys(names, 0.5)}
     assert finished(specs, notes, strategy, limits=limits)["result"]["status"] == "completed"
+
+
+def test_a_fallback_that_needs_the_agent_it_replaces_is_refused():
+    specs = [spec("before", gives=["value"], fallback="spare"), spec("spare", after=["before"], gives=["value"])]
+    with pytest.raises(PlanError, match="agent 'spare' is the fallback of 'before', but cannot run without it"):
+        planned(*specs, **only("value"))
