@@ -45,8 +45,9 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
     The graph takes ``{"campaign": {...}}`` and gives ``{"result": {"status", "deliverables", "missing", "agents"}}``.
     Its state holds one record per agent under the agent's name. A thread belongs to the plan it was started with.
 
-    Under ``invoke`` LangGraph runs at most ``max_concurrency`` nodes at one time, by default as many as there are
-    processors plus four; under ``ainvoke`` there is no such limit unless the config sets one.
+    LangGraph visits at most ``max_concurrency`` nodes at one time, and agents that wait for their turn count: to limit
+    how many run, use the campaign's ``max_parallel``. Without it there is no limit under ``ainvoke``, and one of 256
+    nodes, each in a thread, under ``invoke``.
 
     Raises:
         UnboundAgentsError: agents of the plan have no body; all of them are named.

@@ -125,7 +125,7 @@ def test_everything_wrong_is_said_at_once_before_anything_is_done(command):
         "    known keys: id, name, type, content_types, include_images, tasks, deliverables, provided, configuration,"
         " brief, sources, limits, strategy\n"
         "strategy: unknown strategy 'fast'\n"
-        "    choose one of: sequential, parallel\n"
+        "    choose one of: sequential, parallel, adaptive\n"
         "agents that are declared in Python are found with --agents MODULE:NAME\n"
     )
     assert command.files() == ["c.yaml", "k.yaml"]

@@ -46,7 +46,7 @@ def test_a_run_shows_its_agents_and_writes_its_deliverables(stored):
 def test_where_there_is_no_terminal_each_event_is_a_line_on_standard_error(stored):
     shown = stored("run", stored.write("c.yaml", HOPELESS), "--agents", AGENTS)
     told = [re.sub(r"\d+\.\d s", "T", line.partition(" ")[2]) for line in shown.err.splitlines()[1:]]
-    assert re.fullmatch(rf"run {RUN_ID}: 2 agents, strategy parallel, expected 2 s", told[0].replace("T", "2 s"))
+    assert re.fullmatch(rf"run {RUN_ID}: 2 agents, strategy adaptive, expected 2 s", told[0].replace("T", "2 s"))
     assert told[1:] == [
         "filmer: started, estimate 1 s",
         "filmer: attempt 1 failed: OSError: no camera\\x1b[2J; attempt 2 in T",

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 
 import pytest
 from langchain_core.messages import AIMessage
@@ -350,3 +351,14 @@ def test_the_picture_shows_no_edge_for_what_is_not_waited_for():
     assert ("a", "soft") in drawn
     assert ("a", "loose") not in drawn
     assert ("plan", "loose") in drawn
+
+
+def test_agents_that_wait_do_not_keep_others_from_starting_under_invoke():
+    """However few threads LangGraph takes by default, and although the estimates put the short chain last."""
+    opened, waiting = threading.Event(), [f"c{number}" for number in range(40)]
+    specs = [spec("a", seconds=1), *(spec(name, needs=["a"]) for name in waiting)]
+    plan = planned(*specs, spec("b", seconds=600), spec("last", needs=["b"]), strategy="adaptive")
+    bodies: dict[str, Callable[..., object]] = {name: (lambda _: 1) for name in plan.by_agent}
+    bodies |= {"a": lambda _: opened.wait(10), "last": lambda _: opened.set()}
+
+    assert run(compile_plan(plan, bodies), how="invoke")["a"]["output"] == {"a": True}
