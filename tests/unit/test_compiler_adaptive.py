@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage
@@ -358,7 +358,7 @@ def test_agents_that_wait_do_not_keep_others_from_starting_under_invoke():
     opened, waiting = threading.Event(), [f"c{number}" for number in range(40)]
     specs = [spec("a", seconds=1), *(spec(name, needs=["a"]) for name in waiting)]
     plan = planned(*specs, spec("b", seconds=600), spec("last", needs=["b"]), strategy="adaptive")
-    bodies: dict[str, Callable[..., object]] = {name: (lambda _: 1) for name in plan.by_agent}
+    bodies: dict[str, Any] = {name: (lambda _: 1) for name in plan.by_agent}
     bodies |= {"a": lambda _: opened.wait(10), "last": lambda _: opened.set()}
 
     assert run(compile_plan(plan, bodies), how="invoke")["a"]["output"] == {"a": True}
