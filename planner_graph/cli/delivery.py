@@ -8,7 +8,7 @@ from planner_graph.cli.files import write_files
 from planner_graph.cli.results import as_files
 from planner_graph.cli.summary import Account, account_json, account_text
 from planner_graph.errors import InvalidInputError
-from planner_graph.planning.svg import to_svg
+from planner_graph.planning.pictures.svg import to_svg
 
 PICTURE = "plan.svg"
 

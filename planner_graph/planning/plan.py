@@ -13,8 +13,9 @@ import rfc8785
 from pydantic import ValidationError
 
 from planner_graph.errors import Finding, StoredPlanError
-from planner_graph.planning import drawing, explanation, svg
+from planner_graph.planning import explanation
 from planner_graph.planning.contents import SCHEMA_VERSION, PlanContents
+from planner_graph.planning.pictures import drawing, svg
 
 
 class ExecutionPlan(PlanContents):

@@ -8,12 +8,12 @@ from xml.etree import ElementTree as ET
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner_graph.planning.drawing import mermaid_id, plain_text, to_dot, to_mermaid
-from planner_graph.planning.layered import Room
-from planner_graph.planning.layout import arrange
-from planner_graph.planning.lettering import shorten, width
-from planner_graph.planning.sketch import sketch
-from planner_graph.planning.svg import to_svg
+from planner_graph.planning.pictures.drawing import mermaid_id, plain_text, to_dot, to_mermaid
+from planner_graph.planning.pictures.layered import Room
+from planner_graph.planning.pictures.layout import arrange
+from planner_graph.planning.pictures.lettering import shorten, width
+from planner_graph.planning.pictures.sketch import sketch
+from planner_graph.planning.pictures.svg import to_svg
 from tests.plans import make_plan
 
 UNTIMED = settings(deadline=None)

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from planner_graph.planning.drawing import left_to_right, mermaid_id, plain_text, to_dot, to_mermaid
-from planner_graph.planning.svg import to_svg
+from planner_graph.planning.pictures.drawing import left_to_right, mermaid_id, plain_text, to_dot, to_mermaid
+from planner_graph.planning.pictures.svg import to_svg
 from tests.plans import BLOG, BLOG_SECONDS, make_plan
 
 HOSTILE = 'odd "<b>&amp; \\ %%{init: {"theme":"forest"}}%% a --> b ; # `x`\nline 2 日本語 \x00\u202e end'
@@ -144,8 +144,8 @@ def test_levels_are_columns_until_they_are_too_many_for_a_screen():
 
 PRINT_ALL = """
 import random
-from planner_graph.planning.drawing import to_dot, to_mermaid
-from planner_graph.planning.svg import to_svg
+from planner_graph.planning.pictures.drawing import to_dot, to_mermaid
+from planner_graph.planning.pictures.svg import to_svg
 from tests.plans import make_plan
 pick = random.Random(5)
 names = [f"agent-{number}.x" for number in range(40)]
@@ -173,7 +173,7 @@ def test_the_same_plan_gives_the_same_bytes_under_every_hash_seed():
 
 
 def test_drawing_loads_neither_langgraph_nor_a_database_driver_nor_a_server():
-    code = "import sys, planner_graph.planning.svg, planner_graph.planning.drawing; print(*sys.modules)"
+    code = "import sys; from planner_graph.planning.pictures import drawing, svg; print(*sys.modules)"
     loaded = {name.partition(".")[0] for name in run_python(code).split()}
     assert not loaded & {"langgraph", "langchain_core", "psycopg", "fastapi"}
 

@@ -1,8 +1,8 @@
 """Places of nodes and passing edges across the levels."""
 
-from planner_graph.planning.layered import Room, affordable, lead_edges
-from planner_graph.planning.layout import arrange
-from planner_graph.planning.placing import _gain, _rounded
+from planner_graph.planning.pictures.layered import Room, affordable, lead_edges
+from planner_graph.planning.pictures.layout import arrange
+from planner_graph.planning.pictures.placing import _gain, _rounded
 
 ROOM = Room(size=40, gap=20)
 

@@ -4,10 +4,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from planner_graph.planning.drawing import plain_text
-from planner_graph.planning.lettering import shorten, width
-from planner_graph.planning.sketch import NAME_SIZE, sketch
-from planner_graph.planning.svg import PAINT, to_svg
+from planner_graph.planning.pictures.drawing import plain_text
+from planner_graph.planning.pictures.lettering import shorten, width
+from planner_graph.planning.pictures.sketch import NAME_SIZE, sketch
+from planner_graph.planning.pictures.svg import PAINT, to_svg
 from tests.plans import BLOG, BLOG_SECONDS, make_plan
 
 SVG = "{http://www.w3.org/2000/svg}"

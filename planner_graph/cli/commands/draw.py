@@ -11,9 +11,9 @@ from planner_graph.cli import screen
 from planner_graph.cli.files import replace_file
 from planner_graph.cli.inputs import load_request
 from planner_graph.cli.options import AgentsReference, CampaignFile, CatalogFiles, NoBuiltin, StrategyName
-from planner_graph.planning.drawing import to_dot, to_mermaid
+from planner_graph.planning.pictures.drawing import to_dot, to_mermaid
+from planner_graph.planning.pictures.svg import to_svg
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.planning.svg import to_svg
 
 app = typer.Typer(add_completion=False)
 

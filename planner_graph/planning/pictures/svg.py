@@ -11,10 +11,10 @@ from itertools import groupby
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from planner_graph.planning.contents import PlanContents
-from planner_graph.planning.drawing import DASHES, plain_text, summary
 from planner_graph.planning.explanation import clock
-from planner_graph.planning.lettering import FONT, shorten, width
-from planner_graph.planning.sketch import CORNER, NAME_SIZE, NOTE_SIZE, Band, Box, Curve, Point, Sketch, sketch
+from planner_graph.planning.pictures.drawing import DASHES, plain_text, summary
+from planner_graph.planning.pictures.lettering import FONT, shorten, width
+from planner_graph.planning.pictures.sketch import CORNER, NAME_SIZE, NOTE_SIZE, Band, Box, Curve, Point, Sketch, sketch
 from planner_graph.types import DependencyKind
 
 PAINT: Mapping[str, Mapping[str, tuple[str, str]]] = {

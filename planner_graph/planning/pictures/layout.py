@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from planner_graph.planning.layered import LayeredGraph, Room, affordable, lead_edges
-from planner_graph.planning.placing import place_points
+from planner_graph.planning.pictures.layered import LayeredGraph, Room, affordable, lead_edges
+from planner_graph.planning.pictures.placing import place_points
 
 _ROUNDS = 24
 _PATIENCE = 6

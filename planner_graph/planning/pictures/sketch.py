@@ -10,11 +10,11 @@ from itertools import groupby, pairwise
 from math import ceil
 
 from planner_graph.planning.contents import PlanContents, Step
-from planner_graph.planning.drawing import PictureEdge, left_to_right, picture_edges
 from planner_graph.planning.explanation import clock
-from planner_graph.planning.layered import Room
-from planner_graph.planning.layout import Arrangement, arrange
-from planner_graph.planning.lettering import shorten, width
+from planner_graph.planning.pictures.drawing import PictureEdge, left_to_right, picture_edges
+from planner_graph.planning.pictures.layered import Room
+from planner_graph.planning.pictures.layout import Arrangement, arrange
+from planner_graph.planning.pictures.lettering import shorten, width
 
 NAME_SIZE, NOTE_SIZE = 13, 11
 HEAD = 9

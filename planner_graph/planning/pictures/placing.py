@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby, pairwise
 from math import fsum, inf
 
-from planner_graph.planning.layered import LayeredGraph, affordable
+from planner_graph.planning.pictures.layered import LayeredGraph, affordable
 
 _EVEN_SWEEPS = 12
 _STRAIGHT_SWEEPS = 6
