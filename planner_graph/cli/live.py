@@ -16,7 +16,7 @@ from planner_graph.cli.screen import console, one_line
 from planner_graph.clock import Clock
 from planner_graph.compiler.events import Event
 from planner_graph.planning.contents import PlanContents
-from planner_graph.planning.explanation import clock as duration
+from planner_graph.planning.explanation import duration_text
 from planner_graph.store.rows import AgentRunRow
 from planner_graph.types import AgentStatus, RunId
 
@@ -102,7 +102,7 @@ def line(event: Event, agent: AgentState, progress: Progress) -> str:
     match event["event"]:
         case "agent_started":
             again = f"attempt {agent.attempt} " if agent.attempt > 1 else ""
-            return f"{again}started, estimate {duration(agent.estimate_seconds)}"
+            return f"{again}started, estimate {duration_text(agent.estimate_seconds)}"
         case "attempt_failed":
             wait = event["retry_in_seconds"]
             return agent.note + ("" if wait is None else f"; attempt {event['attempt'] + 1} in {timer(wait)}")
@@ -199,14 +199,14 @@ class Board:
                 finished_style=style,
             )
             seconds = agent.seconds(now)
-            time = duration(agent.estimate_seconds) if seconds is None else timer(seconds)
+            time = duration_text(agent.estimate_seconds) if seconds is None else timer(seconds)
             status = Text(agent.status.value, style=style)
             grid.add_row(agent.name, status, bar, Text(time, style=style), Text(one_line(agent.note), style="dim"))
         return grid
 
 
 def _expected(plan: PlanContents) -> str:
-    return duration(plan.duration.predicted)
+    return duration_text(plan.duration.predicted)
 
 
 def _bar_width(width: int) -> int:

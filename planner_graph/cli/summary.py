@@ -13,7 +13,7 @@ from rich.text import Text
 from planner_graph.cli import screen
 from planner_graph.cli.live import STYLES
 from planner_graph.cli.progress import AgentState, Progress, timer
-from planner_graph.planning.explanation import clock as duration
+from planner_graph.planning.explanation import duration_text
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import RunRow
@@ -106,7 +106,9 @@ def account_text(account: Account) -> Iterator[RenderableType]:
 def headline(account: Account) -> Text:
     """Say in a few words how the run stands."""
     row, plan = account.row, account.plan
-    campaign = f"campaign {plan.campaign_id}, strategy {plan.strategy}, expected {duration(plan.duration.predicted)}"
+    campaign = (
+        f"campaign {plan.campaign_id}, strategy {plan.strategy}, expected {duration_text(plan.duration.predicted)}"
+    )
     text = Text(f"\n{screen.one_line(campaign)}\n")
     text.append(f"run {row.run_id} ", "bold")
     text.append(row.status.value, f"bold {_STATUS_STYLES.get(row.status, '')}")

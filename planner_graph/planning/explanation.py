@@ -27,10 +27,10 @@ def explain(plan: PlanContents) -> str:
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
-def clock(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """Write a duration the way people do: ``45 s``, ``3 min``, ``20 min 30 s``, ``2 h 5 min``.
 
-    >>> [clock(seconds) for seconds in (0.5, 45, 180, 1230, 7500)]
+    >>> [duration_text(seconds) for seconds in (0.5, 45, 180, 1230, 7500)]
     ['0.5 s', '45 s', '3 min', '20 min 30 s', '2 h 5 min']
     """
     if seconds < MINUTE:
@@ -48,8 +48,9 @@ def _summary(plan: PlanContents) -> list[str]:
     kind = f" of type {plan.campaign_type!r}" if plan.campaign_type else ""
     duration = plan.duration
     expected = (
-        f"Expected: {clock(duration.predicted)} for {clock(duration.work)} of work; no strategy beats the critical "
-        f"path of {clock(duration.critical_path)}. With the buffer of {clock(duration.buffer)}: "
+        f"Expected: {duration_text(duration.predicted)} for {duration_text(duration.work)} of work; no strategy beats "
+        f"the critical path of {duration_text(duration.critical_path)}. "
+        f"With the buffer of {duration_text(duration.buffer)}: "
         f"{plan.estimated_duration_minutes} min."
     )
     return [
@@ -60,9 +61,10 @@ def _summary(plan: PlanContents) -> list[str]:
 
 
 def _agent(step: Step) -> Iterator[str]:
-    mark = "critical" if step.timing.critical else f"may slip {clock(step.timing.slack_seconds)}"
+    mark = "critical" if step.timing.critical else f"may slip {duration_text(step.timing.slack_seconds)}"
     group = f", parallel group {step.parallel_group_id}" if step.parallel_group_id is not None else ""
-    yield f"  {step.order}. {step.agent} ({clock(step.estimate.seconds)}, {step.estimate.source}; {mark}{group})"
+    estimate = f"{duration_text(step.estimate.seconds)}, {step.estimate.source}"
+    yield f"  {step.order}. {step.agent} ({estimate}; {mark}{group})"
     yield f"     in because: {'; '.join(step.reasons)}"
     for lead, dependencies in (
         ("after", [edge for edge in step.dependencies if edge.kind is not DependencyKind.OPTIONAL]),
@@ -83,7 +85,7 @@ def _dependency(edge: StepDependency) -> str:
 
 
 def _critical_path(plan: PlanContents) -> list[str]:
-    return [f"Critical path ({clock(plan.duration.critical_path)}): {' -> '.join(plan.critical_path)}"]
+    return [f"Critical path ({duration_text(plan.duration.critical_path)}): {' -> '.join(plan.critical_path)}"]
 
 
 def _deliverables(plan: PlanContents) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 
 from planner_graph.campaign import Campaign
 from planner_graph.catalog.catalog import Catalog
-from planner_graph.planning.explanation import clock
+from planner_graph.planning.explanation import duration_text
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
 from tests.catalogs import catalog, spec
@@ -146,4 +146,4 @@ def test_the_built_in_blog_campaign_names_every_agent_of_the_catalog():
     ],
 )
 def test_durations_are_written_the_way_people_do(seconds, text):
-    assert clock(seconds) == text
+    assert duration_text(seconds) == text

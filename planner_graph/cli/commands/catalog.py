@@ -16,7 +16,7 @@ from planner_graph.cli.exits import ExitCode
 from planner_graph.cli.inputs import check_catalog, load_catalog
 from planner_graph.cli.options import AsJson, CatalogFiles, NoBuiltin
 from planner_graph.errors import CatalogError, Finding, nearest
-from planner_graph.planning.explanation import clock
+from planner_graph.planning.explanation import duration_text
 from planner_graph.types import AgentName, DependencyKind
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -98,7 +98,7 @@ def overview(catalog: Catalog) -> Iterator[RenderableType]:
             dependency.agent + ("" if dependency.kind is DependencyKind.HARD else f" ({dependency.kind})")
             for dependency in spec.dependencies
         )
-        agents.add_row(*screen.cells(spec.name, clock(spec.estimate_seconds), after, ", ".join(spec.outputs)))
+        agents.add_row(*screen.cells(spec.name, duration_text(spec.estimate_seconds), after, ", ".join(spec.outputs)))
     yield agents
     if catalog.rules:
         rules = screen.table("rule", "when", "agents", wide=("when", "agents"))

@@ -10,7 +10,7 @@ from rich.text import Text
 from planner_graph.cli import screen
 from planner_graph.cli.inputs import load_request
 from planner_graph.cli.options import AgentsReference, AsJson, CampaignFile, CatalogFiles, NoBuiltin, StrategyName
-from planner_graph.planning.explanation import clock
+from planner_graph.planning.explanation import duration_text
 from planner_graph.planning.plan import ExecutionPlan
 
 app = typer.Typer(add_completion=False)
@@ -46,9 +46,9 @@ def overview(plan: ExecutionPlan) -> Iterator[RenderableType]:
         numbers=("#", "level", "group", "estimate", "slack"), wide=("after",),
     )  # fmt: skip
     for step in plan.steps:
-        slack = Text("critical", style="yellow") if step.timing.critical else clock(step.timing.slack_seconds)
+        slack = Text("critical", style="yellow") if step.timing.critical else duration_text(step.timing.slack_seconds)
         after = ", ".join(step.waits_for)
-        group, estimate = step.parallel_group_id, clock(step.estimate.seconds)
+        group, estimate = step.parallel_group_id, duration_text(step.estimate.seconds)
         steps.add_row(*screen.cells(step.order, step.agent, step.level, group, estimate, slack, after))
     yield steps
     yield Text()
@@ -60,10 +60,10 @@ def summary(plan: ExecutionPlan) -> Iterator[str]:
     count, duration = len(plan.steps), plan.duration
     yield f"campaign {plan.campaign_id}: {count} agent{'' if count == 1 else 's'}, strategy {plan.strategy}"
     yield (
-        f"expected {clock(duration.predicted)} for {clock(duration.work)} of work, "
-        f"{plan.estimated_duration_minutes} min with the buffer of {clock(duration.buffer)}"
+        f"expected {duration_text(duration.predicted)} for {duration_text(duration.work)} of work, "
+        f"{plan.estimated_duration_minutes} min with the buffer of {duration_text(duration.buffer)}"
     )
-    yield f"critical path ({clock(duration.critical_path)}): {' -> '.join(plan.critical_path)}"
+    yield f"critical path ({duration_text(duration.critical_path)}): {' -> '.join(plan.critical_path)}"
     if plan.deliverables:
         yield "deliverables: " + ", ".join(f"{name} (from {source})" for name, source in plan.deliverables.items())
     if plan.dropped:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from planner_graph.planning.contents import PlanContents, Step
-from planner_graph.planning.explanation import clock
+from planner_graph.planning.explanation import duration_text
 from planner_graph.types import AgentName, DependencyKind
 
 CRITICAL_COLOR = "#c2410c"
@@ -78,7 +78,7 @@ def summary(plan: PlanContents) -> str:
     agents, levels = len(plan.steps), len({step.level for step in plan.steps})
     return (
         f"{agents} agent{'' if agents == 1 else 's'} in {levels} level{'' if levels == 1 else 's'}, "
-        f"strategy {plan.strategy}, expected {clock(plan.duration.predicted)}; "
+        f"strategy {plan.strategy}, expected {duration_text(plan.duration.predicted)}; "
         f"critical path: {', '.join(plan.critical_path) or 'none'}"
     )
 
@@ -154,7 +154,7 @@ def _grouped(steps: Iterable[Step]) -> Iterator[tuple[int | None, list[Step]]]:
 
 
 def _mermaid_node(step: Step, *, critical: bool) -> str:
-    label = f"{_mermaid_text(step.agent)}<br/>{clock(step.estimate.seconds)}"
+    label = f"{_mermaid_text(step.agent)}<br/>{duration_text(step.estimate.seconds)}"
     return f'{mermaid_id(step.agent)}["{label}"]{":::critical" if critical else ""}'
 
 
@@ -182,7 +182,7 @@ def _mermaid_text(text: str) -> str:
 def _dot_node(step: Step, *, critical: bool) -> str:
     mark = f', color="{CRITICAL_COLOR}", penwidth=2.5' if critical else ""
     name = _dot_text(step.agent)
-    return f'{name} [label="{name[1:-1]}\\n{clock(step.estimate.seconds)}"{mark}]'
+    return f'{name} [label="{name[1:-1]}\\n{duration_text(step.estimate.seconds)}"{mark}]'
 
 
 def _dot_edge(edge: PictureEdge) -> str:

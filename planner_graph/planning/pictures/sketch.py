@@ -10,7 +10,7 @@ from itertools import groupby, pairwise
 from math import ceil
 
 from planner_graph.planning.contents import PlanContents, Step
-from planner_graph.planning.explanation import clock
+from planner_graph.planning.explanation import duration_text
 from planner_graph.planning.pictures.drawing import PictureEdge, left_to_right, picture_edges
 from planner_graph.planning.pictures.layered import Room
 from planner_graph.planning.pictures.layout import Arrangement, arrange
@@ -181,7 +181,7 @@ def _groups_on_levels(steps: Iterable[Step]) -> set[int]:
 
 def _note(step: Step, *, named: bool) -> str:
     group = f" · group {step.parallel_group_id}" if named and step.parallel_group_id is not None else ""
-    return clock(step.estimate.seconds) + group
+    return duration_text(step.estimate.seconds) + group
 
 
 def _box_width(steps: Sequence[Step], notes: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ from itertools import groupby
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from planner_graph.planning.contents import PlanContents
-from planner_graph.planning.explanation import clock
+from planner_graph.planning.explanation import duration_text
 from planner_graph.planning.pictures.drawing import DASHES, plain_text, summary
 from planner_graph.planning.pictures.lettering import FONT, shorten, width
 from planner_graph.planning.pictures.sketch import CORNER, NAME_SIZE, NOTE_SIZE, Band, Box, Curve, Point, Sketch, sketch
@@ -96,9 +96,10 @@ def _header(root: Element, plan: PlanContents, room: float) -> None:
     place = {"x": _number(_MARGIN), "y": "30", "font-size": str(_TITLE_SIZE)}
     SubElement(root, "text", {**_paint("title"), **place}).text = title
     count, duration = len(plan.steps), plan.duration
-    parts = [f"{count} agent{'' if count == 1 else 's'}", plan.strategy, f"expected {clock(duration.predicted)}"]
+    expected = f"expected {duration_text(duration.predicted)}"
+    parts = [f"{count} agent{'' if count == 1 else 's'}", plan.strategy, expected]
     if duration.critical_path < duration.predicted:
-        parts.append(f"critical path {clock(duration.critical_path)}")
+        parts.append(f"critical path {duration_text(duration.critical_path)}")
     place = {"x": _number(_MARGIN), "y": "48", "font-size": str(_SUBTITLE_SIZE)}
     SubElement(root, "text", {**_paint("note"), **place}).text = shorten(" · ".join(parts), _SUBTITLE_SIZE, room)
 
@@ -166,10 +167,10 @@ def _draw_box(picture: Element, box: Box, *, critical: bool) -> None:
 
 def _tooltip(box: Box, *, critical: bool) -> str:
     step = box.step
-    lines = [step.agent, f"step {step.order}, level {step.level}, {clock(step.estimate.seconds)}"]
+    lines = [step.agent, f"step {step.order}, level {step.level}, {duration_text(step.estimate.seconds)}"]
     if step.parallel_group_id is not None:
         lines.append(f"parallel group {step.parallel_group_id}")
-    lines.append("on the critical path" if critical else f"may slip {clock(step.timing.slack_seconds)}")
+    lines.append("on the critical path" if critical else f"may slip {duration_text(step.timing.slack_seconds)}")
     if step.outputs:
         lines.append(f"gives {', '.join(map(plain_text, step.outputs))}")
     return "\n".join(lines)
