@@ -106,6 +106,8 @@ def line(event: Event, agent: AgentState, progress: Progress) -> str:
         case "attempt_failed":
             wait = event["retry_in_seconds"]
             return agent.note + ("" if wait is None else f"; attempt {event['attempt'] + 1} in {timer(wait)}")
+        case "agent_interrupted":
+            return f"interrupted: {event['reason']}"
         case "agent_ended":
             seconds = agent.seconds(agent.ended_at) if agent.ended_at else None
             time = f" after {timer(seconds)}" if seconds is not None else ""

@@ -83,6 +83,8 @@ class Progress:
                 note = f"attempt {event['attempt']} failed: {error['type']}: {error['message']}"
                 status = AgentStatus.RUNNING if event["retry_in_seconds"] is None else AgentStatus.RETRYING
                 after = replace(before, status=status, note=note)
+            case "agent_interrupted":
+                after = replace(before, status=AgentStatus.INTERRUPTED, note=event["reason"])
             case "agent_ended":
                 record = event["record"]
                 after = replace(

@@ -7,17 +7,23 @@ graphs. Each carries its board along in its config, so none can meet another's, 
 import asyncio
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.config import get_stream_writer
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import get_runtime
+from langgraph.types import StateSnapshot
 
 from planner_graph.compiler.attempt import state_before
 from planner_graph.compiler.board import Board
-from planner_graph.compiler.state import ended_tasks
+from planner_graph.compiler.events import Event
+from planner_graph.compiler.observing import Beginning, Following
+from planner_graph.compiler.state import AgentRecord, ended_tasks
+from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.scheduler import Scheduler
+from planner_graph.types import AgentName
 
 INVOCATION = "__planner_graph_invocation"
 """Key of the invocation in ``configurable``; two underscores keep it out of checkpoints and traces."""
@@ -30,9 +36,41 @@ class Invocation:
     them the configs of runs that have ended.
     """
 
-    def __init__(self, graph: CompiledStateGraph[Any, Any, Any, Any]) -> None:
+    def __init__(
+        self, graph: CompiledStateGraph[Any, Any, Any, Any], plan: ExecutionPlan, following: Following | None = None
+    ) -> None:
         self.graph = weakref.ref(graph)
+        self.plan = plan
+        self.following = following or Following()
         self.board: asyncio.Future[Board] | None = None
+
+    async def tell(self, event: Event) -> None:
+        """Tell whoever streams the graph, and whoever follows it."""
+        get_stream_writer()(event)
+        if self.following:
+            await self.following.tell(event)
+
+    def begin(
+        self, config: RunnableConfig, campaign: dict[str, Any], records: Mapping[AgentName, AgentRecord] | None = None
+    ) -> None:
+        """Say how the invocation begins: fresh, or with the ``records`` of agents that had ended before."""
+        configurable = config["configurable"]
+        self.following.begin(
+            Beginning(
+                plan=self.plan,
+                campaign=campaign,
+                run_id=configurable.get("workflow_execution_id"),
+                thread_id=configurable.get("thread_id"),
+                fresh=records is None,
+                records=records or {},
+            )
+        )
+
+
+def invocation_of(config: RunnableConfig) -> Invocation:
+    """Give the invocation that a node's config belongs to."""
+    invocation: Invocation = config["configurable"][INVOCATION]
+    return invocation
 
 
 class Boards(ABC):
@@ -43,7 +81,7 @@ class Boards(ABC):
 
     async def at(self, config: RunnableConfig, *, sync: bool) -> Board:
         """Give the board for a node that runs with ``config``; ``sync`` tells of ``invoke``."""
-        invocation: Invocation = config["configurable"][INVOCATION]
+        invocation = invocation_of(config)
         if invocation.board is None:
             invocation.board = asyncio.ensure_future(self._fill(invocation, config, sync=sync))
             invocation.board.add_done_callback(_look_at)
@@ -54,16 +92,27 @@ class Boards(ABC):
         runtime = get_runtime()
         return Board(self.new_scheduler(), state, drain_requested=lambda: runtime.drain_requested)
 
-    @abstractmethod
     async def _fill(self, invocation: Invocation, config: RunnableConfig, *, sync: bool) -> Board:
         """Make the board of an invocation whose first agent comes."""
+        if not self._must_know(invocation):
+            return self.new_board({})
+        state = state_before(config, ["campaign", *invocation.plan.by_agent])
+        state |= ended_tasks(await _snapshot(invocation, config, sync=sync))
+        if not invocation.following.begun:
+            records = {agent: state[agent] for agent in invocation.plan.by_agent if state.get(agent) is not None}
+            invocation.begin(config, state["campaign"], records)
+        return self.new_board(state)
+
+    @abstractmethod
+    def _must_know(self, invocation: Invocation) -> bool:
+        """Tell whether the board of an invocation must know which agents have ended before."""
 
 
 class StepBoards(Boards):
     """Boards of graphs in which LangGraph itself brings the records along: they only keep the limits."""
 
-    async def _fill(self, invocation: Invocation, config: RunnableConfig, *, sync: bool) -> Board:  # noqa: ARG002
-        return self.new_board({})
+    def _must_know(self, invocation: Invocation) -> bool:
+        return bool(invocation.following) and not invocation.following.begun
 
 
 class DataflowBoards(Boards):
@@ -77,18 +126,20 @@ class DataflowBoards(Boards):
         """Open the board of an invocation that starts from the beginning; nothing has to be read then."""
         opened: asyncio.Future[Board] = asyncio.get_running_loop().create_future()
         opened.set_result(self.new_board(state))
-        config["configurable"][INVOCATION].board = opened
+        invocation_of(config).board = opened
 
-    async def _fill(self, invocation: Invocation, config: RunnableConfig, *, sync: bool) -> Board:
-        graph, root = invocation.graph(), checkpoint_config(config)
-        if graph is None:
-            raise AssertionError("a graph that runs is referred to by whoever runs it")
-        if sync:  # a sync checkpointer cannot be asked otherwise
-            snapshot = await asyncio.to_thread(graph.get_state, root)
-        else:
-            snapshot = await graph.aget_state(root)
-        state = state_before(config, ["campaign", *self.new_scheduler().demands])
-        return self.new_board({**state, **ended_tasks(snapshot)})
+    def _must_know(self, invocation: Invocation) -> bool:  # noqa: ARG002
+        return True
+
+
+async def _snapshot(invocation: Invocation, config: RunnableConfig, *, sync: bool) -> StateSnapshot:
+    """Read the checkpoint from which the present superstep runs."""
+    graph, root = invocation.graph(), checkpoint_config(config)
+    if graph is None:
+        raise AssertionError("a graph that runs is referred to by whoever runs it")
+    if sync:  # a sync checkpointer cannot be asked otherwise
+        return await asyncio.to_thread(graph.get_state, root)
+    return await graph.aget_state(root)
 
 
 def checkpoint_config(config: RunnableConfig) -> RunnableConfig:

@@ -71,7 +71,7 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
     builder.add_node(EXIT, end(plan), input_schema=node_schema(plan.by_agent))
     for sources, target in edges(plan):
         builder.add_edge(sources[0] if len(sources) == 1 else list(sources), target)
-    graph = PlanGraph.of(builder.compile(checkpointer=checkpointer, store=store, name=name), loop)
+    graph = PlanGraph.of(builder.compile(checkpointer=checkpointer, store=store, name=name), plan, loop)
     for agent, body in bodies.items():
         if isinstance(body, Pregel):  # shows an agent that is a graph in xray pictures and in subgraph streams
             graph.nodes[agent].subgraphs = [body]

@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langgraph.types import Command, Send
 
-from planner_graph.compiler.boards import DataflowBoards
+from planner_graph.compiler.boards import DataflowBoards, invocation_of
 from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.state import AgentRecord, build_result
 from planner_graph.documents import key_text
@@ -28,10 +28,11 @@ Update = dict[str, Any]
 def entry(plan: ExecutionPlan) -> Runnable[Any, Update]:
     """Build the node that begins a run of ``plan``."""
 
-    def begin(state: Mapping[str, Any]) -> Update:
+    def begin(state: Mapping[str, Any], config: RunnableConfig) -> Update:
         findings = check_campaign(plan, state.get("campaign"))
         if findings:
             raise CampaignError(findings)
+        invocation_of(config).begin(config, state["campaign"])
         # New input on a thread that was used before must not see what the run before left there.
         left_over = [name for name in (*plan.by_agent, "result") if state.get(name) is not None]
         return {"plan_hash": plan.hash, **dict.fromkeys(left_over)}
@@ -48,7 +49,7 @@ def dataflow_entry(plan: ExecutionPlan, boards: DataflowBoards, loop: Background
     begin = entry(plan)
 
     async def send(state: Mapping[str, Any], config: RunnableConfig) -> Command[str]:
-        update = await begin.ainvoke(state)
+        update = await begin.ainvoke(state, config)
         boards.begin(config, {"campaign": state["campaign"]})
         return Command(update=update, goto=[Send(step.agent, {}) for step in plan.steps])
 
@@ -61,9 +62,11 @@ def dataflow_entry(plan: ExecutionPlan, boards: DataflowBoards, loop: Background
 def end(plan: ExecutionPlan) -> Runnable[Any, Update]:
     """Build the node that ends a run of ``plan``."""
 
-    def finish(state: Mapping[str, Any]) -> Update:
+    def finish(state: Mapping[str, Any], config: RunnableConfig) -> Update:
         records: dict[str, AgentRecord] = {agent: state[agent] for agent in plan.by_agent}
-        return {"result": build_result(plan, state["campaign"], records)}
+        result = build_result(plan, state["campaign"], records)
+        invocation_of(config).following.result = result
+        return {"result": result}
 
     return _inline(finish)
 
@@ -117,10 +120,10 @@ def _from_campaign(sources: Mapping[str, str]) -> list[str]:
     return [name for name, source in sources.items() if source == CAMPAIGN]
 
 
-def _inline(node: Callable[[Mapping[str, Any]], Update]) -> Runnable[Any, Update]:
+def _inline(node: Callable[[Mapping[str, Any], RunnableConfig], Update]) -> Runnable[Any, Update]:
     """Give a node that needs no thread under ``ainvoke``: the pool may be full of bodies that were given up on."""
 
-    async def without_thread(state: Mapping[str, Any]) -> Update:
-        return node(state)
+    async def without_thread(state: Mapping[str, Any], config: RunnableConfig) -> Update:
+        return node(state, config)
 
     return RunnableLambda(node, without_thread)

@@ -1,13 +1,11 @@
-"""Events that a running plan tells: agent started, attempt failed, agent ended.
+"""Events that a running plan tells: agent started, attempt failed, agent interrupted, agent ended.
 
 They travel as LangGraph custom stream events (``stream_mode="custom"``), so that anyone who streams the graph sees who
-really runs; the mirror reads the same ones.
+really runs; observers of the plan are told the same ones.
 """
 
 from datetime import datetime
-from typing import Literal, TypedDict
-
-from langgraph.config import get_stream_writer
+from typing import Any, Literal, TypedDict, cast
 
 from planner_graph.compiler.state import AgentRecord, ErrorInfo
 
@@ -32,6 +30,20 @@ class AttemptFailed(TypedDict):
     retry_in_seconds: float | None
 
 
+class AgentInterrupted(TypedDict):
+    """An agent left without a record: it asks a human, or was asked to pause; it runs anew when the run is resumed.
+
+    ``usage`` is what it has used in vain, or ``None``.
+    """
+
+    event: Literal["agent_interrupted"]
+    agent: str
+    attempt: int
+    at: str
+    reason: str
+    usage: dict[str, Any] | None
+
+
 class AgentEnded(TypedDict):
     """An agent has its record."""
 
@@ -41,14 +53,15 @@ class AgentEnded(TypedDict):
     record: AgentRecord
 
 
-Event = AgentStarted | AttemptFailed | AgentEnded
-
-
-def emit(event: Event) -> None:
-    """Tell whoever streams the running graph."""
-    get_stream_writer()(event)
+Event = AgentStarted | AttemptFailed | AgentInterrupted | AgentEnded
 
 
 def timestamp(time: datetime) -> str:
     """Write a time as ISO 8601 in UTC, to the microsecond."""
     return time.isoformat(timespec="microseconds")
+
+
+def own_event(told: Any) -> Event | None:
+    """Give the event that a custom stream item is, unless it is one that an agent streams itself."""
+    kinds = {"agent_started", "attempt_failed", "agent_interrupted", "agent_ended"}
+    return cast("Event", told) if isinstance(told, dict) and told.get("event") in kinds else None

@@ -13,14 +13,14 @@ from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
 from langchain_core.runnables.config import var_child_runnable_config
-from langgraph.errors import GraphBubbleUp, ParentCommand
+from langgraph.errors import GraphBubbleUp, GraphInterrupt, ParentCommand
 
 from planner_graph.clock import Clock
 from planner_graph.compiler.attempt import next_attempt
-from planner_graph.compiler.boards import Boards
+from planner_graph.compiler.boards import Boards, Invocation, invocation_of
 from planner_graph.compiler.body import AgentContext, Body, call, gather_inputs, idempotency_key, takes_context
 from planner_graph.compiler.bridge import BackgroundLoop
-from planner_graph.compiler.events import AgentEnded, AgentStarted, AttemptFailed, emit, timestamp
+from planner_graph.compiler.events import AgentEnded, AgentInterrupted, AgentStarted, AttemptFailed, timestamp
 from planner_graph.compiler.obstacle import Obstacle, find_obstacle
 from planner_graph.compiler.output import check_output
 from planner_graph.compiler.retry import is_worth_retrying
@@ -60,7 +60,7 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
 
     async def _visit(self, brought: Mapping[str, Any], config: RunnableConfig, *, sync: bool) -> dict[str, Any]:
         """Wait for the agent's turn, then skip it or run it; ``brought`` is the state that LangGraph gives the node."""
-        agent = self.step.agent
+        agent, invocation = self.step.agent, invocation_of(config)
         board = await self.boards.at(config, sync=sync)
         known = board.state.get(agent)
         if known is not None:  # it ended before the run was left, and LangGraph visits it once more
@@ -68,26 +68,27 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
         state = ChainMap(board.state, dict(brought))
         async with board.turn(agent, has_work=lambda: find_obstacle(self.step, state) is None):
             obstacle = find_obstacle(self.step, state)
-            record = self._skipped(obstacle) if obstacle else await self._run(state, config)
-            emit(AgentEnded(event="agent_ended", agent=agent, at=record["ended_at"], record=record))
+            record = self._skipped(obstacle) if obstacle else await self._run(state, config, invocation)
+            await invocation.tell(AgentEnded(event="agent_ended", agent=agent, at=record["ended_at"], record=record))
             board.settle(agent, record)
         return {agent: record}
 
-    async def _run(self, state: Mapping[str, Any], config: RunnableConfig) -> AgentRecord:
+    async def _run(self, state: Mapping[str, Any], config: RunnableConfig, invocation: Invocation) -> AgentRecord:
         inputs = gather_inputs(self.step, state)
         context = self._context(inputs, run_id_of(config)) if self.takes_context else None
         started_at = timestamp(self.clock.now())
         for attempt in range(1, self.step.max_retries + 2):
             context = context and replace(context, attempt=attempt)
             at = timestamp(self.clock.now()) if attempt > 1 else started_at
-            emit(AgentStarted(event="agent_started", agent=self.step.agent, attempt=attempt, at=at))
+            await invocation.tell(AgentStarted(event="agent_started", agent=self.step.agent, attempt=attempt, at=at))
             try:
                 output = await self._attempt(inputs, context, config)
-            except GraphBubbleUp:
+            except GraphBubbleUp as pause:
+                await invocation.tell(self._interrupted(pause, attempt))
                 raise
             except Exception as error:  # noqa: BLE001  # the one place where an agent's failure becomes a record
                 wait = self._wait_after(error, attempt)
-                self._tell_failure(error, attempt, wait)
+                await invocation.tell(self._attempt_failed(error, attempt, wait))
                 if wait is None:
                     return self._failed(error, attempt, started_at)
                 await self.clock.sleep(wait)
@@ -137,16 +138,25 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
             return None
         return self.step.backoff.seconds(attempt, self.clock.chance())
 
-    def _tell_failure(self, error: Exception, attempt: int, wait: float | None) -> None:
-        emit(
-            AttemptFailed(
-                event="attempt_failed",
-                agent=self.step.agent,
-                attempt=attempt,
-                at=timestamp(self.clock.now()),
-                error=describe(error),
-                retry_in_seconds=wait,
-            )
+    def _attempt_failed(self, error: Exception, attempt: int, wait: float | None) -> AttemptFailed:
+        return AttemptFailed(
+            event="attempt_failed",
+            agent=self.step.agent,
+            attempt=attempt,
+            at=timestamp(self.clock.now()),
+            error=describe(error),
+            retry_in_seconds=wait,
+        )
+
+    def _interrupted(self, pause: GraphBubbleUp, attempt: int) -> AgentInterrupted:
+        asks = isinstance(pause, GraphInterrupt) and bool(pause.args and pause.args[0])
+        return AgentInterrupted(
+            event="agent_interrupted",
+            agent=self.step.agent,
+            attempt=attempt,
+            at=timestamp(self.clock.now()),
+            reason="it waits for an answer" if asks else "the run is being paused",
+            usage=None,
         )
 
     def _failed(self, error: Exception, attempts: int, started_at: str) -> AgentRecord:

@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Literal
 
 from langchain_core.runnables import RunnableConfig
 
@@ -12,7 +12,7 @@ from planner_graph.campaign import Campaign
 from planner_graph.clock import Clock
 from planner_graph.compiler.body import Body
 from planner_graph.compiler.compiler import CompiledPlan, compile_plan
-from planner_graph.compiler.events import AgentEnded, Event
+from planner_graph.compiler.events import AgentEnded, Event, own_event
 from planner_graph.compiler.state import AgentRecord, PlanInput, Result, stored_records
 from planner_graph.errors import RunNotResumableError
 from planner_graph.mirror.recorder import EventRecorder
@@ -202,9 +202,3 @@ class _Execution:
     given: PlanInput | None
     known: Mapping[AgentName, AgentRecord]
     timeout_seconds: float | None
-
-
-def own_event(told: Any) -> Event | None:
-    """Give the event that a custom stream item is, unless it is one that an agent streams itself."""
-    own = isinstance(told, dict) and told.get("event") in {"agent_started", "attempt_failed", "agent_ended"}
-    return cast("Event", told) if own else None

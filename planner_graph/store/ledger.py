@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from planner_graph.compiler.events import AgentEnded, AgentStarted, AttemptFailed, Event
+from planner_graph.compiler.events import AgentEnded, AgentInterrupted, AgentStarted, AttemptFailed, Event
 from planner_graph.store.plain import plain_json, plain_text, preview
 from planner_graph.store.rows import AgentRunRow
 from planner_graph.types import AgentName, AgentStatus
@@ -71,6 +71,8 @@ class Ledger:
                     self._start(agent, event)
                 case "attempt_failed":
                     self._fail(agent, event)
+                case "agent_interrupted":
+                    self._interrupt(agent, event)
                 case "agent_ended":
                     self._end(agent, event)
 
@@ -112,6 +114,21 @@ class Ledger:
             )
         )
         self._move(agent, self.failed if event["retry_in_seconds"] is None else self.waiting)
+
+    def _interrupt(self, agent: AgentName, event: AgentInterrupted) -> None:
+        row = self._row(agent, self._execution(agent), event["attempt"])
+        if row is None or row.status is not AgentStatus.RUNNING:
+            return
+        self._close(
+            replace(
+                row,
+                status=AgentStatus.INTERRUPTED,
+                ended_at=moment(event["at"]),
+                reason=plain_text(event["reason"]),
+                usage=plain_json(event["usage"]),
+            )
+        )
+        self._move(agent, self.waiting)
 
     def _end(self, agent: AgentName, event: AgentEnded) -> None:
         record = event["record"]

@@ -1,0 +1,133 @@
+"""Lets others follow a running plan: observers among the callbacks of the config it is invoked with."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import get_callback_manager_for_config
+from langgraph.callbacks import GraphCallbackHandler
+
+from planner_graph.compiler.events import Event
+from planner_graph.compiler.state import AgentRecord, Result
+from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.types import AgentName
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beginning:
+    """How an invocation of a plan's graph begins.
+
+    ``run_id`` is the workflow execution that its config names, ``thread_id`` its thread, if any. ``records`` are those
+    of agents that had ended before; a ``fresh`` invocation starts the plan from its entry and has none.
+    """
+
+    plan: ExecutionPlan
+    campaign: Mapping[str, Any]
+    run_id: str | None
+    thread_id: str | None
+    fresh: bool
+    records: Mapping[AgentName, AgentRecord]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ending:
+    """How an invocation ended: with the plan's ``result``, by an ``error``, or, with neither, at an interrupt."""
+
+    result: Result | None
+    error: BaseException | None
+
+
+class Follower(ABC):
+    """Follows one invocation: its beginning, the events of its agents, its ending.
+
+    An invocation that is refused before its first node has no beginning, but always an ending.
+    """
+
+    @abstractmethod
+    def begin(self, beginning: Beginning) -> None:
+        """Take note of the beginning; called once, in the event loop of the agents."""
+
+    @abstractmethod
+    async def tell(self, event: Event) -> None:
+        """Take an event; the agent goes on when this returns, so it may wait for room but for nothing else."""
+
+    @abstractmethod
+    def end(self, ending: Ending) -> "Future[None]":
+        """Take note of the ending; whoever invoked the graph gets its result when the future is done."""
+
+
+class PlanObserver(GraphCallbackHandler, ABC):
+    """A callback handler that follows plans: pass it in ``config["callbacks"]`` to ``invoke`` or ``ainvoke``.
+
+    One observer may follow many invocations at a time. Graph-lifecycle callbacks tell of the same ``invocation``.
+    """
+
+    @abstractmethod
+    def follow(self, invocation: UUID) -> Follower:
+        """Give what follows the invocation that begins now."""
+
+
+def observers(config: RunnableConfig) -> list[PlanObserver]:
+    """Give the observers among the callbacks of ``config``."""
+    if not config.get("callbacks"):
+        return []
+    handlers = get_callback_manager_for_config(config).handlers
+    return [handler for handler in handlers if isinstance(handler, PlanObserver)]
+
+
+class Following:
+    """All who follow one invocation, as one."""
+
+    def __init__(self, followers: Sequence[Follower] = ()) -> None:
+        self.begun = False
+        self.result: Result | None = None
+        self._followers = followers
+
+    def __bool__(self) -> bool:
+        """Whether anybody follows."""
+        return bool(self._followers)
+
+    def begin(self, beginning: Beginning) -> None:
+        """Tell everybody of the beginning."""
+        self.begun = True
+        for follower in self._followers:
+            follower.begin(beginning)
+
+    async def tell(self, event: Event) -> None:
+        """Tell everybody of an event."""
+        for follower in self._followers:
+            await follower.tell(event)
+
+    @contextmanager
+    def to_the_end(self) -> Iterator[None]:
+        """Tell everybody how the block ended, and wait for them."""
+        error: BaseException | None = None
+        try:
+            yield
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            wait(self._end(error))
+
+    @asynccontextmanager
+    async def to_the_end_async(self) -> AsyncIterator[None]:
+        """Tell everybody how the block ended, and wait for them."""
+        error: BaseException | None = None
+        try:
+            yield
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            await asyncio.gather(*map(asyncio.wrap_future, self._end(error)))
+
+    def _end(self, error: BaseException | None) -> "list[Future[None]]":
+        ending = Ending(result=None if error else self.result, error=error)
+        return [follower.end(ending) for follower in self._followers]
