@@ -209,3 +209,72 @@ WHERE workflow_execution_id = %(run_id)s
 UPDATE execution_plans
 SET current_step = %(step)s, completed_agents = %(completed)s, failed_agents = %(failed)s, updated_at = NOW()
 WHERE workflow_execution_id = %(run_id)s
+
+-- History
+
+-- name: list_known_agents
+-- Jumps from name to name along the index; the table may be large, the names are few.
+WITH RECURSIVE names AS (
+    (SELECT r.agent_name FROM agent_runs r WHERE r.ended_at IS NOT NULL ORDER BY r.agent_name LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT r.agent_name FROM agent_runs r
+        WHERE r.ended_at IS NOT NULL AND r.agent_name > n.agent_name
+        ORDER BY r.agent_name
+        LIMIT 1
+    )
+    FROM names n
+    WHERE n.agent_name IS NOT NULL
+)
+SELECT agent_name FROM names WHERE agent_name IS NOT NULL
+
+-- name: list_executions
+-- An execution has come to an end of its own if it completed, or failed with no attempt left; anything else was cut off.
+SELECT e.agent_name, e.workflow_execution_id, e.status, e.attempts, own.started_at, e.ended_at, own.error, e.usage,
+    EXTRACT(EPOCH FROM greatest(own.first_started_at - greatest(before.ended_at, e.run_started_at), INTERVAL '0'))
+        ::FLOAT8 AS queue_seconds
+FROM unnest(%(agents)s::TEXT[]) AS wanted(agent_name)
+CROSS JOIN LATERAL (
+    SELECT r.agent_name, r.workflow_execution_id, r.execution, r.attempt AS attempts, r.status,
+        r.started_at AS attempt_started_at, r.ended_at, r.usage, p.id AS plan_id, p.started_at AS run_started_at
+    FROM agent_runs r
+    JOIN execution_plans p ON p.workflow_execution_id = r.workflow_execution_id
+    WHERE r.agent_name = wanted.agent_name
+        AND r.started_at IS NOT NULL
+        AND r.ended_at IS NOT NULL
+        AND r.status = ANY (%(statuses)s)
+        AND (r.status = 'completed' OR r.agent_name = ANY (p.failed_agents))
+        AND NOT EXISTS (
+            SELECT FROM agent_runs later
+            WHERE later.workflow_execution_id = r.workflow_execution_id
+                AND later.agent_name = r.agent_name
+                AND (later.execution, later.attempt) > (r.execution, r.attempt)
+        )
+    ORDER BY r.started_at DESC NULLS LAST, r.workflow_execution_id
+    LIMIT %(last)s
+) e
+CROSS JOIN LATERAL (
+    SELECT min(o.started_at) AS first_started_at,
+        min(o.started_at) FILTER (WHERE o.execution = e.execution) AS started_at,
+        (array_agg(o.error ORDER BY o.attempt DESC) FILTER (WHERE o.execution = e.execution AND o.error IS NOT NULL))[1]
+            AS error
+    FROM agent_runs o
+    WHERE o.workflow_execution_id = e.workflow_execution_id AND o.agent_name = e.agent_name
+) own
+CROSS JOIN LATERAL (
+    SELECT max(b.ended_at) AS ended_at
+    FROM agent_dependencies d
+    JOIN agent_runs b ON b.agent_name = ANY (d.depends_on_agents)
+    WHERE d.execution_plan_id = e.plan_id
+        AND d.agent_name = e.agent_name
+        AND d.dependency_type IN ('hard', 'soft')
+        AND b.workflow_execution_id = e.workflow_execution_id
+) before
+ORDER BY e.agent_name, e.attempt_started_at DESC, e.workflow_execution_id
+
+-- name: count_never_started
+SELECT wanted.agent_name, count(*) AS runs
+FROM unnest(%(agents)s::TEXT[], %(since)s::TIMESTAMPTZ[]) AS wanted(agent_name, since)
+JOIN agent_runs r ON r.agent_name = wanted.agent_name
+WHERE r.started_at IS NULL AND r.ended_at IS NOT NULL AND r.ended_at >= COALESCE(wanted.since, '-infinity')
+GROUP BY wanted.agent_name
