@@ -10,6 +10,8 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
+from planner_graph.text import CONTROLS, UNSTORABLE
+
 LARGEST_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader reproduces exactly (RFC 8785 refuses larger ones)."""
 
@@ -19,8 +21,7 @@ LARGEST_NUMBER = 10**9
 MAX_DEPTH = 50
 """How many collections may be nested in each other."""
 
-_NOT_PORTABLE = re.compile("[\0\ud800-\udfff]")
-_CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL = re.compile(f"[{CONTROLS}]")
 
 
 class Fault(NamedTuple):
@@ -68,9 +69,9 @@ def portable_json(value: Any) -> Any:
             children = item.items() if isinstance(item, dict) else enumerate(item)
             pending += reversed([((*path, key), child) for key, child in children])
             if isinstance(item, dict):
-                faults += [_no_character((*path, key), "key") for key in item if _NOT_PORTABLE.search(str(key))]
+                faults += [_no_character((*path, key), "key") for key in item if UNSTORABLE.search(str(key))]
         elif isinstance(item, str):
-            if _NOT_PORTABLE.search(item):
+            if UNSTORABLE.search(item):
                 faults.append(_no_character(path, "text"))
         elif isinstance(item, float) and not math.isfinite(item):
             faults.append(Fault(path, f"{item} is not a JSON number", "write a finite number, or null"))
@@ -102,7 +103,7 @@ def without_repeats(what: str, name_of: Callable[[Any], str] = str) -> AfterVali
 
 
 def _portable_text(text: str) -> str:
-    if _NOT_PORTABLE.search(text):
+    if UNSTORABLE.search(text):
         raise FaultyValueError([_no_character((), "text")])
     return text
 

@@ -12,12 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from planner_graph.cli.progress import AgentState, Progress, timer
-from planner_graph.cli.screen import console, one_line
+from planner_graph.cli.screen import console
 from planner_graph.clock import Clock
 from planner_graph.compiler.events import Event
 from planner_graph.planning.contents import PlanContents
 from planner_graph.planning.explanation import duration_text
 from planner_graph.store.rows import AgentRunRow
+from planner_graph.text import one_line
 from planner_graph.types import AgentStatus, RunId
 
 STYLES: Mapping[str, str] = {

@@ -10,6 +10,8 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from planner_graph.text import utf8
+
 LONGEST_NAME = 200
 """Bytes of a file name; every file system takes 255."""
 
@@ -41,7 +43,7 @@ def as_files(deliverables: Mapping[str, Any], extra: Mapping[str, bytes]) -> tup
 def contents(value: Any) -> tuple[bytes, str]:
     """Give the bytes of a value and the extension that suits them: text, decoded data URI, or pretty JSON."""
     if not isinstance(value, str):
-        return f"{json.dumps(value, ensure_ascii=False, indent=2)}\n".encode("utf-8", "backslashreplace"), ".json"
+        return utf8(f"{json.dumps(value, ensure_ascii=False, indent=2)}\n"), ".json"
     found = _DATA_URI.match(value)
     if found:
         try:
@@ -50,7 +52,7 @@ def contents(value: Any) -> tuple[bytes, str]:
             pass
         else:
             return data, mimetypes.guess_extension(found["type"] or "text/plain") or ".bin"
-    return value.encode("utf-8", "backslashreplace"), ".md"
+    return utf8(value), ".md"
 
 
 def decoded(text: str, *, in_base64: bool) -> bytes:

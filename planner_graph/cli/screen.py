@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from planner_graph.errors import Finding
+from planner_graph.text import one_line, printable, utf8
 
 UNLIMITED = 10_000
 """Columns where the output is no terminal: a line stays a line, however long."""
@@ -59,7 +60,7 @@ def show_bytes(data: bytes) -> None:
 def show_json(value: Any) -> None:
     """Write one JSON document to standard output, in UTF-8 whatever the terminal speaks."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
-    show_bytes(f"{text}\n".encode("utf-8", "backslashreplace"))  # a lone surrogate becomes its JSON escape
+    show_bytes(utf8(f"{text}\n"))
 
 
 @contextmanager
@@ -138,19 +139,3 @@ def cells(*values: object) -> list[Text]:
     return [
         value if isinstance(value, Text) else Text(one_line("" if value is None else str(value))) for value in values
     ]
-
-
-def printable(text: str) -> str:
-    r"""Give ``text`` with control and formatting characters written out, so that no input can steer the terminal.
-
-    >>> printable("a\x1b[31mb")
-    'a\\x1b[31mb'
-    """
-    return "".join(
-        char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode() for char in text
-    )
-
-
-def one_line(text: str) -> str:
-    """Give ``text`` safe and on one line."""
-    return printable(" ".join(text.split()))

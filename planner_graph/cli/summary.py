@@ -17,6 +17,7 @@ from planner_graph.planning.explanation import duration_text
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import RunRow
+from planner_graph.text import one_line, utf8
 from planner_graph.types import AgentStatus, RunId, RunStatus
 
 KIBIBYTE = 1024
@@ -109,7 +110,7 @@ def headline(account: Account) -> Text:
     campaign = (
         f"campaign {plan.campaign_id}, strategy {plan.strategy}, expected {duration_text(plan.duration.predicted)}"
     )
-    text = Text(f"\n{screen.one_line(campaign)}\n")
+    text = Text(f"\n{one_line(campaign)}\n")
     text.append(f"run {row.run_id} ", "bold")
     text.append(row.status.value, f"bold {_STATUS_STYLES.get(row.status, '')}")
     if row.started_at:
@@ -117,7 +118,7 @@ def headline(account: Account) -> Text:
         text.append(f" after {timer((until - row.started_at).total_seconds())}")
     text.append(f", {account.progress.ended} of {len(account.progress.agents)} agents ended")
     if row.status_reason:
-        text.append(f": {screen.one_line(row.status_reason)}")
+        text.append(f": {one_line(row.status_reason)}")
     return text
 
 
@@ -164,7 +165,7 @@ def size_of(value: Any) -> str:
     ('2.0 KiB of text', '6 bytes of JSON')
     """
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    count = len(text.encode("utf-8", "backslashreplace"))
+    count = len(utf8(text))
     size = f"{count} bytes" if count < KIBIBYTE else f"{count / KIBIBYTE:.1f} KiB"
     return f"{size} of {'text' if isinstance(value, str) else 'JSON'}"
 

@@ -27,6 +27,7 @@ from planner_graph.compiler.retry import is_worth_retrying
 from planner_graph.compiler.state import AgentRecord, ErrorInfo
 from planner_graph.errors import BodyCancelledError, BodyExitedError, OutputError
 from planner_graph.planning.contents import Step
+from planner_graph.text import escaped
 from planner_graph.types import AgentStatus
 
 ERROR_TEXT_LIMIT = 2_000
@@ -204,7 +205,7 @@ def describe(error: Exception) -> ErrorInfo:
         text = str(error)
     except Exception:  # noqa: BLE001  # a user's error class may do anything
         text = "(its message cannot be read)"
-    text = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    text = escaped(text)
     if len(text) > ERROR_TEXT_LIMIT:
         text = f"{text[:ERROR_TEXT_LIMIT]}... ({len(text) - ERROR_TEXT_LIMIT} more characters)"
     return ErrorInfo(type=type(error).__name__, message=text)

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from planner_graph.compiler.events import AgentEnded, AgentInterrupted, AgentStarted, AttemptFailed, Event
-from planner_graph.store.plain import plain_json, plain_text, preview
+from planner_graph.store.plain import plain_json, preview
 from planner_graph.store.rows import AgentRunRow
+from planner_graph.text import storable
 from planner_graph.types import AgentName, AgentStatus
 
 OUTPUT_PREVIEW = 1_000
@@ -124,7 +125,7 @@ class Ledger:
                 row,
                 status=AgentStatus.INTERRUPTED,
                 ended_at=moment(event["at"]),
-                reason=plain_text(event["reason"]),
+                reason=storable(event["reason"]),
                 usage=plain_json(event["usage"]),
             )
         )
@@ -137,7 +138,7 @@ class Ledger:
         row = self._row(agent, *key)
         if row and row.status is status and row.status is not AgentStatus.FAILED:
             return
-        reason = plain_text(record["reason"]) if record["reason"] else None
+        reason = storable(record["reason"]) if record["reason"] else None
         if row and row.status is AgentStatus.FAILED and status is AgentStatus.FAILED:
             self._write(replace(row, reason=reason, usage=plain_json(record["usage"])))
         else:

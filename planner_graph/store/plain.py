@@ -1,21 +1,15 @@
 """Makes values fit for text and jsonb columns, which refuse the character U+0000, lone surrogates and NaN."""
 
 import math
-import re
 from collections.abc import Mapping
 from json import JSONEncoder
 from typing import Any
 
+from planner_graph.text import storable
 from planner_graph.values import LARGEST_INTEGER
 
 MAX_DEPTH = 60
-_REFUSED = re.compile("[\x00\ud800-\udfff]")
 _ENCODER = JSONEncoder(ensure_ascii=False, default=str)
-
-
-def plain_text(text: str) -> str:
-    """Give ``text`` with each character that PostgreSQL cannot store replaced by U+FFFD."""
-    return _REFUSED.sub("\ufffd", text)
 
 
 def plain_json(value: Any, depth: int = 0) -> Any:
@@ -25,10 +19,10 @@ def plain_json(value: Any, depth: int = 0) -> Any:
     if isinstance(value, Mapping | list | tuple) and depth >= MAX_DEPTH:
         return "..."
     if isinstance(value, Mapping):
-        return {plain_text(str(key)): plain_json(item, depth + 1) for key, item in value.items()}
+        return {storable(str(key)): plain_json(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain_json(item, depth + 1) for item in value]
-    return plain_text(str(value))
+    return storable(str(value))
 
 
 def preview(value: Any, limit: int) -> Any:
@@ -45,7 +39,7 @@ def preview(value: Any, limit: int) -> Any:
     except RecursionError:
         text = text.ljust(limit + 1, ".")
     if len(text) > limit:
-        return {"preview": plain_text(text[:limit]), "truncated": True}
+        return {"preview": storable(text[:limit]), "truncated": True}
     return plain_json(value)
 
 

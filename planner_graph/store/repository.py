@@ -23,9 +23,10 @@ from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store import accepting
 from planner_graph.store.database import Database
 from planner_graph.store.ledger import Ledger, Standing
-from planner_graph.store.plain import exact_number, plain_json, plain_text
+from planner_graph.store.plain import exact_number, plain_json
 from planner_graph.store.queries import query
 from planner_graph.store.rows import AgentRunRow, RunRow, in_utc
+from planner_graph.text import storable
 from planner_graph.types import AgentStatus, RunId, RunStatus
 
 SHORTEST_PREFIX = 4
@@ -67,9 +68,9 @@ class Repository:
             await cur.executemany(query("insert_campaign_task"), accepting.task_values(campaign, campaign_id))
             values = accepting.plan_values(run_id, campaign, plan) | {
                 "campaign_id": campaign_id,
-                "agents_reference": agents_reference and plain_text(agents_reference),
-                "output_folder": output_folder and plain_text(output_folder),
-                "reasoning": plain_text(reasoning),
+                "agents_reference": agents_reference and storable(agents_reference),
+                "output_folder": output_folder and storable(output_folder),
+                "reasoning": storable(reasoning),
             }
             plan_id = await _id_of(cur, "insert_plan", values)
             await cur.executemany(query("insert_agent_dependency"), accepting.dependency_values(plan, plan_id))
@@ -96,7 +97,7 @@ class Repository:
         Raises:
             RunEndedError: it has ended.
         """
-        reason = plain_text(reason)
+        reason = storable(reason)
         async with self.database.pool.connection() as conn, conn.transaction():
             status = await _lock(conn, run_id)
             if status.ended:
@@ -128,7 +129,7 @@ class Repository:
             values = {
                 "run_id": run_id,
                 "status": status.value,
-                "reason": reason and plain_text(reason),
+                "reason": reason and storable(reason),
                 "result": None if result is None else Jsonb(plain_json(result)),
             }
             await conn.execute(query("finish_run"), values)

@@ -3,7 +3,7 @@
 import pytest
 
 from planner_graph.cli.inputs import check_catalog, load_catalog, load_request
-from planner_graph.cli.screen import finding_text, printable
+from planner_graph.cli.screen import finding_text
 from planner_graph.errors import CatalogError, Finding, InvalidInputError
 from planner_graph.types import AgentName
 
@@ -90,8 +90,3 @@ def test_a_finding_says_where_what_and_what_to_do():
     finding = Finding(problem="unknown key 'a'", remedy="remove it", file="c.yaml", line=3, key="agents.x.a")
     assert finding_text(finding).plain == "c.yaml:3: agents.x.a: unknown key 'a'\n    remove it"
     assert finding_text(Finding(problem="nothing to do")).plain == "nothing to do"
-
-
-def test_no_input_can_steer_the_terminal():
-    assert printable("a\x1b[2J\x07\u202eb\u00a0\u200b") == "a\\x1b[2J\\x07\\u202eb\\xa0\\u200b"
-    assert printable("Grüße\n\t漢字 🙂") == "Grüße\n\t漢字 🙂"

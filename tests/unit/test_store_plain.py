@@ -3,17 +3,7 @@ from typing import Any
 
 import pytest
 
-from planner_graph.store.plain import MAX_DEPTH, exact_number, plain_json, plain_text, preview
-
-
-@pytest.mark.parametrize("text", ["a\x00b", "a" + chr(0xD800) + "b", "a" + chr(0xDFFF) + "b"])
-def test_characters_that_postgres_refuses_are_replaced(text):
-    assert plain_text(text) == "a\ufffdb"
-
-
-def test_other_text_stays_as_it_is():
-    text = "naïve 😀 \t\n"
-    assert plain_text(text) == text
+from planner_graph.store.plain import MAX_DEPTH, exact_number, plain_json, preview
 
 
 def test_json_stays_as_it_is():

@@ -17,6 +17,7 @@ from planner_graph.cli.inputs import check_catalog, load_catalog
 from planner_graph.cli.options import AsJson, CatalogFiles, NoBuiltin
 from planner_graph.errors import CatalogError, Finding, nearest
 from planner_graph.planning.explanation import duration_text
+from planner_graph.text import printable
 from planner_graph.types import AgentName, DependencyKind
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -114,9 +115,7 @@ def details(spec: AgentSpec, catalog: Catalog) -> Iterator[RenderableType]:
     """Show one agent as it would stand in a catalog file, and where it comes from."""
     fields: dict[str, Any] = spec.model_dump(mode="json", exclude={"name"})
     text = yaml.safe_dump({spec.name: fields}, sort_keys=False, allow_unicode=True, width=78, default_flow_style=None)
-    yield Text(screen.printable(text.rstrip()))
+    yield Text(printable(text.rstrip()))
     rules = [rule.name for rule in catalog.rules.values() if spec.name in rule.select]
-    yield Text(
-        screen.printable(f"\nselected by: {', '.join(rules) or 'no rule; a deliverable or an input may call for it'}")
-    )
-    yield Text(screen.printable(f"declared in: {catalog.file_of(f'agents.{spec.name}') or 'Python'}"))
+    yield Text(printable(f"\nselected by: {', '.join(rules) or 'no rule; a deliverable or an input may call for it'}"))
+    yield Text(printable(f"declared in: {catalog.file_of(f'agents.{spec.name}') or 'Python'}"))

@@ -11,6 +11,7 @@ from planner_graph.store import upgrades
 from planner_graph.store.connection import unavailable
 from planner_graph.store.database import open_database
 from planner_graph.store.upgrades import Versions
+from planner_graph.text import printable
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -67,4 +68,4 @@ def report(target: str, found: Versions, *, as_json: bool) -> None:
         )
     found.check()
     if not as_json:
-        screen.show(screen.printable(f"database {target}: version {found.schema}, fits this program"))
+        screen.show(printable(f"database {target}: version {found.schema}, fits this program"))

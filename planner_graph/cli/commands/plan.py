@@ -12,6 +12,7 @@ from planner_graph.cli.inputs import load_request
 from planner_graph.cli.options import AgentsReference, AsJson, CampaignFile, CatalogFiles, NoBuiltin, StrategyName
 from planner_graph.planning.explanation import duration_text
 from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.text import printable
 
 app = typer.Typer(add_completion=False)
 
@@ -34,7 +35,7 @@ def plan(  # noqa: PLR0913  # one parameter for each option
     if as_json:
         screen.show_bytes(made.canonical_json() + b"\n")
     elif explain:
-        screen.show(Text(screen.printable(made.explain()), end=""))
+        screen.show(Text(printable(made.explain()), end=""))
     else:
         screen.show(*overview(made))
 
@@ -52,7 +53,7 @@ def overview(plan: ExecutionPlan) -> Iterator[RenderableType]:
         steps.add_row(*screen.cells(step.order, step.agent, step.level, group, estimate, slack, after))
     yield steps
     yield Text()
-    yield from (Text(screen.printable(line)) for line in summary(plan))
+    yield from (Text(printable(line)) for line in summary(plan))
 
 
 def summary(plan: ExecutionPlan) -> Iterator[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from planner_graph.planning.contents import PlanContents, Step
 from planner_graph.planning.explanation import duration_text
+from planner_graph.text import CONTROLS, REPLACEMENT
 from planner_graph.types import AgentName, DependencyKind
 
 CRITICAL_COLOR = "#c2410c"
@@ -24,9 +25,7 @@ _SCREEN_WIDTH = 2000
 _COLUMN_PITCH, _ROW_PITCH = 210, 170
 """What an agent takes of the width, in pixels, where levels are columns and where they are rows."""
 
-_NOT_PLAIN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
-)
+_NOT_PLAIN = re.compile(f"[{CONTROLS}\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]")
 """Characters that no picture format holds, or that turn the text around them."""
 
 
@@ -69,8 +68,11 @@ def left_to_right(plan: PlanContents) -> bool:
 
 
 def plain_text(text: str) -> str:
-    """Give ``text`` on one line, without characters that no picture format holds."""
-    return _NOT_PLAIN.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.split()))
+    """Give ``text`` on one line, without characters that no picture format holds.
+
+    XML refuses more than a database does; and a picture has no room for escapes.
+    """
+    return _NOT_PLAIN.sub(REPLACEMENT, " ".join(text.split()))
 
 
 def summary(plan: PlanContents) -> str:
