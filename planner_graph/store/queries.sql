@@ -231,8 +231,9 @@ SELECT agent_name FROM names WHERE agent_name IS NOT NULL
 -- name: list_executions
 -- An execution has come to an end of its own if it completed, or failed with no attempt left; anything else was cut off.
 SELECT e.agent_name, e.workflow_execution_id, e.status, e.attempts, own.started_at, e.ended_at, own.error, e.usage,
-    EXTRACT(EPOCH FROM greatest(own.first_started_at - greatest(before.ended_at, e.run_started_at), INTERVAL '0'))
-        ::FLOAT8 AS queue_seconds
+    EXTRACT(EPOCH FROM greatest(
+        own.first_started_at - greatest(before.ended_at, e.run_started_at, under_way.since), INTERVAL '0'
+    ))::FLOAT8 AS queue_seconds
 FROM unnest(%(agents)s::TEXT[]) AS wanted(agent_name)
 CROSS JOIN LATERAL (
     SELECT r.agent_name, r.workflow_execution_id, r.execution, r.attempt AS attempts, r.status,
@@ -270,6 +271,14 @@ CROSS JOIN LATERAL (
         AND d.dependency_type IN ('hard', 'soft')
         AND b.workflow_execution_id = e.workflow_execution_id
 ) before
+CROSS JOIN LATERAL (
+    -- Nobody waits for their turn while the run is paused.
+    SELECT max(v.at) AS since
+    FROM run_events v
+    WHERE v.workflow_execution_id = e.workflow_execution_id
+        AND v.event IN ('run_started', 'run_resumed')
+        AND v.at <= own.first_started_at
+) under_way
 ORDER BY e.agent_name, e.attempt_started_at DESC, e.workflow_execution_id
 
 -- name: count_never_started
