@@ -96,7 +96,9 @@ class UnboundAgentsError(PlannerGraphError, LookupError):
         self.agents = tuple(agents)
         self.known = tuple(known)
         lines = [f"no body is bound to {len(self.agents)} agent{'s' if len(self.agents) != 1 else ''} of the plan:"]
-        lines += [f"  {name!r}{nearest(name, self.known)}" for name in self.agents]
+        for name in self.agents:
+            hint = nearest(name, self.known)
+            lines.append(f"  {name!r}, {hint}" if hint else f"  {name!r}")
         lines.append("bind each of them in the AgentFactory or mapping passed to compile_plan()")
         super().__init__("\n".join(lines))
 
@@ -209,6 +211,6 @@ class RunNotResumableError(PlannerGraphError, RuntimeError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which known name is meant: ``", did you mean 'writer'?"``, or nothing if none is near."""
+    """Ask if a known name is meant: ``"did you mean 'writer'?"``, or give an empty text if none is near."""
     matches = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f", did you mean {matches[0]!r}?" if matches else ""
+    return f"did you mean {matches[0]!r}?" if matches else ""

@@ -129,8 +129,9 @@ def resolve(reference: str) -> Any:
     found: Any = _import_file(Path(place), reference) if place.endswith(".py") else _import_module(place, reference)
     for part in attribute.split("."):
         if not hasattr(found, part):
-            hint = nearest(part, dir(found)) or f"; define {attribute!r} there"
-            raise AgentBindingError(reference, f"{place} has no attribute {attribute!r}{hint}")
+            hint = nearest(part, dir(found))
+            remedy = f", {hint}" if hint else f"; define {attribute!r} there"
+            raise AgentBindingError(reference, f"{place} has no attribute {attribute!r}{remedy}")
         found = getattr(found, part)
     return found
 

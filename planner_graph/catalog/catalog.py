@@ -235,7 +235,7 @@ def _unknown_sections(document: Document) -> list[Finding]:
     for key in document.data:
         if key not in {*SECTIONS, "$schema"}:
             hint = nearest(key, SECTIONS)
-            remedy = f"remove it{hint}" if hint else f"known keys: {', '.join(SECTIONS)}"
+            remedy = f"remove it, {hint}" if hint else f"known keys: {', '.join(SECTIONS)}"
             findings.append(document.finding((key,), f"unknown key {key!r}", remedy))
     return findings
 

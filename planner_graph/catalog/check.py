@@ -90,11 +90,11 @@ class _Check:
 
     def remedy(self, name: AgentName, asker: AgentName | None = None) -> str:
         """Say what to do about an unknown agent: the nearest known one but ``asker``, while that is cheap."""
+        hint = ""
         if self.hints_left:
             self.hints_left -= 1
             hint = nearest(name, (other for other in self.catalog.agents if other != asker))
-            return f"declare it or remove it{hint}"
-        return "declare it or remove it"
+        return f"declare it or remove it, {hint}" if hint else "declare it or remove it"
 
 
 def _stand_ins(name: AgentName, agents: Mapping[AgentName, AgentSpec]) -> Iterator[AgentName]:

@@ -91,7 +91,7 @@ def _spread_dependencies(value: Any) -> Any:
     faults: list[Fault] = []
     for kind, agents in value.items():
         if kind not in _KINDS:
-            hint = nearest(kind, _KINDS).removeprefix(", ") if isinstance(kind, str) else ""
+            hint = nearest(kind, _KINDS) if isinstance(kind, str) else ""
             remedy = hint or f"use {', '.join(_KINDS)}"
             faults.append(Fault((kind,), f"unknown kind of dependency {kind!r}", remedy))
         elif not isinstance(agents, list | tuple):

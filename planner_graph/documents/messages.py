@@ -72,4 +72,4 @@ def _not_one_of(given: Any, context: Mapping[str, Any]) -> tuple[str, str]:
     listed = str(context["expected"])
     known = [word.strip("'") for word in listed.replace(" or ", ", ").split(", ")]
     hint = nearest(given, known) if isinstance(given, str) else ""
-    return f"{shown(given)} is none of {', '.join(known)}", hint.removeprefix(", ") or "use one of them"
+    return f"{shown(given)} is none of {', '.join(known)}", hint or "use one of them"

@@ -140,7 +140,7 @@ class _Validation:
         name = str(path[-1])
         known = [key for key in _known_keys(self.model, path) if key not in self.given or len(path) > 1]
         hint = nearest(name, known) if len(self.findings) <= MAX_FINDINGS else ""  # a walk over all known keys
-        return f"unknown key {shown(name)}", f"remove it{hint}" if hint else f"known keys: {', '.join(known)}"
+        return f"unknown key {shown(name)}", f"remove it, {hint}" if hint else f"known keys: {', '.join(known)}"
 
 
 def _original(loc: Sequence[str | int], kept: Mapping[KeyPath, list[int]], base: KeyPath = ()) -> KeyPath:

@@ -160,7 +160,7 @@ def _strategy(campaign: Campaign, wanted: Strategy | str | None) -> tuple[Strate
     known = [strategy.value for strategy in SCHEDULES]
     if name in known:
         return Strategy(name), []
-    hint = nearest(str(name), known).removeprefix(", ") or f"choose one of: {', '.join(known)}"
+    hint = nearest(str(name), known) or f"choose one of: {', '.join(known)}"
     return DEFAULT_STRATEGY, [Finding(problem=f"unknown strategy {str(name)!r}", remedy=hint, key="strategy")]
 
 

@@ -73,7 +73,7 @@ class _Hints:
 
     def remedy(self, name: str, known: Iterable[str], otherwise: str) -> str:
         self.left -= 1
-        return (nearest(name, known).removeprefix(", ") if self.left >= 0 else "") or otherwise
+        return (nearest(name, known) if self.left >= 0 else "") or otherwise
 
 
 @dataclass(kw_only=True)

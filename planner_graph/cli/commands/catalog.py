@@ -50,7 +50,7 @@ def show(
     made = load_catalog(catalog, builtin=not no_builtin)
     spec = made.agents.get(AgentName(name))
     if spec is None:
-        remedy = nearest(name, made.agents).removeprefix(", ") or "'planner-graph catalog list' lists the agents"
+        remedy = nearest(name, made.agents) or "'planner-graph catalog list' lists the agents"
         raise CatalogError([Finding(problem=f"unknown agent {name!r}", remedy=remedy)])
     if as_json:
         screen.show_json(spec.model_dump(mode="json"))
