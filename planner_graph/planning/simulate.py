@@ -5,7 +5,7 @@ Drives the same scheduler that decides in a live run, with a clock that jumps fr
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from planner_graph.planning.scheduler import Scheduler
 from planner_graph.types import AgentName
@@ -25,10 +25,14 @@ class Simulation:
 
 
 def simulate(scheduler: Scheduler, durations: Mapping[AgentName, float]) -> Simulation:
-    """Play a list schedule through: whoever may start does so at once, the most urgent first."""
-    starts: dict[AgentName, float] = {}
-    ends: dict[AgentName, float] = {}
-    running: list[tuple[float, int, AgentName]] = []
+    """Play a list schedule through: whoever may start does so at once, the most urgent first.
+
+    Of agents that ``scheduler`` has started before, ``durations`` says how long they still take; they start at 0.
+    """
+    starts = {agent: 0.0 for agent in scheduler.demands if agent in scheduler.running}
+    ends = {agent: 0.0 for agent in scheduler.demands if agent in scheduler.settled}
+    running = [(durations[agent], number, agent) for number, agent in enumerate(starts)]
+    heapify(running)
     now = 0.0
     for agent in scheduler.demands:
         scheduler.arrive(agent)

@@ -1,0 +1,126 @@
+"""What is left of a run whose agents have to queue: for places, for pools, for rates.
+
+Drives the scheduler of live runs, told what has started so far, through the rest of the run.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from planner_graph.planning.contents import PlanContents
+from planner_graph.planning.dag import Dag
+from planner_graph.planning.remaining import BARRIER, Waits
+from planner_graph.planning.scheduler import RATE_WINDOWS, UNSAFE_POOL, Demand, Scheduler, needs
+from planner_graph.planning.simulate import simulate
+from planner_graph.types import AgentName, Strategy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """The agents that are left, with what they ask for, and the limits that can make any of them wait.
+
+    ``starts`` lists when agents have started, in seconds before now (so below zero), the earliest first: those that
+    run, and those that have used up part of a rate since.
+    """
+
+    waits: Waits
+    demands: tuple[Demand, ...]
+    max_parallel: int | None
+    capacities: Mapping[str, float]
+    starts: tuple[tuple[float, AgentName], ...]
+
+    @classmethod
+    def of(
+        cls, plan: PlanContents, waits: Waits, starts: Mapping[AgentName, float], busy: Iterable[AgentName]
+    ) -> Self | None:
+        """Give the queue of those in ``waits``, of whom some are ``busy``; ``None`` if no limit can bind."""
+        agents = [agent for agent in waits if not agent.startswith(BARRIER)]
+        pools = _binding_pools(plan, agents)
+        places = plan.max_parallel
+        if places is not None and (places >= len(agents) or plan.strategy is Strategy.SEQUENTIAL):
+            places = None
+        if places is None and not pools:
+            return None
+        running = {agent: starts.get(agent, 0.0) for agent in busy}
+        rates = {pool: RATE_WINDOWS[suffix] for pool in pools if (suffix := _rate(pool))}
+        spent = {
+            agent: at
+            for agent, at in starts.items()
+            if agent not in waits
+            and any(pool in rates and at + rates[pool] > 0 for pool in plan.by_agent[agent].resources)
+        }
+        rank = Dag({step.agent: step.waits_for for step in plan.steps}).upward_rank(
+            {step.agent: step.expected_seconds for step in plan.steps}
+        )
+        return cls(
+            waits=waits,
+            demands=(
+                *(Demand(agent=agent, resources=_asked(plan, agent, rates)) for agent in spent),
+                *(
+                    Demand(
+                        agent=agent,
+                        waits_for=before,
+                        priority=rank.get(agent, 0.0),
+                        resources=_asked(plan, agent, pools),
+                    )
+                    for agent, before in waits.items()
+                ),
+            ),
+            max_parallel=places,
+            capacities={pool: amount for pool, amount in pools.items() if pool != UNSAFE_POOL},
+            starts=tuple(sorted((at, agent) for agent, at in {**spent, **running}.items())),
+        )
+
+    def scheduler(self) -> Scheduler:
+        """Give a scheduler that knows what has started so far."""
+        scheduler = Scheduler(self.demands, max_parallel=self.max_parallel, capacities=self.capacities)
+        for at, agent in self.starts:
+            scheduler.arrive(agent)
+            scheduler.start(at)
+            if agent not in self.waits:
+                scheduler.settle(agent)
+        return scheduler
+
+    def end(self, seconds: Mapping[AgentName, float]) -> float:
+        """Give the seconds until the last agent ends, if each still takes so many."""
+        return simulate(self.scheduler(), seconds).makespan
+
+    def longest_chain(self, seconds: Mapping[AgentName, float]) -> tuple[AgentName, ...]:
+        """Give the agents that decide over the end: each starts when the one before it makes way."""
+        played = simulate(self.scheduler(), seconds)
+        chain = [max(self.waits, key=lambda agent: played.ends[agent])]
+        while True:
+            start = played.starts[chain[-1]]
+            earlier = [agent for agent in self.waits[chain[-1]] if played.ends[agent] == start]
+            if not earlier:
+                earlier = [agent for agent in self.waits if played.ends[agent] == start > played.starts[agent]]
+            if not earlier:
+                earlier = sorted(self.waits[chain[-1]], key=lambda agent: -played.ends[agent])
+            if not earlier:
+                return tuple(reversed(chain))
+            chain.append(earlier[0])
+
+
+def _binding_pools(plan: PlanContents, agents: Iterable[AgentName]) -> dict[str, float]:
+    """Give the capacities of the pools of which there is less than all agents together ask for."""
+    asked: dict[str, float] = {}
+    for step in plan.steps if any(map(_rate, plan.resources)) else map(plan.by_agent.__getitem__, agents):
+        for pool, amount in needs(step).items():
+            asked[pool] = asked.get(pool, 0.0) + amount
+    capacities = {UNSAFE_POOL: 1.0, **plan.resources}
+    return {
+        pool: capacity
+        for pool, capacity in capacities.items()
+        if asked.get(pool, 0.0) > capacity and (_rate(pool) or plan.strategy is not Strategy.SEQUENTIAL)
+    }
+
+
+def _asked(plan: PlanContents, agent: AgentName, pools: Iterable[str]) -> dict[str, float]:
+    """Give what an agent asks of these pools; a barrier asks for nothing."""
+    wanted = needs(plan.by_agent[agent]) if agent in plan.by_agent else {}
+    return {pool: wanted[pool] for pool in pools if pool in wanted}
+
+
+def _rate(pool: str) -> str | None:
+    """Give the suffix that makes a pool a rate, if it has one."""
+    return next((suffix for suffix in RATE_WINDOWS if pool.endswith(suffix)), None)
