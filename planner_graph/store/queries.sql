@@ -104,12 +104,8 @@ SELECT plan::TEXT AS plan, plan_hash FROM execution_plans WHERE workflow_executi
 -- name: get_campaign
 SELECT campaign::TEXT AS campaign FROM execution_plans WHERE workflow_execution_id = %(run_id)s
 
--- name: get_progress
-SELECT l.current_step, l.current_agents_running, l.completed_agents, l.failed_agents, l.waiting_agents, l.start_time,
-    l.estimated_completion_time, p.total_agents, p.execution_strategy, p.status
-FROM workflow_state_live l
-JOIN execution_plans p ON p.workflow_execution_id = l.workflow_execution_id
-WHERE l.workflow_execution_id = %(run_id)s
+-- name: run_exists
+SELECT TRUE AS exists FROM execution_plans WHERE workflow_execution_id = %(run_id)s
 
 -- name: get_agent_runs
 SELECT a.agent_name, a.execution, a.attempt, a.status, a.started_at, a.ended_at, a.error, a.reason, a.usage
@@ -158,32 +154,69 @@ WHERE workflow_execution_id = %(run_id)s AND status = 'running'
 -- name: pause_live_state
 UPDATE workflow_state_live
 SET waiting_agents = current_agents_running || waiting_agents, current_agents_running = ARRAY[]::TEXT[],
-    last_heartbeat = NOW(), updated_at = NOW()
+    estimated_completion_time = NULL, last_heartbeat = NOW(), updated_at = NOW()
 WHERE workflow_execution_id = %(run_id)s
 
 -- name: finish_live_state
 UPDATE workflow_state_live
 SET waiting_agents = ARRAY[]::TEXT[], current_agents_running = ARRAY[]::TEXT[],
-    last_heartbeat = NOW(), updated_at = NOW()
+    estimated_completion_time = NOW(), last_heartbeat = NOW(), updated_at = NOW()
 WHERE workflow_execution_id = %(run_id)s
 
--- name: get_attempts_of
-SELECT a.agent_name, a.execution, a.attempt, a.status, a.started_at, a.ended_at, a.error, a.reason, a.usage
+-- name: append_event
+WITH counter AS (
+    UPDATE workflow_state_live
+    SET last_sequence = last_sequence + 1
+    WHERE workflow_execution_id = %(run_id)s
+    RETURNING last_sequence
+), appended AS (
+    INSERT INTO run_events (workflow_execution_id, sequence, event, at, data)
+    SELECT %(run_id)s, last_sequence, %(event)s, clock_timestamp(), %(data)s
+    FROM counter
+    RETURNING workflow_execution_id, sequence
+)
+SELECT pg_notify('planner_graph', workflow_execution_id || ' ' || sequence) FROM appended
+
+-- The mirror writes the events of many runs at a time: rows come as one JSON array.
+
+-- name: lock_runs
+SELECT workflow_execution_id, status, last_sequence, pg_current_xact_id()::TEXT AS transaction
+FROM execution_plans p
+JOIN workflow_state_live l USING (workflow_execution_id)
+WHERE workflow_execution_id = ANY (%(run_ids)s)
+ORDER BY workflow_execution_id
+FOR NO KEY UPDATE OF p
+
+-- name: transaction_status
+SELECT pg_xact_status(%(transaction)s::xid8) AS status
+
+-- name: get_standings
+SELECT workflow_execution_id, current_agents_running, completed_agents, failed_agents, waiting_agents, skipped_agents,
+    current_step, last_sequence
+FROM workflow_state_live
+WHERE workflow_execution_id = ANY (%(run_ids)s)
+
+-- name: get_attempts
+SELECT a.workflow_execution_id, a.agent_name, a.execution, a.attempt, a.status, a.started_at, a.ended_at, a.error,
+    a.reason, a.usage
 FROM agent_runs a
-WHERE a.workflow_execution_id = %(run_id)s AND a.agent_name = ANY (%(agents)s)
+WHERE a.workflow_execution_id = ANY (%(run_ids)s)
 
--- name: get_orders_of
-SELECT DISTINCT agent_name, execution_order
-FROM agent_dependencies
-WHERE execution_plan_id = (SELECT id FROM execution_plans WHERE workflow_execution_id = %(run_id)s)
-    AND agent_name = ANY (%(agents)s)
+-- name: get_orders
+SELECT DISTINCT p.workflow_execution_id, d.agent_name, d.execution_order
+FROM execution_plans p
+JOIN agent_dependencies d ON d.execution_plan_id = p.id
+WHERE p.workflow_execution_id = ANY (%(run_ids)s)
 
--- name: write_agent_run
+-- name: write_agent_runs
 INSERT INTO agent_runs (
     workflow_execution_id, agent_name, execution, attempt, status, started_at, ended_at, error, reason, usage
-) VALUES (
-    %(run_id)s, %(agent_name)s, %(execution)s, %(attempt)s, %(status)s, %(started_at)s, %(ended_at)s, %(error)s,
-    %(reason)s, %(usage)s
+)
+SELECT r.workflow_execution_id, r.agent_name, r.execution, r.attempt, r.status, r.started_at, r.ended_at, r.error,
+    r.reason, r.usage
+FROM jsonb_to_recordset(%(rows)s) AS r(
+    workflow_execution_id UUID, agent_name TEXT, execution INTEGER, attempt INTEGER, status TEXT,
+    started_at TIMESTAMPTZ, ended_at TIMESTAMPTZ, error JSONB, reason TEXT, usage JSONB
 )
 ON CONFLICT (workflow_execution_id, agent_name, execution, attempt) DO UPDATE
 SET status = EXCLUDED.status,
@@ -193,22 +226,61 @@ SET status = EXCLUDED.status,
     reason = EXCLUDED.reason,
     usage = EXCLUDED.usage
 
--- name: write_live_state
-UPDATE workflow_state_live
-SET current_step = %(step)s,
-    current_agents_running = %(running)s,
-    completed_agents = %(completed)s,
-    failed_agents = %(failed)s,
-    waiting_agents = %(waiting)s,
-    intermediate_outputs = (COALESCE(intermediate_outputs, '{}') - %(withdrawn)s::TEXT[]) || %(outputs)s,
+-- name: write_events
+INSERT INTO run_events (workflow_execution_id, sequence, event, agent_name, at, data)
+SELECT r.workflow_execution_id, r.sequence, r.event, r.agent_name, r.at, r.data
+FROM jsonb_to_recordset(%(rows)s) AS r(
+    workflow_execution_id UUID, sequence BIGINT, event TEXT, agent_name TEXT, at TIMESTAMPTZ, data JSONB
+)
+
+-- name: write_live_states
+UPDATE workflow_state_live l
+SET current_step = r.step,
+    current_agents_running = r.running,
+    completed_agents = r.completed,
+    failed_agents = r.failed,
+    waiting_agents = r.waiting,
+    skipped_agents = r.skipped,
+    intermediate_outputs = (COALESCE(l.intermediate_outputs, '{}') - r.withdrawn) || r.outputs,
+    estimated_completion_time = COALESCE(r.estimated_end, l.estimated_completion_time),
+    last_sequence = r.sequence,
     last_heartbeat = NOW(),
     updated_at = NOW()
-WHERE workflow_execution_id = %(run_id)s
+FROM jsonb_to_recordset(%(rows)s) AS r(
+    workflow_execution_id UUID, step INTEGER, running TEXT[], completed TEXT[], failed TEXT[], waiting TEXT[],
+    skipped TEXT[], withdrawn TEXT[], outputs JSONB, estimated_end TIMESTAMPTZ, sequence BIGINT
+)
+WHERE l.workflow_execution_id = r.workflow_execution_id
 
--- name: write_plan_progress
+-- name: write_plan_states
+UPDATE execution_plans p
+SET current_step = r.step,
+    completed_agents = r.completed,
+    failed_agents = r.failed,
+    usage = r.usage,
+    updated_at = NOW()
+FROM jsonb_to_recordset(%(rows)s) AS r(
+    workflow_execution_id UUID, step INTEGER, completed TEXT[], failed TEXT[], usage JSONB
+)
+WHERE p.workflow_execution_id = r.workflow_execution_id
+
+-- name: notify_events
+SELECT pg_notify('planner_graph', r.workflow_execution_id || ' ' || r.sequence)
+FROM jsonb_to_recordset(%(rows)s) AS r(workflow_execution_id UUID, sequence BIGINT)
+
+-- name: heartbeat
+UPDATE workflow_state_live l
+SET last_heartbeat = NOW(), estimated_completion_time = COALESCE(r.estimated_end, l.estimated_completion_time)
+FROM jsonb_to_recordset(%(rows)s) AS r(workflow_execution_id UUID, estimated_end TIMESTAMPTZ)
+WHERE l.workflow_execution_id = r.workflow_execution_id
+
+-- name: find_run_of_thread
+SELECT workflow_execution_id, status, plan_hash FROM execution_plans WHERE thread_id = %(thread_id)s
+
+-- name: release_thread
 UPDATE execution_plans
-SET current_step = %(step)s, completed_agents = %(completed)s, failed_agents = %(failed)s, updated_at = NOW()
-WHERE workflow_execution_id = %(run_id)s
+SET thread_id = thread_id || ' (used again by ' || %(run_id)s || ')'
+WHERE thread_id = %(thread_id)s
 
 -- History
 

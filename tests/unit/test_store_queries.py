@@ -5,7 +5,9 @@ import pytest
 
 from planner_graph.store.queries import load, parse, query
 
-STORE = Path(__file__).parents[2] / "planner_graph" / "store"
+PACKAGE = Path(__file__).parents[2] / "planner_graph"
+STORE = PACKAGE / "store"
+USERS = [*STORE.glob("*.py"), *(PACKAGE / "mirror").glob("*.py")]
 MENTION = re.compile(r'"([a-z_]+)"')
 TABLE_NAMES = {"schema_table_exists", "schema_version", "checkpoint_table_exists", "checkpoint_version"}
 
@@ -33,7 +35,7 @@ def test_an_unknown_name_is_an_error():
 
 
 def test_every_query_is_used_and_every_query_that_is_used_exists():
-    sources = "".join(module.read_text() for module in STORE.glob("*.py"))
+    sources = "".join(module.read_text() for module in USERS)
     mentioned = set(MENTION.findall(sources)) | TABLE_NAMES
     assert set(load()) <= mentioned
     called = set(re.findall(r'(?:query|_fetch|_one|_id_of)\((?:cur, )?"([a-z_]+)"', sources))
@@ -42,4 +44,4 @@ def test_every_query_is_used_and_every_query_that_is_used_exists():
 
 def test_no_sql_stands_outside_the_sql_files():
     statement = re.compile(r"\b(SELECT .* FROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b")
-    assert [module.name for module in STORE.glob("*.py") if statement.search(module.read_text())] == []
+    assert [module.name for module in USERS if statement.search(module.read_text())] == []

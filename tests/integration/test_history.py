@@ -1,0 +1,221 @@
+"""What past runs tell about each agent, read from the tables."""
+
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from planner_graph.catalog.spec import AgentSpec
+from planner_graph.mirror.history import PerformanceTracker
+from planner_graph.planning.planner import MasterPlanner
+from tests.catalogs import catalog
+from tests.events import ERROR, NOON
+from tests.past_runs import attempt, past_run, skipped, usage
+
+pytestmark = pytest.mark.every_postgres
+
+
+@pytest.fixture
+def conn(dsn):
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def tracker(database):
+    return PerformanceTracker(database)
+
+
+async def only(tracker, agent="writer", **options):
+    [performance] = await tracker.performance(agent, **options)
+    return performance
+
+
+async def test_without_runs_there_is_no_history(tracker):
+    assert await tracker.agents() == []
+    assert await tracker.performance() == []
+    assert await tracker.performance("writer") == []
+    assert await tracker.executions("writer") == []
+
+
+async def test_every_agent_that_ever_ended_has_a_line_sorted_by_name(tracker, conn):
+    past_run(
+        conn,
+        attempt("writer", 1, 2),
+        attempt("editor", 2, 3),
+        skipped("seo", 3),
+        attempt("later", 4, None, "running", error=None),
+    )
+    assert await tracker.agents() == ["editor", "seo", "writer"]
+    assert [agent.agent for agent in await tracker.performance()] == ["editor", "seo", "writer"]
+    assert [agent.agent for agent in await tracker.performance("seo")] == ["seo"]
+
+
+async def test_figures_are_taken_from_successful_runs_and_rates_from_all(tracker, conn):
+    for number, seconds in enumerate([10, 20, 30, 40, 50]):
+        past_run(conn, attempt("writer", 1, 1 + seconds), start=1000 * number)
+    past_run(conn, attempt("writer", 1, 999, "failed"), start=5000, failed=["writer"])
+    found = await only(tracker)
+    assert (found.runs, found.succeeded, found.skipped) == (6, 5, 0)
+    assert found.success_rate == pytest.approx(5 / 6)
+    assert (found.duration.median, found.duration.p90) == (30, 46)
+    assert (found.mean_attempts, found.most_attempts) == (1, 1)
+    assert found.last_run_at == NOON + timedelta(seconds=5999)
+
+
+async def test_an_execution_lasts_from_its_first_start_to_its_last_end_whatever_came_between(tracker, conn):
+    run_id = past_run(
+        conn,
+        attempt("writer", 5, 10, "failed"),
+        attempt("writer", 20, 24, "failed", attempt=2),
+        attempt("writer", 60, 65, attempt=3),
+    )
+    [execution] = await tracker.executions("writer")
+    assert (execution.run_id, execution.status, execution.attempts) == (run_id, "completed", 3)
+    assert (execution.seconds, execution.queue_seconds) == (60, 5)
+    assert execution.error == ERROR
+    found = await only(tracker)
+    assert (found.runs, found.succeeded, found.most_attempts) == (1, 1, 3)
+    assert found.latest_failure == execution
+
+
+async def test_what_was_cut_off_or_still_runs_does_not_count(tracker, conn):
+    past_run(conn, attempt("writer", 1, 2, "interrupted"))
+    past_run(conn, attempt("writer", 1, 2, "cancelled"))
+    past_run(conn, attempt("writer", 1, None, "running", error=None))
+    past_run(conn, attempt("writer", 1, 2, "failed"))  # its next attempt never came: the run was paused before
+    past_run(conn, attempt("writer", 1, 2, "failed"), attempt("writer", 5, None, "running", attempt=2, error=None))
+    past_run(
+        conn, attempt("writer", 1, 2, "interrupted"), attempt("writer", 5, None, "running", execution=2, error=None)
+    )
+    found = await only(tracker)
+    assert (found.runs, found.success_rate, found.duration, found.queue_wait) == (0, None, None, None)
+    assert (found.mean_attempts, found.most_attempts, found.last_run_at, found.latest_failure) == (
+        None,
+        None,
+        None,
+        None,
+    )
+
+
+async def test_of_a_resumed_run_the_last_execution_counts_once(tracker, conn):
+    past_run(
+        conn,
+        attempt("writer", 2, 8, "interrupted"),
+        attempt("writer", 100, 101, "failed", execution=2),
+        attempt("writer", 500, 530, execution=3),
+    )
+    [execution] = await tracker.executions("writer")
+    assert (execution.status, execution.attempts, execution.seconds, execution.error) == ("completed", 1, 30, None)
+    assert execution.queue_seconds == 2
+
+
+async def test_the_wait_begins_when_the_last_hard_or_soft_dependency_has_ended(tracker, conn):
+    past_run(
+        conn,
+        attempt("first", 1, 10),
+        attempt("second", 1, 4, "failed"),
+        attempt("second", 6, 30, attempt=2),
+        skipped("third", 31),
+        attempt("fourth", 1, 40),
+        attempt("writer", 42, 50),
+        edges={
+            ("writer", "hard"): ["first", "second"],
+            ("writer", "soft"): ["third"],
+            ("writer", "optional"): ["fourth"],
+        },
+    )
+    assert (await only(tracker)).queue_wait.median == 11
+    assert (await only(tracker, "first")).queue_wait.median == 1
+
+
+async def test_an_optional_dependency_that_ends_late_makes_no_wait_negative(tracker, conn):
+    past_run(conn, attempt("first", 1, 90), attempt("writer", 42, 50), edges={("writer", "hard"): ["first"]})
+    assert (await only(tracker)).queue_wait.median == 0
+
+
+async def test_a_pause_is_no_wait(tracker, conn):
+    events = [("run_started", 0), ("run_paused", 12), ("run_resumed", 5000), ("run_resumed", 9000)]
+    past_run(
+        conn,
+        attempt("first", 1, 10),
+        attempt("writer", 5003, 5010),
+        edges={("writer", "hard"): ["first"]},
+        events=events,
+    )
+    assert (await only(tracker)).queue_wait.median == 3
+
+
+async def test_usage_is_added_up_and_what_is_missing_is_not_zero(tracker, conn):
+    past_run(conn, attempt("writer", 1, 2, usage=usage(100, 0.25)))
+    past_run(conn, attempt("writer", 1, 2, usage=usage(200, None)))
+    past_run(conn, attempt("writer", 1, 2, "failed", usage=usage(300, 0.75)), failed=["writer"])
+    past_run(conn, attempt("writer", 1, 2), attempt("editor", 1, 2))
+    used = (await only(tracker)).usage
+    assert (used.runs, used.calls, used.total_tokens, used.input_tokens, used.output_tokens) == (3, 3, 600, 597, 3)
+    assert (used.mean_tokens, used.priced_runs, used.cost_usd, used.mean_cost_usd) == (200, 2, 1.0, 0.5)
+    assert (await only(tracker, "editor")).usage is None
+
+
+async def test_only_the_latest_runs_of_each_agent_are_looked_at(tracker, conn):
+    ids = [past_run(conn, attempt("writer", 1, 1 + number), start=100 * number) for number in range(1, 8)]
+    past_run(conn, attempt("editor", 1, 2))
+    assert [execution.run_id for execution in await tracker.executions("writer", last=3)] == ids[:-4:-1]
+    assert {agent.agent: agent.runs for agent in await tracker.performance(last=3)} == {"editor": 1, "writer": 3}
+    assert (await only(tracker, last=3)).duration.median == 6
+    assert (await only(PerformanceTracker(tracker.database, last=2))).runs == 2
+
+
+async def test_skips_are_counted_over_the_time_of_the_runs_looked_at(tracker, conn):
+    for number in range(6):
+        past_run(conn, skipped("writer", 5), start=100 * number)
+        past_run(conn, attempt("writer", 1, 2), start=100 * number + 50)
+    assert (await only(tracker)).skipped == 6
+    assert (await only(tracker, last=2)).skipped == 1
+    past_run(conn, skipped("editor", 5))
+    found = await only(tracker, "editor")
+    assert (found.runs, found.skipped, found.success_rate) == (0, 1, None)
+
+
+@pytest.mark.parametrize("last", [0, -1])
+async def test_looking_at_no_run_at_all_is_refused(tracker, last):
+    for question in (
+        tracker.performance(last=last),
+        tracker.executions("writer", last=last),
+        tracker.estimates(last=last),
+    ):
+        with pytest.raises(ValueError, match=f"last is {last}; look at one run at least"):
+            await question
+    with pytest.raises(ValueError, match="look at one run at least"):
+        PerformanceTracker(tracker.database, last=last)
+
+
+async def test_a_plan_takes_its_estimates_from_enough_successful_runs(tracker, conn):
+    for number in range(6):
+        past_run(conn, attempt("writer", 1, 11 + number), start=100 * number)
+        past_run(
+            conn,
+            attempt("editor", 1, 99 if number > 3 else 8, "failed" if number > 3 else "completed"),
+            failed=["editor"],
+        )
+    planner = MasterPlanner(
+        catalog(AgentSpec(name="writer", estimate_seconds=7), AgentSpec(name="editor", estimate_seconds=70)),
+        estimator=await tracker.estimates(min_runs=5),
+    )
+    assert estimates(planner) == {
+        "writer": (12.5, "median of the last 6 runs"),
+        "editor": (70, "declared in the catalog"),
+    }
+    fewer = MasterPlanner(planner.catalog, estimator=await tracker.estimates(min_runs=4, last=4))
+    assert estimates(fewer) == {
+        "writer": (13.5, "median of the last 4 runs"),
+        "editor": (7, "median of the last 4 runs"),
+    }
+
+
+def estimates(planner):
+    return {
+        name: (estimate.seconds, estimate.source)
+        for name, spec in planner.catalog.agents.items()
+        for estimate in [planner.estimator.estimate(spec)]
+    }
