@@ -28,6 +28,7 @@ class Commands(LazyGroup):
         "resume": "Go on with a run that was paused or left behind.",
         "status": "Show how a run stands.",
         "runs": "List the runs, newest first.",
+        "history": "Show how agents did in past runs.",
         "catalog": "List, show and check the agents that exist.",
         "db": "Check the database, or bring its tables up to date.",
     }

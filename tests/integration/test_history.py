@@ -8,6 +8,7 @@ import pytest
 from planner_graph.catalog.spec import AgentSpec
 from planner_graph.mirror.history import PerformanceTracker
 from planner_graph.planning.planner import MasterPlanner
+from planner_graph.types import AgentName
 from tests.catalogs import catalog
 from tests.events import ERROR, NOON
 from tests.past_runs import attempt, past_run, skipped, usage
@@ -199,7 +200,10 @@ async def test_a_plan_takes_its_estimates_from_enough_successful_runs(tracker, c
             failed=["editor"],
         )
     planner = MasterPlanner(
-        catalog(AgentSpec(name="writer", estimate_seconds=7), AgentSpec(name="editor", estimate_seconds=70)),
+        catalog(
+            AgentSpec(name=AgentName("writer"), estimate_seconds=7),
+            AgentSpec(name=AgentName("editor"), estimate_seconds=70),
+        ),
         estimator=await tracker.estimates(min_runs=5),
     )
     assert estimates(planner) == {

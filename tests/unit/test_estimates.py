@@ -10,8 +10,8 @@ from planner_graph.planning.planner import MasterPlanner
 from planner_graph.types import AgentName
 from tests.catalogs import catalog
 
-WRITER = AgentSpec(name="writer", estimate_seconds=60)
-EDITOR = AgentSpec(name="editor", estimate_seconds=30, dependencies=["writer"])
+WRITER = AgentSpec(name=AgentName("writer"), estimate_seconds=60)
+EDITOR = AgentSpec(name=AgentName("editor"), estimate_seconds=30, dependencies=["writer"])
 
 
 def history(seconds, **options):

@@ -1,0 +1,225 @@
+"""Says how agents did in past runs: as tables for people, as plain values for machines."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from planner_graph.cli import screen
+from planner_graph.cli.live import STYLES
+from planner_graph.cli.progress import timer
+from planner_graph.mirror.history import AgentPerformance, PastExecution, PastUsage, Spread
+
+MOST_LISTED = 20
+"""Most runs of one agent that are listed one by one."""
+
+ID_DIGITS = 8
+"""Digits of a run's id that are shown; they are enough to name it."""
+
+CENT_PLACES = 2
+MOST_PLACES = 6
+"""Decimal places of an amount of money."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Detail:
+    """What there is to say about one agent; ``executions`` are its latest runs, latest first."""
+
+    performance: AgentPerformance
+    executions: Sequence[PastExecution]
+
+
+def overview(agents: Sequence[AgentPerformance]) -> RenderableType:
+    """Give a table with a line for each agent; columns for what models used, in an average run, if any was called."""
+    with_usage = any(performance.usage for performance in agents)
+    used = ("tokens", "cost") if with_usage else ()
+    columns = ("runs", "success", "attempts", "median", "P90", "wait", *used)
+    table = screen.table("agent", *columns, numbers=columns, wide=("agent",))
+    for performance in agents:
+        duration, usage = performance.duration, performance.usage
+        figures: list[object] = [
+            performance.runs,
+            percentage(performance.success_rate),
+            average(performance.mean_attempts),
+            duration and timer(duration.median),
+            duration and timer(duration.p90),
+            performance.queue_wait and timer(performance.queue_wait.median),
+        ]
+        if with_usage:
+            figures += [usage and compact(usage.mean_tokens), usage and dollars(usage.mean_cost_usd)]
+        table.add_row(*screen.cells(performance.agent, *figures))
+    return table
+
+
+def detail_text(detail: Detail) -> Iterator[RenderableType]:
+    """Give the figures of one agent, and below them its latest runs."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, style="bold")
+    grid.add_column(overflow="fold")
+    for name, value in figures_of(detail.performance):
+        grid.add_row(*screen.cells(name, value))
+    yield grid
+    if not detail.executions:
+        return
+    yield Text()
+    yield runs_table(detail.executions[:MOST_LISTED])
+    hidden = len(detail.executions) - MOST_LISTED
+    if hidden > 0:
+        yield Text(f"and {hidden} before; --json lists them all", style="dim")
+
+
+def figures_of(performance: AgentPerformance) -> Iterator[tuple[str, str]]:
+    """Give the figures of one agent, each with its name; those that nothing is known of are left out."""
+    yield "agent", performance.agent
+    yield "runs", runs_text(performance)
+    if performance.mean_attempts is not None:
+        yield "attempts", f"{average(performance.mean_attempts)} a run, {performance.most_attempts} at most"
+    for name, spread in (("duration", performance.duration), ("queue wait", performance.queue_wait)):
+        if spread:
+            yield name, f"median {timer(spread.median)}, P90 {timer(spread.p90)}"
+    if performance.usage:
+        yield from usage_figures(performance.usage)
+    if performance.last_run_at:
+        yield "last run", f"{performance.last_run_at.astimezone():%Y-%m-%d %H:%M:%S}"
+    failure = performance.latest_failure
+    if failure:
+        yield "latest error", f"{error_text(failure)} (run {failure.run_id})"
+
+
+def runs_text(performance: AgentPerformance) -> str:
+    """Say how many runs there were, and how they went."""
+    text = str(performance.runs)
+    if performance.runs:
+        text += f", {performance.succeeded} successful ({percentage(performance.success_rate)})"
+    return text + (f", skipped in {performance.skipped} more" if performance.skipped else "")
+
+
+def usage_figures(usage: PastUsage) -> Iterator[tuple[str, str]]:
+    """Give what an agent used, each figure with its name."""
+    split = f"{usage.input_tokens:,} in, {usage.output_tokens:,} out"
+    yield "tokens", f"{usage.mean_tokens:,.0f} a run, {usage.total_tokens:,} together ({split})"
+    yield "model calls", f"{average(usage.calls / usage.runs)} a run, {usage.calls:,} together"
+    if usage.cost_usd is not None:
+        text = f"{dollars(usage.mean_cost_usd)} a run, {dollars(usage.cost_usd)} together"
+        unpriced = usage.runs - usage.priced_runs
+        yield "cost", text + (f"; that of {unpriced} more is not known" if unpriced else "")
+
+
+def runs_table(executions: Iterable[PastExecution]) -> RenderableType:
+    """Give a table with a line for each run."""
+    table = screen.table(
+        "run", "status", "attempts", "time", "wait", "error", numbers=("attempts", "time", "wait"), wide=("error",)
+    )
+    for execution in executions:
+        status = Text(execution.status.value, style=STYLES.get(execution.status, "dim"))
+        wait = None if execution.queue_seconds is None else timer(execution.queue_seconds)
+        figures = (execution.attempts, timer(execution.seconds), wait, error_text(execution))
+        table.add_row(*screen.cells(execution.run_id[:ID_DIGITS], status, *figures))
+    return table
+
+
+def error_text(execution: PastExecution) -> str:
+    """Write what went wrong in an execution; nothing if nothing did."""
+    error = execution.error or {}
+    return ": ".join(str(error[key]) for key in ("type", "message") if error.get(key))
+
+
+def percentage(share: float | None) -> str | None:
+    """Write a share so that only all is 100 % and only nothing is 0 %.
+
+    >>> percentage(0.5), percentage(0.999), percentage(0.001), percentage(1.0), percentage(None)
+    ('50 %', '99 %', '1 %', '100 %', None)
+    """
+    if share is None:
+        return None
+    whole = round(100 * share)
+    return f"{whole if share in {0, 1} else min(max(whole, 1), 99)} %"
+
+
+def average(value: float | None) -> str | None:
+    """Write an average with one place, or with none if it is a whole number.
+
+    >>> average(1.0), average(1.26), average(None)
+    ('1', '1.3', None)
+    """
+    return None if value is None else f"{value:.1f}".removesuffix(".0")
+
+
+def compact(count: float) -> str:
+    """Write a large number in few characters.
+
+    >>> compact(950), compact(12_345), compact(999_960), compact(2_500_000)
+    ('950', '12.3k', '1.0M', '2.5M')
+    """
+    for limit, unit, name in ((999.5, 1, ""), (999_950, 1_000, "k")):
+        if count < limit:
+            return f"{count / unit:.{1 if name else 0}f}{name}"
+    return f"{count / 1_000_000:.1f}M"
+
+
+def dollars(amount: float | None) -> str | None:
+    """Write an amount of US dollars: in cents, or with two digits that count if it is less than one.
+
+    >>> dollars(12.3), dollars(0.0123), dollars(0.000012), dollars(0), dollars(None)
+    ('$12.30', '$0.012', '$0.000012', '$0.00', None)
+    """
+    if amount is None:
+        return None
+    places = 1 - math.floor(math.log10(amount)) if amount else CENT_PLACES
+    return f"${amount:,.{min(max(places, CENT_PLACES), MOST_PLACES)}f}"
+
+
+def performance_json(performance: AgentPerformance) -> dict[str, Any]:
+    """Give the figures of one agent as plain values; durations are in seconds, times are ISO 8601 in UTC."""
+    last, failure = performance.last_run_at, performance.latest_failure
+    attempts = {"mean": performance.mean_attempts, "most": performance.most_attempts}
+    return {
+        "agent": performance.agent,
+        "runs": performance.runs,
+        "succeeded": performance.succeeded,
+        "success_rate": performance.success_rate,
+        "skipped": performance.skipped,
+        "attempts": attempts if performance.runs else None,
+        "duration_seconds": _spread_json(performance.duration),
+        "queue_seconds": _spread_json(performance.queue_wait),
+        "usage": _usage_json(performance.usage),
+        "last_run_at": last.isoformat() if last else None,
+        "latest_error": failure and _error_json(failure),
+    }
+
+
+def detail_json(detail: Detail) -> dict[str, Any]:
+    """Give the figures of one agent as plain values, and the runs they are taken from, latest first."""
+    return {**performance_json(detail.performance), "latest_runs": [_run_json(run) for run in detail.executions]}
+
+
+def _run_json(execution: PastExecution) -> dict[str, Any]:
+    return {
+        "workflow_execution_id": execution.run_id,
+        "status": execution.status.value,
+        "attempts": execution.attempts,
+        "started_at": execution.started_at.isoformat(),
+        "ended_at": execution.ended_at.isoformat(),
+        "duration_seconds": execution.seconds,
+        "queue_seconds": execution.queue_seconds,
+        "error": execution.error,
+        "usage": execution.usage,
+    }
+
+
+def _spread_json(spread: Spread | None) -> dict[str, float] | None:
+    return None if spread is None else {"median": spread.median, "p90": spread.p90}
+
+
+def _usage_json(usage: PastUsage | None) -> dict[str, Any] | None:
+    if usage is None:
+        return None
+    return {**asdict(usage), "mean_tokens": usage.mean_tokens, "mean_cost_usd": usage.mean_cost_usd}
+
+
+def _error_json(failure: PastExecution) -> dict[str, Any]:
+    return {**(failure.error or {}), "workflow_execution_id": failure.run_id, "at": failure.ended_at.isoformat()}

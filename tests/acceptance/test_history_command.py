@@ -1,0 +1,72 @@
+"""``history``, and plans whose estimates come from it, on a real database."""
+
+import psycopg
+import pytest
+
+from tests.acceptance.conftest import WORKSHOP
+from tests.past_runs import attempt, past_run, skipped, usage
+
+AGENTS = f"{WORKSHOP}:agents"
+SOUND = "id: sound\nbrief: x\ndeliverables: [summary]\n"
+HALF = "id: half\nbrief: x\ndeliverables: [summary, trailer]\n"
+
+
+@pytest.fixture
+def conn(dsn):
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        yield connection
+
+
+def test_before_the_first_run_there_is_none(stored):
+    shown = stored("history")
+    assert (shown.code, shown.out) == (0, "")
+    assert "no runs yet; start one with: planner-graph run FILE" in shown.err
+    assert stored("history", "--json").document == {"agents": []}
+    unknown = stored("history", "digger")
+    assert (unknown.code, unknown.out) == (2, "")
+    assert "agent 'digger' was in no run in the database" in unknown.err
+    assert "no agent has, so far" in unknown.err
+
+
+def test_what_ran_is_history(stored):
+    campaign = stored.write("c.yaml", HALF)
+    ids = [stored("run", campaign, "--agents", AGENTS, "--json").document["workflow_execution_id"] for _ in range(2)]
+    shown = stored("history")
+    assert shown.code == 0
+    assert [line.split()[:5] for line in shown.out.splitlines()] == [
+        ["agent", "runs", "success", "attempts", "median"],
+        ["cutter", "0"],
+        ["digger", "2", "100", "%", "1"],
+        ["filmer", "2", "0", "%", "2"],
+        ["summarist", "2", "100", "%", "1"],
+    ]
+    figures = {agent["agent"]: agent for agent in stored("history", "--json").document["agents"]}
+    assert figures["cutter"]["skipped"] == 2
+    assert 0 <= figures["summarist"]["queue_seconds"]["median"] < 60
+    assert figures["filmer"]["latest_error"]["workflow_execution_id"] == ids[1]
+    detail = stored("history", "filmer", "--json", "--last", "1").document
+    assert [run["workflow_execution_id"] for run in detail["latest_runs"]] == [ids[1]]
+    assert (detail["runs"], detail["attempts"], detail["duration_seconds"]) == (1, {"mean": 2.0, "most": 2}, None)
+
+
+def test_one_agent_is_shown_with_its_figures_and_its_runs(stored, conn):
+    ids = [past_run(conn, attempt("digger", 1, 3, usage=usage(50, 0.5)), start=1000 * number) for number in range(2)]
+    past_run(conn, skipped("digger", 1))
+    shown = stored("history", "digger")
+    assert shown.code == 0
+    lines = shown.out.splitlines()
+    assert lines[1] == "runs         2, 2 successful (100 %), skipped in 1 more"
+    assert "duration     median 2.0 s, P90 2.0 s" in lines
+    assert "tokens       50 a run, 100 together (98 in, 2 out)" in lines
+    assert "cost         $0.50 a run, $1.00 together" in lines
+    assert [line.split() for line in lines[-2:]] == [
+        [run_id[:8], "completed", "1", "2.0", "s", "1.0", "s"] for run_id in reversed(ids)
+    ]
+
+
+def test_an_unknown_agent_is_refused_with_the_one_that_may_be_meant(stored, conn):
+    past_run(conn, attempt("digger", 1, 3))
+    shown = stored("history", "diger")
+    assert (shown.code, shown.out) == (2, "")
+    assert "did you mean 'digger'?" in shown.err
+    assert "'planner-graph history' lists those that did" in stored("history", "zzz").err
