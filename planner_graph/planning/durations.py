@@ -7,9 +7,7 @@ from statistics import NormalDist
 from typing import Self
 
 from planner_graph.planning.contents import Estimate
-
-SHORTEST = 0.001
-"""Seconds below which no agent is expected to stay."""
+from planner_graph.planning.estimates import P90_DEVIATIONS, SHORTEST
 
 LEAST_SPREAD = 0.1
 """Sigma below which no duration is believed to be known; else an agent that is late would always end at once."""
@@ -18,7 +16,6 @@ _FAR_OUT = 30.0
 """Standard deviations beyond which the normal distribution's tail is too thin for floating point."""
 
 _NORMAL = NormalDist()
-_P90_DEVIATION = _NORMAL.inv_cdf(0.9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +29,7 @@ class LogNormal:
     def of(cls, estimate: Estimate) -> Self:
         """Give the distribution that has the median and the P90 of an estimate."""
         middle = max(estimate.seconds, SHORTEST)
-        sigma = math.log(max(estimate.p90_seconds / middle, 1.0)) / _P90_DEVIATION
+        sigma = math.log(max(estimate.p90_seconds / middle, 1.0)) / P90_DEVIATIONS
         return cls(middle, max(sigma, LEAST_SPREAD))
 
     def left(self, elapsed: float, survivals: Iterable[float]) -> list[float]:
@@ -42,7 +39,7 @@ class LogNormal:
 
         >>> writing = LogNormal(60.0, 0.5)
         >>> [round(writing.left(elapsed, [0.5])[0], 1) for elapsed in (0.0, 60.0, 120.0, 600.0)]
-        [60.0, 24.1, 22.7, 42.7]
+        [60.0, 24.1, 22.8, 44.2]
         """
         least = SHORTEST * min(self.median, 1.0)
         return [max(self.median * math.exp(self.sigma * z) - elapsed, least) for z in self._beyond(elapsed, survivals)]

@@ -1,5 +1,6 @@
 """How long each agent is expected to take, and where that figure comes from."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -10,6 +11,15 @@ from planner_graph.types import AgentName
 
 P90_TO_MEDIAN = 1.9
 """P90 over median of a log-normal duration with sigma 0.5, the usual spread of model calls; used without history."""
+
+P90_DEVIATIONS = statistics.NormalDist().inv_cdf(0.9)
+"""Standard deviations between the median and the P90 of a normal distribution."""
+
+USUAL_SIGMA, USUAL_WEIGHT = 0.5, 10
+"""The usual spread of the logarithm of a duration, and how many runs it outweighs until history says otherwise."""
+
+SHORTEST = 0.001
+"""Seconds below which no agent is expected to stay."""
 
 MIN_RUNS = 5
 """Fewest runs of an agent from which anything may be concluded, unless a setting says otherwise."""
@@ -64,11 +74,17 @@ class HistoricalEstimates:
 
 
 def estimate_from(durations: Sequence[float], source: str) -> Estimate:
-    """Estimate from the durations of past runs, in seconds, at least one: their median and their P90.
+    """Estimate from the durations of past runs, in seconds, at least one: their median, and the P90 of the next run.
 
-    Rounded to microseconds, in which plans reckon.
+    A few runs say little about the tenth that takes longest, and their own P90 is too low more often than not. So the
+    P90 is that of a log-normal distribution, whose spread starts out as the usual one and becomes that of the runs as
+    they grow in number; it allows for the median's being uncertain, too. Rounded to microseconds, in which plans
+    reckon.
     """
-    ordered = sorted(durations)
-    median = statistics.median(ordered)
-    p90 = statistics.quantiles(ordered, n=10, method="inclusive")[-1] if len(ordered) > 1 else median * P90_TO_MEDIAN
-    return Estimate(seconds=round(median, 6), p90_seconds=round(max(median, p90), 6), source=source)
+    count, median = len(durations), statistics.median(durations)
+    logarithms = [math.log(max(seconds, SHORTEST)) for seconds in durations]
+    mean = math.fsum(logarithms) / count
+    squares = math.fsum((value - mean) ** 2 for value in logarithms)
+    variance = (squares + USUAL_WEIGHT * USUAL_SIGMA**2) / (count - 1 + USUAL_WEIGHT)
+    p90 = median * math.exp(P90_DEVIATIONS * math.sqrt(variance * (1 + 1 / count)))
+    return Estimate(seconds=round(median, 6), p90_seconds=round(p90, 6), source=source)
