@@ -24,7 +24,7 @@ from planner_graph.planning.queueing import Queue
 from planner_graph.planning.remaining import AT_WORK, Waits, remaining
 from planner_graph.types import AgentName, AgentStatus
 
-FREE_DRAWS, MOST_FREE = 100_000, 400
+FREE_DRAWS, MOST_FREE = 80_000, 400
 """How many durations are drawn in all, and most for one agent, where nobody queues for anything."""
 
 QUEUED_DRAWS, MOST_QUEUED = 10_000, 48
@@ -99,7 +99,7 @@ def forecast(
     path = queue.longest_chain(middle) if queue else Dag(waits).critical_path(middle).path
     return Forecast(
         p50_seconds_left=median(ends),
-        p90_seconds_left=quantiles(ends, n=10, method="inclusive")[-1],
+        p90_seconds_left=quantiles(ends, n=10)[-1],
         remaining_critical_path=tuple(agent for agent in path if agent in works),
         seconds_left={agent: seconds for agent, seconds in middle.items() if agent in works},
     )
