@@ -12,6 +12,7 @@ from planner_graph.catalog import check
 from planner_graph.catalog.catalog import Catalog
 from planner_graph.cli import lazy
 from planner_graph.errors import CatalogError, Finding, InvalidInputError
+from planner_graph.planning.estimates import MIN_RUNS
 from planner_graph.planning.linking import circular_dependencies
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
@@ -27,6 +28,14 @@ class Request:
     catalog: Catalog
     plan: ExecutionPlan
     agents: Any = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class History:
+    """Past runs to estimate agents from: the database they are in, and how often an agent must have succeeded there."""
+
+    dsn: str | None = None
+    min_runs: int = MIN_RUNS
 
 
 @dataclass(kw_only=True, slots=True)
@@ -54,15 +63,18 @@ class Reading:
         return value
 
 
-def load_request(
+def load_request(  # noqa: PLR0913  # options, all by keyword
     campaign_file: str,
     *,
     catalogs: Sequence[str] | None = None,
     builtin: bool = True,
     agents: str | None = None,
     strategy: str | None = None,
+    history: History | None = None,
 ) -> Request:
     """Read all that a plan takes, and make it.
+
+    With ``history``, estimates come from past runs. They are read last, so that no fault waits for a database.
 
     Raises:
         InvalidInputError: something is wrong with any of it; ``findings`` is all of that.
@@ -81,7 +93,26 @@ def load_request(
         if agents is None and any("no agent produces" in finding.problem for finding in reading.findings):
             error.add_note("agents that are declared in Python are found with --agents MODULE:NAME")
         raise error
+    if history is not None:
+        estimator = lazy.module("estimates").read(history.dsn, history.min_runs)
+        plan = MasterPlanner(catalog, estimator=estimator).create_execution_plan(campaign, strategy)
     return Request(campaign=campaign, catalog=catalog, plan=plan, agents=factory)
+
+
+def history_asked_for(*, wanted: bool, dsn: str | None, min_runs: int | None) -> History | None:
+    """Give what ``--history``, ``--dsn`` and ``--min-runs`` say together.
+
+    Raises:
+        InvalidInputError: one of the others was given without ``--history``.
+    """
+    if wanted:
+        return History(dsn=dsn, min_runs=min_runs or MIN_RUNS)
+    idle = [name for name, given in (("--dsn", dsn), ("--min-runs", min_runs)) if given is not None]
+    if idle:
+        raise InvalidInputError(
+            [Finding(problem="has no effect without --history", remedy="add --history", key=name) for name in idle]
+        )
+    return None
 
 
 def load_catalog(files: Sequence[str] | None, *, builtin: bool = True) -> Catalog:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from planner_graph.planning.estimates import MIN_RUNS
 from planner_graph.planning.strategy import SCHEDULES
 
 CampaignFile = Annotated[
@@ -27,7 +28,7 @@ StrategyName = Annotated[
     typer.Option(
         "--strategy",
         metavar="NAME",
-        help=f"How the agents are ordered: {' or '.join(SCHEDULES)}. By default what the campaign says, else parallel.",
+        help=f"How the agents are ordered: {' or '.join(SCHEDULES)}. By default what the campaign says, else adaptive.",
         show_default=False,
     ),
 ]
@@ -48,6 +49,23 @@ Dsn = Annotated[
         metavar="DSN",
         help="The PostgreSQL database, as postgresql://user@host/name. By default what PLANNER_GRAPH_DSN says, else"
         " a private server that is started when it is needed.",
+        show_default=False,
+    ),
+]
+WithHistory = Annotated[
+    bool,
+    typer.Option("--history", help="Take estimates from past runs: of agents that ran often enough in the database."),
+]
+NoHistory = Annotated[
+    bool, typer.Option("--no-history", help="Take all estimates from the catalog, none from past runs.")
+]
+MinRuns = Annotated[
+    int | None,
+    typer.Option(
+        "--min-runs",
+        metavar="N",
+        min=1,
+        help=f"How often an agent must have succeeded to be estimated from its past runs.  [default: {MIN_RUNS}]",
         show_default=False,
     ),
 ]

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from psycopg.rows import DictRow
 
-from planner_graph.planning.estimates import MIN_RUNS, HistoricalEstimates
+from planner_graph.planning.estimates import MIN_RUNS, Estimator, HistoricalEstimates
 from planner_graph.store.database import Database
 from planner_graph.store.queries import query
 from planner_graph.types import AgentName, AgentStatus, RunId
@@ -215,15 +215,17 @@ class PerformanceTracker:
         name = AgentName(agent)
         return (await self._executions([name], last))[name]
 
-    async def estimates(self, *, min_runs: int = MIN_RUNS, last: int = LAST_FOR_ESTIMATES) -> HistoricalEstimates:
+    async def estimates(
+        self, *, min_runs: int = MIN_RUNS, last: int = LAST_FOR_ESTIMATES, otherwise: Estimator | None = None
+    ) -> HistoricalEstimates:
         """Give an estimator from the ``last`` successful runs of each agent, for ``MasterPlanner(estimator=...)``.
 
-        An agent with fewer than ``min_runs`` of them is estimated as the catalog declares.
+        An agent with fewer than ``min_runs`` of them is estimated by ``otherwise``, by default as the catalog declares.
         """
         agents = await self.agents()
         executions = await self._executions(agents, _at_least_one(last), [AgentStatus.COMPLETED])
         durations = {name: [execution.seconds for execution in executions[name]] for name in agents}
-        return HistoricalEstimates(durations, min_runs=min_runs)
+        return HistoricalEstimates(durations, min_runs=min_runs, otherwise=otherwise)
 
     async def _executions(
         self,

@@ -58,6 +58,10 @@ class MasterPlanner:
         self.settings = settings or PlannerSettings()
         self.estimator = estimator or DeclaredEstimates()
 
+    def estimating_by(self, estimator: Estimator) -> "MasterPlanner":
+        """Give the same planner with another estimator."""
+        return MasterPlanner(self.catalog, settings=self.settings, estimator=estimator)
+
     def create_execution_plan(self, campaign: Campaign, strategy: Strategy | str | None = None) -> ExecutionPlan:
         """Plan ``campaign``; ``strategy`` overrides the campaign's own choice.
 

@@ -70,3 +70,78 @@ def test_an_unknown_agent_is_refused_with_the_one_that_may_be_meant(stored, conn
     assert (shown.code, shown.out) == (2, "")
     assert "did you mean 'digger'?" in shown.err
     assert "'planner-graph history' lists those that did" in stored("history", "zzz").err
+
+
+def estimates(document):
+    return {step["agent"]: (step["estimate"]["seconds"], step["estimate"]["source"]) for step in document["steps"]}
+
+
+DECLARED = {"digger": (1, "declared in the catalog"), "summarist": (2, "declared in the catalog")}
+LEARNT = {"digger": (40, "median of the last 5 runs"), "summarist": (2, "declared in the catalog")}
+
+
+def five_runs_of_the_digger(conn):
+    for number in range(5):
+        past_run(conn, attempt("digger", 1, 21 + 10 * number), start=1000 * number)
+
+
+def test_a_plan_takes_its_estimates_from_history_if_asked_to(stored, conn, dsn):
+    five_runs_of_the_digger(conn)
+    arguments = ("plan", stored.write("c.yaml", SOUND), "--agents", AGENTS)
+    assert estimates(stored(*arguments, "--json").document) == DECLARED
+    assert estimates(stored(*arguments, "--json", "--history").document) == LEARNT
+    assert estimates(stored(*arguments, "--json", "--history", "--min-runs", "6").document) == DECLARED
+    explained = stored(*arguments, "--explain", "--history", "--dsn", dsn, PLANNER_GRAPH_DSN="nowhere")
+    assert "digger (40 s, median of the last 5 runs; critical)" in explained.out
+    assert "summarist (2 s, declared in the catalog; critical)" in explained.out
+    twice = {stored(*arguments, "--json", "--history").out for _ in range(2)}
+    assert len(twice) == 1
+
+
+def test_a_picture_shows_estimates_from_history_if_asked_to(stored, conn):
+    five_runs_of_the_digger(conn)
+    arguments = ("draw", stored.write("c.yaml", SOUND), "--agents", AGENTS)
+    assert "40 s" not in stored(*arguments).out
+    assert "40 s" in stored(*arguments, "--history").out
+
+
+def stored_plan(conn, shown):
+    statement = "SELECT plan, plan_hash FROM execution_plans WHERE workflow_execution_id = %s"
+    [(plan, plan_hash)] = conn.execute(statement, (shown["workflow_execution_id"],)).fetchall()
+    assert shown["plan_hash"] == plan_hash
+    return plan
+
+
+def test_a_run_is_planned_with_history_and_that_plan_is_stored(stored, conn):
+    five_runs_of_the_digger(conn)
+    arguments = ("run", stored.write("c.yaml", SOUND), "--agents", AGENTS, "--json")
+    planned = stored("plan", *arguments[1:], "--history").document
+    shown = stored(*arguments)
+    assert shown.code == 0
+    assert stored_plan(conn, shown.document) == planned
+    assert estimates(planned) == LEARNT
+    assert "digger: started, estimate 40 s" in shown.err
+    assert estimates(stored_plan(conn, stored(*arguments, "--no-history").document)) == DECLARED
+    assert estimates(stored_plan(conn, stored(*arguments, "--min-runs", "20").document)) == DECLARED
+
+
+@pytest.mark.parametrize("command_line", [("plan", "--history"), ("run",), ("draw", "--history")])
+def test_faults_of_the_input_are_told_without_a_database(command, command_line):
+    name, *options = command_line
+    campaign = command.write("c.yaml", "deliverables: [sumary]")
+    shown = command(name, campaign, "--agents", AGENTS, "--dsn", "postgresql://nobody@127.0.0.1:1/x", *options)
+    assert (shown.code, shown.out) == (2, "")
+    assert "did you mean 'summary'?" in shown.err
+    assert "127.0.0.1" not in shown.err
+
+
+def test_options_that_contradict_each_other_are_refused(command):
+    campaign = command.write("c.yaml", SOUND)
+    for arguments, remedy in (
+        (("plan", campaign, "--min-runs", "3"), "add --history"),
+        (("draw", campaign, "--dsn", "x"), "add --history"),
+        (("run", campaign, "--no-history", "--min-runs", "3"), "leave one of them out"),
+    ):
+        shown = command(*arguments, "--agents", AGENTS)
+        assert (shown.code, shown.out) == (2, "")
+        assert remedy in shown.err

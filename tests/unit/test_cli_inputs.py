@@ -2,9 +2,9 @@
 
 import pytest
 
-from planner_graph.cli.inputs import check_catalog, load_catalog, load_request
+from planner_graph.cli.inputs import History, check_catalog, history_asked_for, load_catalog, load_request
 from planner_graph.cli.screen import finding_text
-from planner_graph.errors import CatalogError, Finding, InvalidInputError
+from planner_graph.errors import CatalogError, DatabaseUnavailableError, Finding, InvalidInputError
 from planner_graph.types import AgentName
 
 
@@ -90,3 +90,24 @@ def test_a_finding_says_where_what_and_what_to_do():
     finding = Finding(problem="unknown key 'a'", remedy="remove it", file="c.yaml", line=3, key="agents.x.a")
     assert finding_text(finding).plain == "c.yaml:3: agents.x.a: unknown key 'a'\n    remove it"
     assert finding_text(Finding(problem="nothing to do")).plain == "nothing to do"
+
+
+def test_faults_are_told_before_any_database_is_asked_for_past_runs(write):
+    nowhere = History(dsn="no such database")
+    with pytest.raises(InvalidInputError) as error:
+        load_request(write("w.yaml", "tpe: blog_creation"), history=nowhere)
+    assert [finding.problem for finding in error.value.findings] == ["unknown key 'tpe'"]
+    with pytest.raises(DatabaseUnavailableError, match="--dsn"):
+        load_request(write("w.yaml", "type: blog_creation"), history=nowhere)
+
+
+def test_options_of_history_are_refused_without_it():
+    assert history_asked_for(wanted=False, dsn=None, min_runs=None) is None
+    assert history_asked_for(wanted=True, dsn=None, min_runs=None) == History(dsn=None, min_runs=5)
+    assert history_asked_for(wanted=True, dsn="x", min_runs=1) == History(dsn="x", min_runs=1)
+    with pytest.raises(InvalidInputError) as error:
+        history_asked_for(wanted=False, dsn="x", min_runs=1)
+    assert [(finding.key, finding.remedy) for finding in error.value.findings] == [
+        ("--dsn", "add --history"),
+        ("--min-runs", "add --history"),
+    ]

@@ -3,15 +3,14 @@
 import pytest
 
 from planner_graph.campaign import Campaign
-from planner_graph.catalog.spec import AgentSpec
 from planner_graph.planning.contents import Estimate
 from planner_graph.planning.estimates import DeclaredEstimates, HistoricalEstimates, estimate_from
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.types import AgentName
-from tests.catalogs import catalog
+from tests.catalogs import catalog, spec
 
-WRITER = AgentSpec(name=AgentName("writer"), estimate_seconds=60)
-EDITOR = AgentSpec(name=AgentName("editor"), estimate_seconds=30, dependencies=["writer"])
+WRITER = spec("writer", seconds=60)
+EDITOR = spec("editor", seconds=30, after=["writer"])
 
 
 def history(seconds, **options):
@@ -39,8 +38,8 @@ def test_how_many_runs_are_enough_is_a_setting():
 
 def test_another_estimator_may_stand_behind_history():
     class Guess:
-        def estimate(self, spec):
-            return Estimate(seconds=7.0, p90_seconds=8.0, source=f"a guess about {spec.name}")
+        def estimate(self, agent):
+            return Estimate(seconds=7.0, p90_seconds=8.0, source=f"a guess about {agent.name}")
 
     assert history([], otherwise=Guess()).estimate(WRITER).source == "a guess about writer"
 

@@ -9,8 +9,17 @@ import typer
 
 from planner_graph.cli import screen
 from planner_graph.cli.files import replace_file
-from planner_graph.cli.inputs import load_request
-from planner_graph.cli.options import AgentsReference, CampaignFile, CatalogFiles, NoBuiltin, StrategyName
+from planner_graph.cli.inputs import history_asked_for, load_request
+from planner_graph.cli.options import (
+    AgentsReference,
+    CampaignFile,
+    CatalogFiles,
+    Dsn,
+    MinRuns,
+    NoBuiltin,
+    StrategyName,
+    WithHistory,
+)
 from planner_graph.planning.pictures.drawing import to_dot, to_mermaid
 from planner_graph.planning.pictures.svg import to_svg
 from planner_graph.planning.plan import ExecutionPlan
@@ -55,9 +64,15 @@ def draw(  # noqa: PLR0913  # one parameter for each option
     catalog: CatalogFiles = None,
     no_builtin: NoBuiltin = False,
     agents: AgentsReference = None,
+    history: WithHistory = False,
+    min_runs: MinRuns = None,
+    dsn: Dsn = None,
 ) -> None:
     """Draw the plan of a campaign."""
-    plan = load_request(file, catalogs=catalog, builtin=not no_builtin, agents=agents, strategy=strategy).plan
+    past = history_asked_for(wanted=history, dsn=dsn, min_runs=min_runs)
+    plan = load_request(
+        file, catalogs=catalog, builtin=not no_builtin, agents=agents, strategy=strategy, history=past
+    ).plan
     chosen = format_ or ENDINGS.get(output.suffix.lower() if output else "", Format.MERMAID)
     picture = WRITERS[chosen](plan).encode()
     if output is None:

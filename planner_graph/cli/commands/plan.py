@@ -8,8 +8,18 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from planner_graph.cli import screen
-from planner_graph.cli.inputs import load_request
-from planner_graph.cli.options import AgentsReference, AsJson, CampaignFile, CatalogFiles, NoBuiltin, StrategyName
+from planner_graph.cli.inputs import history_asked_for, load_request
+from planner_graph.cli.options import (
+    AgentsReference,
+    AsJson,
+    CampaignFile,
+    CatalogFiles,
+    Dsn,
+    MinRuns,
+    NoBuiltin,
+    StrategyName,
+    WithHistory,
+)
 from planner_graph.planning.explanation import duration_text
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.text import printable
@@ -25,13 +35,19 @@ def plan(  # noqa: PLR0913  # one parameter for each option
     catalog: CatalogFiles = None,
     no_builtin: NoBuiltin = False,
     agents: AgentsReference = None,
+    history: WithHistory = False,
+    min_runs: MinRuns = None,
+    dsn: Dsn = None,
     as_json: AsJson = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say in words why each agent is in, why this order, what was dropped.")
     ] = False,
 ) -> None:
     """Plan a campaign and show the plan; nothing is run."""
-    made = load_request(file, catalogs=catalog, builtin=not no_builtin, agents=agents, strategy=strategy).plan
+    past = history_asked_for(wanted=history, dsn=dsn, min_runs=min_runs)
+    made = load_request(
+        file, catalogs=catalog, builtin=not no_builtin, agents=agents, strategy=strategy, history=past
+    ).plan
     if as_json:
         screen.show_bytes(made.canonical_json() + b"\n")
     elif explain:

@@ -15,11 +15,16 @@ from planner_graph.cli.options import (
     CampaignFile,
     CatalogFiles,
     Dsn,
+    MinRuns,
     NoBuiltin,
+    NoHistory,
     OutputFolder,
     StrategyName,
 )
 from planner_graph.cli.running import Session, conduct
+from planner_graph.errors import Finding, InvalidInputError
+from planner_graph.mirror.history import PerformanceTracker
+from planner_graph.planning.estimates import MIN_RUNS
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
 from planner_graph.store.database import open_database
@@ -35,38 +40,57 @@ def run(  # noqa: PLR0913  # one parameter for each option
     strategy: StrategyName = None,
     catalog: CatalogFiles = None,
     no_builtin: NoBuiltin = False,
+    no_history: NoHistory = False,
+    min_runs: MinRuns = None,
     dsn: Dsn = None,
     output: OutputFolder = None,
     as_json: AsJson = False,
 ) -> None:
     """Plan a campaign and run it.
 
+    Agents that ran often enough in the database are estimated from their past runs.
     Campaign and plan are stored before the first agent starts.
     After Ctrl-C or a crash, 'planner-graph resume' goes on with the run.
     """
+    if no_history and min_runs is not None:
+        problem = "has no effect with --no-history"
+        raise InvalidInputError([Finding(problem=problem, remedy="leave one of them out", key="--min-runs")])
     request = load_request(file, catalogs=catalog, builtin=not no_builtin, agents=agents, strategy=strategy)
     factory = request.agents or AgentFactory.installed()
     require_bodies(request.plan, factory, agents)
     require_folder(output)
     folder = output.absolute() if output else None
-    job = Job(request=request, factory=factory, reference=agents, dsn=dsn, folder=folder)
+    job = Job(
+        request=request,
+        factory=factory,
+        reference=agents,
+        min_runs=None if no_history else min_runs or MIN_RUNS,
+        dsn=dsn,
+        folder=folder,
+    )
     conduct(job.carry_out, as_json=as_json)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """What is to be run, where, and where to put what it gives."""
+    """What is to be run, where, and where to put what it gives.
+
+    Agents with ``min_runs`` successful runs are estimated from these; with ``None``, nobody is.
+    """
 
     request: Request
     factory: AgentFactory
     reference: str | None
+    min_runs: int | None
     dsn: str | None
     folder: Path | None
 
     async def carry_out(self, session: Session) -> None:
         """Store the run, then execute it."""
         async with open_database(self.dsn) as database:
-            orchestrator = CampaignOrchestrator(database, self.factory, planner=MasterPlanner(self.request.catalog))
+            past = await PerformanceTracker(database).estimates(min_runs=self.min_runs) if self.min_runs else None
+            planner = MasterPlanner(self.request.catalog, estimator=past)
+            orchestrator = CampaignOrchestrator(database, self.factory, planner=planner)
             run_id, _ = await orchestrator.accept(
                 self.request.campaign,
                 strategy=self.request.plan.strategy,
