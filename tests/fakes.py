@@ -112,7 +112,7 @@ class Notebook:
 
 
 class ScriptedChatModel(BaseChatModel):
-    """A chat model that gives ``replies`` one after the other, and raises those that are errors.
+    """A chat model that gives ``replies``, texts or messages, one after the other, and raises those that are errors.
 
     ``asked`` holds the messages of each call.
     """
@@ -133,7 +133,8 @@ class ScriptedChatModel(BaseChatModel):
             self.asked.append(messages)
         if isinstance(reply, BaseException):
             raise reply
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(reply))])
+        message = reply if isinstance(reply, AIMessage) else AIMessage(reply)
+        return ChatResult(generations=[ChatGeneration(message=message)])
 
     @property
     def _llm_type(self) -> str:

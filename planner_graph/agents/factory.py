@@ -20,6 +20,7 @@ from langchain_core.runnables import Runnable
 from planner_graph.catalog.catalog import declared_by
 from planner_graph.catalog.spec import AgentSpec
 from planner_graph.compiler.body import BINDABLE, Body
+from planner_graph.compiler.usage import Prices, checked_prices
 from planner_graph.errors import AgentBindingError, nearest
 
 ENTRY_POINT_GROUP = "planner_graph.agents"
@@ -28,16 +29,19 @@ ENTRY_POINT_GROUP = "planner_graph.agents"
 class AgentFactory(Mapping[str, Body]):
     """Bodies by agent name; what ``compile_plan`` and the orchestrator take their agents from.
 
+    ``prices`` are those of the language models that the bodies call, by the model's name.
+
     >>> factory = AgentFactory({"writer": lambda inputs: "a text", "seo": "my_company.seo:optimise"})
     >>> sorted(factory)
     ['seo', 'writer']
     """
 
-    def __init__(self, bodies: Mapping[str, Body | str]) -> None:
+    def __init__(self, bodies: Mapping[str, Body | str], *, prices: Prices | None = None) -> None:
         self.bindings = dict(bodies)
+        self.prices = checked_prices(prices)
 
     @classmethod
-    def of(cls, *functions: Callable[..., Any]) -> Self:
+    def of(cls, *functions: Callable[..., Any], prices: Prices | None = None) -> Self:
         """Bind functions decorated with ``@agent`` to the names they declare.
 
         Raises:
@@ -51,7 +55,7 @@ class AgentFactory(Mapping[str, Body]):
             if spec.name in bodies:
                 raise AgentBindingError(spec.name, "declared by two functions; rename one of them")
             bodies[spec.name] = function
-        return cls(bodies)
+        return cls(bodies, prices=prices)
 
     @classmethod
     def installed(cls) -> Self:
@@ -96,8 +100,10 @@ class AgentFactory(Mapping[str, Body]):
         return tuple(spec for spec in specs if spec is not None)
 
     def extended(self, bodies: Mapping[str, Body | str]) -> Self:
-        """Give a factory with further bindings, which win over the present ones."""
-        return type(self)({**self.bindings, **(bodies.bindings if isinstance(bodies, AgentFactory) else bodies)})
+        """Give a factory with further bindings, and prices if it is a factory; they win over the present ones."""
+        if isinstance(bodies, AgentFactory):
+            return type(self)({**self.bindings, **bodies.bindings}, prices={**self.prices, **bodies.prices})
+        return type(self)({**self.bindings, **bodies}, prices=self.prices)
 
     def __getitem__(self, name: str) -> Body:
         body = self.bindings[name]

@@ -18,6 +18,7 @@ from planner_graph.compiler.ends import dataflow_entry, end, entry
 from planner_graph.compiler.graph import PlanGraph
 from planner_graph.compiler.node import AgentNode
 from planner_graph.compiler.state import PlanInput, PlanOutput, node_schema, state_schema
+from planner_graph.compiler.usage import Prices, checked_prices
 from planner_graph.compiler.wiring import ENTRY, EXIT, drawn_edges, edges
 from planner_graph.errors import AgentBindingError, UnboundAgentsError
 from planner_graph.planning.contents import Step
@@ -38,6 +39,7 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
     checkpointer: Checkpointer = None,
     store: BaseStore | None = None,
     clock: Clock | None = None,
+    prices: Prices | None = None,
     name: str = "campaign",
 ) -> CompiledPlan:
     """Compile ``plan`` into a graph whose nodes run the bodies in ``agents``.
@@ -49,11 +51,15 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
     how many run, use the campaign's ``max_parallel``. Without it there is no limit under ``ainvoke``, and one of 256
     nodes, each in a thread, under ``invoke``.
 
+    A record's ``usage`` counts the tokens of the language models that the agent called. ``prices`` are the models'
+    prices by name; with them it also tells the cost.
+
     Raises:
         UnboundAgentsError: agents of the plan have no body; all of them are named.
         AgentBindingError: a body is nothing that can run.
+        InvalidInputError: there is something in ``prices`` that is no price.
     """
-    bodies = _bodies(plan, agents)
+    bodies, prices, clock = _bodies(plan, agents), checked_prices(prices), clock or SystemClock()
     loop, boards = BackgroundLoop(), _boards(plan)
     schema = state_schema(plan)
     builder: StateGraph[Any, Any, PlanInput, PlanOutput] = StateGraph(
@@ -63,7 +69,7 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
     first = dataflow_entry(plan, boards, loop) if isinstance(boards, DataflowBoards) else entry(plan)
     builder.add_node(ENTRY, first, input_schema=schema, destinations=drawn.get(ENTRY))
     for step in plan.steps:
-        node = AgentNode(step, bodies[step.agent], boards=boards, clock=clock or SystemClock(), loop=loop)
+        node = AgentNode(step, bodies[step.agent], boards=boards, clock=clock, loop=loop, prices=prices)
         reads = node_schema(dependency.agent for dependency in step.dependencies)
         builder.add_node(
             step.agent, node, input_schema=reads, metadata=_metadata(step), destinations=drawn.get(step.agent)

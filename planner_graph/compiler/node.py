@@ -25,6 +25,7 @@ from planner_graph.compiler.obstacle import Obstacle, find_obstacle
 from planner_graph.compiler.output import check_output
 from planner_graph.compiler.retry import is_worth_retrying
 from planner_graph.compiler.state import AgentRecord, ErrorInfo
+from planner_graph.compiler.usage import Prices, UsageMeter, start_meter, usage_of
 from planner_graph.errors import BodyCancelledError, BodyExitedError, OutputError
 from planner_graph.planning.contents import Step
 from planner_graph.text import escaped
@@ -37,7 +38,9 @@ ERROR_TEXT_LIMIT = 2_000
 class AgentNode(Runnable[Any, dict[str, Any]]):
     """Runs one step of a plan inside a LangGraph graph; works under ``invoke`` and ``ainvoke`` alike."""
 
-    def __init__(self, step: Step, body: Body, *, boards: Boards, clock: Clock, loop: BackgroundLoop) -> None:
+    def __init__(  # noqa: PLR0913  # what a node works with, all by keyword
+        self, step: Step, body: Body, *, boards: Boards, clock: Clock, loop: BackgroundLoop, prices: Prices
+    ) -> None:
         self.name = step.agent
         self.boards = boards
         self.step = step
@@ -45,6 +48,7 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
         self.takes_context = takes_context(body)
         self.clock = clock
         self.loop = loop
+        self.prices = prices
 
     def invoke(self, input: dict[str, Any], config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:  # noqa: A002
         """Give the agent's record under its name, for a sync caller."""
@@ -77,7 +81,7 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
     async def _run(self, state: Mapping[str, Any], config: RunnableConfig, invocation: Invocation) -> AgentRecord:
         inputs = gather_inputs(self.step, state)
         context = self._context(inputs, run_id_of(config)) if self.takes_context else None
-        started_at = timestamp(self.clock.now())
+        started_at, meter = timestamp(self.clock.now()), start_meter()
         for attempt in range(1, self.step.max_retries + 2):
             context = context and replace(context, attempt=attempt)
             at = timestamp(self.clock.now()) if attempt > 1 else started_at
@@ -85,17 +89,19 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
             try:
                 output = await self._attempt(inputs, context, config)
             except GraphBubbleUp as pause:
-                await invocation.tell(self._interrupted(pause, attempt))
+                await invocation.tell(self._interrupted(pause, attempt, meter))
                 raise
             except Exception as error:  # noqa: BLE001  # the one place where an agent's failure becomes a record
                 wait = self._wait_after(error, attempt)
                 await invocation.tell(self._attempt_failed(error, attempt, wait))
                 if wait is None:
-                    return self._failed(error, attempt, started_at)
+                    return self._failed(error, attempt, started_at, meter)
                 await self.clock.sleep(wait)
                 config = next_attempt(config)
             else:
-                return self._record(AgentStatus.COMPLETED, output=output, attempts=attempt, started_at=started_at)
+                return self._record(
+                    AgentStatus.COMPLETED, output=output, attempts=attempt, started_at=started_at, meter=meter
+                )
         raise AssertionError("the last attempt always returns")
 
     def _context(self, inputs: Mapping[str, Any], run_id: str) -> AgentContext:
@@ -149,7 +155,7 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
             retry_in_seconds=wait,
         )
 
-    def _interrupted(self, pause: GraphBubbleUp, attempt: int) -> AgentInterrupted:
+    def _interrupted(self, pause: GraphBubbleUp, attempt: int, meter: UsageMeter) -> AgentInterrupted:
         asks = isinstance(pause, GraphInterrupt) and bool(pause.args and pause.args[0])
         return AgentInterrupted(
             event="agent_interrupted",
@@ -157,14 +163,16 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
             attempt=attempt,
             at=timestamp(self.clock.now()),
             reason="it waits for an answer" if asks else "the run is being paused",
-            usage=None,
+            usage=usage_of(meter.calls, self.prices),
         )
 
-    def _failed(self, error: Exception, attempts: int, started_at: str) -> AgentRecord:
+    def _failed(self, error: Exception, attempts: int, started_at: str, meter: UsageMeter) -> AgentRecord:
         info = describe(error)
         count = f"{attempts} attempt{'' if attempts == 1 else 's'}"
         reason = f"{info['type']} after {count}" + (f": {info['message']}" if info["message"] else "")
-        return self._record(AgentStatus.FAILED, error=info, reason=reason, attempts=attempts, started_at=started_at)
+        return self._record(
+            AgentStatus.FAILED, error=info, reason=reason, attempts=attempts, started_at=started_at, meter=meter
+        )
 
     def _skipped(self, obstacle: Obstacle) -> AgentRecord:
         reason, error = obstacle
@@ -179,6 +187,7 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
         reason: str | None = None,
         attempts: int = 0,
         started_at: str | None = None,
+        meter: UsageMeter | None = None,
     ) -> AgentRecord:
         return AgentRecord(
             status=status.value,
@@ -189,7 +198,7 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
             attempts=attempts,
             started_at=started_at,
             ended_at=timestamp(self.clock.now()),
-            usage=None,
+            usage=usage_of(meter.calls, self.prices) if meter else None,
         )
 
 

@@ -29,7 +29,8 @@ class AgentRecord(TypedDict):
 
     ``output`` maps output names to values, or is ``None``. ``reason`` says in words why the agent failed or was
     skipped. ``replaces`` names the agent that a fallback ran for. Times are ISO 8601 in UTC; ``started_at`` is ``None``
-    for an agent that never ran.
+    for an agent that never ran. ``usage`` is what the language models used that it called, in all attempts: see
+    :func:`~planner_graph.compiler.usage.usage_of`; ``None`` if it called none.
     """
 
     status: str

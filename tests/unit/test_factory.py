@@ -11,7 +11,8 @@ from langchain_core.runnables import RunnableLambda
 from planner_graph.agents.factory import AgentFactory, resolve
 from planner_graph.catalog.catalog import Catalog, agent
 from planner_graph.compiler.compiler import compile_plan
-from planner_graph.errors import AgentBindingError, UnboundAgentsError
+from planner_graph.compiler.usage import ModelPrice
+from planner_graph.errors import AgentBindingError, InvalidInputError, UnboundAgentsError
 from planner_graph.types import AgentName
 from tests.fakes import run
 from tests.plans import make_plan
@@ -129,6 +130,28 @@ def test_further_bindings_win():
     assert (extended["writer"], extended["seo"], extended["image"]) == (writer, seo, draw)
     assert list(extended) == ["writer", "seo", "image", "later"]
     assert list(base) == ["writer", "seo"]
+
+
+def test_prices_come_along_and_further_ones_win():
+    cheap, dear = ModelPrice(input_usd=1, output_usd=2), ModelPrice(input_usd=3, output_usd=4)
+    base = AgentFactory.of(seo, prices={"small": cheap, "large": cheap})
+    assert base.extended({"writer": writer}).prices == {"small": cheap, "large": cheap}
+    extended = base.extended(AgentFactory({"writer": writer}, prices={"large": dear}))
+    assert extended.prices == {"small": cheap, "large": dear}
+    assert AgentFactory({"writer": writer}).prices == {}
+
+
+def test_prices_are_loaded_with_their_factory(tmp_path):
+    price = "ModelPrice(input_usd=1, output_usd=2)"
+    text = "from planner_graph.agents.factory import AgentFactory\n"
+    text += "from planner_graph.compiler.usage import ModelPrice\n"
+    write(tmp_path / "shop.py", f"{text}agents = AgentFactory({{}}, prices={{'small': {price}}})\n")
+    assert AgentFactory.load("shop:agents").prices == {"small": ModelPrice(input_usd=1, output_usd=2)}
+
+
+def test_something_that_is_no_price_is_refused():
+    with pytest.raises(InvalidInputError, match=r"prices\['small'\]: 'cheap' is no price; write ModelPrice\("):
+        AgentFactory({}, prices={"small": cast("Any", "cheap")})
 
 
 def test_a_factory_serves_compile_plan():
