@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS planner_graph_schema (
     CONSTRAINT planner_graph_schema_version_positive CHECK (version > 0)
 );
 
-INSERT INTO planner_graph_schema (version) VALUES (1) ON CONFLICT (version) DO NOTHING;
+INSERT INTO planner_graph_schema (version) VALUES (2) ON CONFLICT (version) DO NOTHING;
 
 -- What was asked for, under the id its author gave it, as it was last accepted. What a certain run was asked for
 -- stands in that run's row.
@@ -69,13 +69,15 @@ CREATE TABLE IF NOT EXISTS execution_plans (
     agents_reference TEXT,
     output_folder TEXT,
 
-    -- State tracking. "current_step" is the furthest step that has begun.
+    -- State tracking. "current_step" is the furthest step that has begun; "usage" sums up what chat models were used for
+    -- the run: {"input_tokens", "output_tokens", "total_tokens", "calls", "cost_usd", "models": {...}}.
     status TEXT NOT NULL DEFAULT 'pending',
     status_reason TEXT,
     current_step INTEGER NOT NULL DEFAULT 0,
     completed_agents TEXT[] NOT NULL DEFAULT ARRAY[]::TEXT[],
     failed_agents TEXT[] NOT NULL DEFAULT ARRAY[]::TEXT[],
     result JSONB,
+    usage JSONB,
 
     -- Metadata
     created_by_agent VARCHAR(100) NOT NULL DEFAULT 'MasterPlannerAgent',
@@ -145,9 +147,10 @@ CREATE TABLE IF NOT EXISTS agent_dependencies (
     CONSTRAINT agent_dependencies_not_on_itself CHECK (NOT agent_name::TEXT = ANY (depends_on_agents))
 );
 
--- Where each run is at this moment. "waiting_agents" are those that have not started yet or wait for their next
--- attempt; skipped agents are in no list. "intermediate_outputs" maps agents to their outputs, and large outputs to
--- {"preview": "...", "truncated": true}; whole outputs are in the checkpoint.
+-- Where each run is at this moment. "waiting_agents" are those that have not started yet, or wait for their next attempt
+-- or for an answer. "intermediate_outputs" maps agents to their outputs, and large outputs to {"preview": "...",
+-- "truncated": true, "reference": {"thread_id": "...", "channel": "..."}}; whole outputs are in the checkpoint.
+-- "last_sequence" counts the events of the run.
 CREATE TABLE IF NOT EXISTS workflow_state_live (
     workflow_execution_id UUID PRIMARY KEY
         REFERENCES execution_plans(workflow_execution_id) ON DELETE CASCADE,
@@ -160,6 +163,7 @@ CREATE TABLE IF NOT EXISTS workflow_state_live (
     completed_agents TEXT[] NOT NULL DEFAULT ARRAY[]::TEXT[],
     failed_agents TEXT[] NOT NULL DEFAULT ARRAY[]::TEXT[],
     waiting_agents TEXT[] NOT NULL DEFAULT ARRAY[]::TEXT[],
+    skipped_agents TEXT[] NOT NULL DEFAULT ARRAY[]::TEXT[],
 
     -- Performance metrics
     start_time TIMESTAMPTZ,
@@ -171,11 +175,13 @@ CREATE TABLE IF NOT EXISTS workflow_state_live (
 
     -- Heartbeat for monitoring
     last_heartbeat TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    last_sequence BIGINT NOT NULL DEFAULT 0,
 
     created_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
     updated_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
 
     CONSTRAINT workflow_state_live_step_not_negative CHECK (current_step >= 0),
+    CONSTRAINT workflow_state_live_sequence_not_negative CHECK (last_sequence >= 0),
     CONSTRAINT workflow_state_live_one_list_per_agent CHECK (NOT (
         current_agents_running && completed_agents
         OR current_agents_running && failed_agents
@@ -183,6 +189,10 @@ CREATE TABLE IF NOT EXISTS workflow_state_live (
         OR completed_agents && failed_agents
         OR completed_agents && waiting_agents
         OR failed_agents && waiting_agents
+        OR skipped_agents && current_agents_running
+        OR skipped_agents && completed_agents
+        OR skipped_agents && failed_agents
+        OR skipped_agents && waiting_agents
     ))
 );
 
@@ -216,6 +226,30 @@ CREATE TABLE IF NOT EXISTS agent_runs (
     CONSTRAINT agent_runs_skip_has_reason CHECK (status <> 'skipped' OR reason IS NOT NULL)
 );
 
+-- What happened in each run, in order: "sequence" counts from 1 without a gap, so whoever has seen an event asks for what
+-- came after it. "at" is when it happened, by the clock of the process; "recorded_at" when it was written. Whoever
+-- LISTENs to the channel planner_graph is told 'WORKFLOW_EXECUTION_ID SEQUENCE' when a run has new events.
+CREATE TABLE IF NOT EXISTS run_events (
+    workflow_execution_id UUID NOT NULL
+        REFERENCES execution_plans(workflow_execution_id) ON DELETE CASCADE,
+    sequence BIGINT NOT NULL,
+    event TEXT NOT NULL,
+    agent_name VARCHAR(100),
+    at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    data JSONB NOT NULL DEFAULT '{}',
+
+    -- Serves: the events of a run after a certain one, in order.
+    PRIMARY KEY (workflow_execution_id, sequence),
+    CONSTRAINT run_events_sequence_from_one CHECK (sequence >= 1),
+    CONSTRAINT run_events_event_known CHECK (event IN (
+        'run_accepted', 'run_started', 'run_interrupted', 'run_resumed', 'run_paused', 'run_ended', 'run_reconciled',
+        'agent_started', 'attempt_failed', 'agent_interrupted', 'agent_ended', 'agent_reopened'
+    )),
+    CONSTRAINT run_events_agent_if_of_agent CHECK ((agent_name IS NULL) = (event LIKE 'run\_%')),
+    CONSTRAINT run_events_data_object CHECK (jsonb_typeof(data) = 'object')
+);
+
 -- Serves: all runs of a campaign.
 CREATE INDEX IF NOT EXISTS idx_execution_plans_campaign ON execution_plans(campaign_id);
 -- Serves: the run with a certain id. The unique constraint would do; other teams' tools look for this name.
@@ -236,3 +270,9 @@ CREATE UNIQUE INDEX IF NOT EXISTS idx_agent_runs_one_completed
 -- Serves: an agent runs at most once at a time, and the running ones of a run are found when it stops.
 CREATE UNIQUE INDEX IF NOT EXISTS idx_agent_runs_one_running
     ON agent_runs(workflow_execution_id, agent_name) WHERE status = 'running';
+-- Serves: the latest runs of an agent, the names of all agents that ever ran, and how often one was skipped since.
+CREATE INDEX IF NOT EXISTS idx_agent_runs_history
+    ON agent_runs(agent_name, started_at DESC NULLS LAST, ended_at) WHERE ended_at IS NOT NULL;
+-- Serves: since when a run was under way, for how long its agents then waited to start.
+CREATE INDEX IF NOT EXISTS idx_run_events_under_way
+    ON run_events(workflow_execution_id, at) WHERE event IN ('run_started', 'run_resumed');

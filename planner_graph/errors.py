@@ -214,3 +214,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Ask if a known name is meant: ``"did you mean 'writer'?"``, or give an empty text if none is near."""
     matches = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"did you mean {matches[0]!r}?" if matches else ""
+
+
+class RunIdError(PlannerGraphError, ValueError):
+    """A ``workflow_execution_id`` that is no UUID."""
+
+    def __init__(self, run_id: object) -> None:
+        super().__init__(f"workflow_execution_id {run_id!r} is no UUID; write str(uuid.uuid4()), or leave it out")
+
+
+class MirrorNotOpenError(PlannerGraphError, RuntimeError):
+    """A mirror was passed to a graph before it was opened, or after it was closed."""
+
+    def __init__(self) -> None:
+        super().__init__("the PlanMirror is not open; use it within 'with PlanMirror() as mirror:'")

@@ -13,6 +13,7 @@ from rich.text import Text
 from planner_graph.cli import screen
 from planner_graph.cli.live import STYLES
 from planner_graph.cli.progress import AgentState, Progress, timer
+from planner_graph.mirror.progress import progress_report
 from planner_graph.planning.explanation import duration_text
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store.repository import Repository
@@ -64,12 +65,12 @@ async def read_account(repository: Repository, run_id: RunId, now: datetime) -> 
     if row.status is RunStatus.RUNNING:
         async with repository.exclusive(row.run_id) as granted:
             left_behind = granted
-    plan = await repository.load_plan(row.run_id)
+    plan, attempts = await repository.load_plan(row.run_id), await repository.agent_runs(row.run_id)
     return Account(
         row=row,
         plan=plan,
-        progress=Progress(plan, await repository.agent_runs(row.run_id), as_stored=not left_behind),
-        figures=await repository.get_progress(row.run_id),
+        progress=Progress(plan, attempts, as_stored=not left_behind),
+        figures=progress_report(plan, row, attempts, now),
         now=now,
         left_behind=left_behind,
     )

@@ -2,40 +2,49 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, cast
 
 from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import merge_configs
 
 from planner_graph.campaign import Campaign
 from planner_graph.clock import Clock
 from planner_graph.compiler.body import Body
 from planner_graph.compiler.compiler import CompiledPlan, compile_plan
-from planner_graph.compiler.events import AgentEnded, Event, own_event
-from planner_graph.compiler.state import AgentRecord, PlanInput, Result, stored_records
+from planner_graph.compiler.events import Event, own_event
+from planner_graph.compiler.state import PlanInput, Result
 from planner_graph.errors import RunNotResumableError
-from planner_graph.mirror.recorder import EventRecorder
+from planner_graph.mirror.handler import MirrorReport, PlanMirror
+from planner_graph.mirror.settings import MirrorSettings
+from planner_graph.mirror.shared import SharedMirror
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.store.database import Database
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import RunRow
 from planner_graph.store.saver import checkpointer
-from planner_graph.types import AgentName, RunId, RunStatus, Strategy
+from planner_graph.types import RunId, RunStatus, Strategy
 
 Durability = Literal["async", "sync", "exit"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunOutcome:
-    """Where a run stands after it was executed; ``result`` is ``None`` unless it ended."""
+    """Where a run stands after it was executed; ``result`` is ``None`` unless it ended.
+
+    ``mirror`` tells whether the live tables say all that happened; where they do not, ``planner-graph reconcile`` makes
+    them.
+    """
 
     run_id: RunId
     status: RunStatus
     result: Result | None
     reason: str | None
     plan: ExecutionPlan
+    mirror: MirrorReport
 
 
 class CampaignOrchestrator:
@@ -45,7 +54,7 @@ class CampaignOrchestrator:
     one with the built-in catalog by default.
     """
 
-    def __init__(  # options, all by keyword
+    def __init__(  # noqa: PLR0913  # options, all by keyword
         self,
         database: Database,
         agents: Mapping[str, Body],
@@ -53,6 +62,7 @@ class CampaignOrchestrator:
         planner: MasterPlanner | None = None,
         clock: Clock | None = None,
         durability: Durability = "async",
+        mirror: MirrorSettings | None = None,
     ) -> None:
         self.database = database
         self.agents = agents
@@ -60,6 +70,7 @@ class CampaignOrchestrator:
         self.repository = Repository(database)
         self.clock = clock
         self.durability = durability
+        self._mirror = SharedMirror(database, mirror)
 
     async def run(
         self,
@@ -98,7 +109,6 @@ class CampaignOrchestrator:
             plan,
             agents_reference=agents_reference,
             output_folder=output_folder,
-            reasoning=plan.explain(),
         )
         return run_id, plan
 
@@ -141,40 +151,43 @@ class CampaignOrchestrator:
             graph=graph,
             config=config,
             given=None if begun else {"campaign": campaign.model_dump(mode="json")},
-            known=stored_records(state, plan.by_agent),
             timeout_seconds=campaign.limits.timeout_seconds,
         )
 
     async def _drive(self, execution: "_Execution", on_event: Callable[[Event], None] | None) -> RunOutcome:
         """Stream the graph to its end or to where it stops, and record what its agents tell."""
-        run_id = execution.run_id
-        stream = execution.graph.astream(
-            execution.given, execution.config, stream_mode="custom", durability=self.durability
-        )
+        async with self._mirror.following(execution.run_id) as mirror:
+            reason = await self._stream(execution, mirror, on_event)
+        if reason is None:
+            return await self._conclude(execution, mirror)
+        await self.repository.pause_run(execution.run_id, reason)
+        return self._outcome(execution, mirror, status=RunStatus.PAUSED, reason=reason)
+
+    async def _stream(
+        self, execution: "_Execution", mirror: PlanMirror, on_event: Callable[[Event], None] | None
+    ) -> str | None:
+        """Stream the graph; gives why it is to be paused if its time was over."""
         limit = asyncio.timeout(execution.timeout_seconds)
+        config = merge_configs(execution.config, {"callbacks": [mirror]})
+        stream = execution.graph.astream(execution.given, config, stream_mode="custom", durability=self.durability)
         try:
-            async with limit, EventRecorder(self.repository, run_id) as recorder:
-                for agent, record in execution.known.items():  # a killed process may not have told of them
-                    recorder.put(AgentEnded(event="agent_ended", agent=agent, at=record["ended_at"], record=record))
-                async for told in stream:
+            async with limit, aclosing(cast("AsyncGenerator[Any, None]", stream)) as items:
+                async for told in items:
                     event = own_event(told)
-                    if event is not None:
-                        recorder.put(event)
-                        if on_event:
-                            on_event(event)
+                    if event is not None and on_event:
+                        on_event(event)
         except asyncio.CancelledError:
-            await asyncio.shield(self.repository.pause_run(run_id, "stopped from outside; resume it to go on"))
+            pause = self.repository.pause_run(execution.run_id, "stopped from outside; resume it to go on")
+            await asyncio.shield(pause)
             raise
         except Exception as error:
-            if not limit.expired():
-                await self.repository.pause_run(run_id, f"{type(error).__name__}: {error}")
-                raise
-            reason = f"the time limit of {execution.timeout_seconds:g} s is over; resume it for as long again"
-            await self.repository.pause_run(run_id, reason)
-            return RunOutcome(run_id=run_id, status=RunStatus.PAUSED, result=None, reason=reason, plan=execution.plan)
-        return await self._conclude(execution)
+            if limit.expired():
+                return f"the time limit of {execution.timeout_seconds:g} s is over; resume it for as long again"
+            await self.repository.pause_run(execution.run_id, f"{type(error).__name__}: {error}")
+            raise
+        return None
 
-    async def _conclude(self, execution: "_Execution") -> RunOutcome:
+    async def _conclude(self, execution: "_Execution", mirror: PlanMirror) -> RunOutcome:
         """Store how the run ended, or that it waits for a human."""
         state = await execution.graph.aget_state(execution.config)
         result: Result | None = None if state.next else state.values.get("result")
@@ -185,14 +198,32 @@ class CampaignOrchestrator:
             waiting = ", ".join(task.name for task in state.tasks if task.interrupts)
             status, reason = RunStatus.PAUSED, f"waiting for an answer to: {waiting or ', '.join(state.next)}"
             await self.repository.pause_run(execution.run_id, reason)
-        return RunOutcome(run_id=execution.run_id, status=status, result=result, reason=reason, plan=execution.plan)
+        return self._outcome(execution, mirror, status=status, reason=reason, result=result)
+
+    def _outcome(
+        self,
+        execution: "_Execution",
+        mirror: PlanMirror,
+        *,
+        status: RunStatus,
+        reason: str | None,
+        result: Result | None = None,
+    ) -> RunOutcome:
+        return RunOutcome(
+            run_id=execution.run_id,
+            status=status,
+            result=result,
+            reason=reason,
+            plan=execution.plan,
+            mirror=mirror.report(execution.run_id),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Execution:
     """A run that this process executes.
 
-    ``given`` is its input, or ``None`` to go on from the checkpoint, which holds the records that are ``known``.
+    ``given`` is its input, or ``None`` to go on from the checkpoint.
     """
 
     run_id: RunId
@@ -200,5 +231,4 @@ class _Execution:
     graph: CompiledPlan
     config: RunnableConfig
     given: PlanInput | None
-    known: Mapping[AgentName, AgentRecord]
     timeout_seconds: float | None

@@ -22,8 +22,9 @@ MAX_CONNECTIONS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Database:
-    """An open database; ``target`` names it without a password."""
+    """An open database; ``target`` names it without a password, ``conninfo`` is how to connect to it."""
 
+    conninfo: str = field(repr=False)
     pool: AsyncConnectionPool[AsyncConnection[DictRow]]
     target: str
     locks: RunLocks = field(repr=False)
@@ -91,7 +92,7 @@ async def _open(
     locks = RunLocks(conninfo, target)
     async with pool:
         try:
-            yield Database(pool=pool, target=target, locks=locks)
+            yield Database(conninfo=conninfo, pool=pool, target=target, locks=locks)
         finally:
             await locks.close()
 

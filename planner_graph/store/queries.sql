@@ -70,7 +70,7 @@ VALUES (%(run_id)s, %(waiting_agents)s, %(execution_metadata)s)
 SELECT p.id, p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.execution_strategy, p.status,
     p.status_reason, p.total_agents, p.estimated_duration_minutes, p.current_step, p.completed_agents,
     p.failed_agents, p.planning_reasoning, p.plan_hash, p.plan_revision, p.thread_id, p.agents_reference,
-    p.output_folder, p.result, p.created_at, p.updated_at, p.started_at, p.ended_at
+    p.output_folder, p.result, p.usage, p.created_at, p.updated_at, p.started_at, p.ended_at
 FROM execution_plans p
 JOIN campaigns c ON c.id = p.campaign_id
 WHERE p.workflow_execution_id BETWEEN %(lowest)s AND %(highest)s
@@ -81,7 +81,7 @@ LIMIT 5
 SELECT p.id, p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.execution_strategy, p.status,
     p.status_reason, p.total_agents, p.estimated_duration_minutes, p.current_step, p.completed_agents,
     p.failed_agents, p.planning_reasoning, p.plan_hash, p.plan_revision, p.thread_id, p.agents_reference,
-    p.output_folder, p.result, p.created_at, p.updated_at, p.started_at, p.ended_at
+    p.output_folder, p.result, p.usage, p.created_at, p.updated_at, p.started_at, p.ended_at
 FROM execution_plans p
 JOIN campaigns c ON c.id = p.campaign_id
 ORDER BY p.created_at DESC, p.workflow_execution_id
@@ -91,7 +91,7 @@ LIMIT %(limit)s
 SELECT p.id, p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.execution_strategy, p.status,
     p.status_reason, p.total_agents, p.estimated_duration_minutes, p.current_step, p.completed_agents,
     p.failed_agents, p.planning_reasoning, p.plan_hash, p.plan_revision, p.thread_id, p.agents_reference,
-    p.output_folder, p.result, p.created_at, p.updated_at, p.started_at, p.ended_at
+    p.output_folder, p.result, p.usage, p.created_at, p.updated_at, p.started_at, p.ended_at
 FROM execution_plans p
 JOIN campaigns c ON c.id = p.campaign_id
 WHERE p.status = %(status)s
@@ -100,6 +100,9 @@ LIMIT %(limit)s
 
 -- name: get_plan
 SELECT plan::TEXT AS plan, plan_hash FROM execution_plans WHERE workflow_execution_id = %(run_id)s
+
+-- name: get_pinned_plan
+SELECT plan_hash FROM execution_plans WHERE workflow_execution_id = %(run_id)s
 
 -- name: get_campaign
 SELECT campaign::TEXT AS campaign FROM execution_plans WHERE workflow_execution_id = %(run_id)s
@@ -112,6 +115,13 @@ SELECT a.agent_name, a.execution, a.attempt, a.status, a.started_at, a.ended_at,
 FROM agent_runs a
 WHERE a.workflow_execution_id = %(run_id)s
 ORDER BY a.started_at NULLS LAST, a.ended_at, a.agent_name, a.execution, a.attempt
+
+-- name: get_events
+SELECT sequence, event, agent_name, at, recorded_at, data
+FROM run_events
+WHERE workflow_execution_id = %(run_id)s AND sequence > %(after)s
+ORDER BY sequence
+LIMIT %(limit)s
 
 -- name: lock_run
 SELECT status FROM execution_plans WHERE workflow_execution_id = %(run_id)s FOR NO KEY UPDATE
@@ -179,8 +189,11 @@ SELECT pg_notify('planner_graph', workflow_execution_id || ' ' || sequence) FROM
 
 -- The mirror writes the events of many runs at a time: rows come as one JSON array.
 
+-- name: transaction_number
+SELECT pg_current_xact_id()::TEXT AS number
+
 -- name: lock_runs
-SELECT workflow_execution_id, status, last_sequence, pg_current_xact_id()::TEXT AS transaction
+SELECT workflow_execution_id, status, last_sequence
 FROM execution_plans p
 JOIN workflow_state_live l USING (workflow_execution_id)
 WHERE workflow_execution_id = ANY (%(run_ids)s)
@@ -275,7 +288,7 @@ FROM jsonb_to_recordset(%(rows)s) AS r(workflow_execution_id UUID, estimated_end
 WHERE l.workflow_execution_id = r.workflow_execution_id
 
 -- name: find_run_of_thread
-SELECT workflow_execution_id, status, plan_hash FROM execution_plans WHERE thread_id = %(thread_id)s
+SELECT workflow_execution_id, plan_hash FROM execution_plans WHERE thread_id = %(thread_id)s
 
 -- name: release_thread
 UPDATE execution_plans

@@ -31,6 +31,7 @@ class RunRow:
     agents_reference: str | None
     output_folder: str | None
     result: dict[str, Any] | None
+    usage: dict[str, Any] | None
     created_at: datetime
     updated_at: datetime
     started_at: datetime | None
@@ -59,6 +60,7 @@ class RunRow:
             agents_reference=row["agents_reference"],
             output_folder=row["output_folder"],
             result=row["result"],
+            usage=row["usage"],
             created_at=row["created_at"].astimezone(UTC),
             updated_at=row["updated_at"].astimezone(UTC),
             started_at=in_utc(row["started_at"]),
@@ -98,6 +100,30 @@ class AgentRunRow:
             error=row["error"],
             reason=row["reason"],
             usage=row["usage"],
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventRow:
+    """One event of a run; ``sequence`` counts from 1, ``agent_name`` is ``None`` where it is the run's own."""
+
+    sequence: int
+    event: str
+    agent_name: AgentName | None
+    at: datetime
+    recorded_at: datetime
+    data: dict[str, Any]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """Make it of a row of the table ``run_events``."""
+        return cls(
+            sequence=row["sequence"],
+            event=row["event"],
+            agent_name=row["agent_name"],
+            at=row["at"].astimezone(UTC),
+            recorded_at=row["recorded_at"].astimezone(UTC),
+            data=row["data"],
         )
 
 

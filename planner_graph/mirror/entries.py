@@ -1,0 +1,130 @@
+"""What a mirror has to write about a run, in order: events of its agents, and what happens to the run itself."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from planner_graph.compiler.events import Event
+from planner_graph.compiler.state import AgentRecord
+from planner_graph.errors import PlanMismatchError
+from planner_graph.mirror.ledger import Ledger
+from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.store import transitions
+from planner_graph.store.queries import query
+from planner_graph.store.transitions import Acceptance, Connection
+from planner_graph.types import AgentName, RunId, RunStatus
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Track:
+    """One run as a mirror follows it.
+
+    ``ledger`` is what the tables said last, kept for as long as nobody else writes them. ``told`` counts the entries,
+    ``written`` those that are in the tables, ``lost`` those that never will be, for the reason ``problem``.
+    """
+
+    run_id: RunId
+    plan: ExecutionPlan
+    thread_id: str | None
+    ledger: Ledger | None = None
+    told: int = 0
+    written: int = 0
+    lost: int = 0
+    problem: str | None = None
+
+    def lose(self, entries: int, problem: str) -> None:
+        """Take note that entries will never be in the tables, nor any that follow them."""
+        if not self.lost:
+            log.warning("the tables do not follow run %s any more: %s", self.run_id, problem)
+        self.lost += entries
+        self.problem = self.problem or problem
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Begin:
+    """A run begins, or goes on: it is found by its id or its thread, else accepted."""
+
+    acceptance: Acceptance
+    fresh: bool
+    named: bool
+
+    async def apply(self, conn: Connection, track: Track) -> None:
+        """Make the run a running one; ``track`` gets the id under which it is known.
+
+        Raises:
+            RunNotResumableError: it has ended.
+            PlanMismatchError: it was accepted with another plan.
+        """
+        found = await self._find(conn, track)
+        if found is None:
+            await transitions.accept(conn, track.run_id, self.acceptance)
+        elif found["plan_hash"] != track.plan.hash:
+            raise PlanMismatchError(checkpoint_hash=found["plan_hash"], plan_hash=track.plan.hash)
+        await transitions.start(conn, track.run_id)
+
+    async def _find(self, conn: Connection, track: Track) -> Mapping[str, Any] | None:
+        if self.named:
+            cursor = await conn.execute(query("get_pinned_plan"), {"run_id": track.run_id})
+            return await cursor.fetchone()
+        thread = {"thread_id": self.acceptance.thread_id, "run_id": track.run_id}
+        if self.acceptance.thread_id is None:
+            return None
+        if self.fresh:  # new input on a thread begins a new run; what was left of the one before is its history
+            await conn.execute(query("release_thread"), thread)
+            return None
+        found = await (await conn.execute(query("find_run_of_thread"), thread)).fetchone()
+        if found:
+            track.run_id = RunId(str(found["workflow_execution_id"]))
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """A run goes on from a checkpoint that holds these records."""
+
+    records: Mapping[AgentName, AgentRecord]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Note:
+    """Something worth logging that changes nothing."""
+
+    event: str
+    data: Mapping[str, Any]
+
+    async def apply(self, conn: Connection, track: Track) -> None:
+        """Log it."""
+        await transitions.lock(conn, track.run_id)
+        await transitions.log(conn, track.run_id, self.event, self.data)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pause:
+    """Nobody executes the run for now."""
+
+    reason: str
+
+    async def apply(self, conn: Connection, track: Track) -> None:
+        """Pause the run."""
+        await transitions.pause(conn, track.run_id, self.reason)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finish:
+    """The run has ended."""
+
+    status: RunStatus
+    result: Mapping[str, Any]
+
+    async def apply(self, conn: Connection, track: Track) -> None:
+        """Let the run end."""
+        await transitions.finish(conn, track.run_id, self.status, self.result)
+
+
+Change = Begin | Note | Pause | Finish
+"""Concerns the run itself."""
+
+Entry = Event | Known | Change

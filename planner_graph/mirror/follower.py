@@ -1,0 +1,136 @@
+"""Follows one invocation of a plan's graph, and tells the writer of its mirror what there is to write."""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from langgraph.errors import GraphDrained
+from pydantic import ValidationError
+
+from planner_graph.campaign import Campaign
+from planner_graph.compiler.events import Event
+from planner_graph.compiler.observing import Beginning, Ending, Follower
+from planner_graph.errors import RunIdError
+from planner_graph.mirror.entries import Begin, Entry, Finish, Known, Note, Pause, Track
+from planner_graph.mirror.previews import lean_event, lean_record
+from planner_graph.mirror.settings import MirrorSettings
+from planner_graph.mirror.writer import MirrorWriter
+from planner_graph.store.transitions import Acceptance
+from planner_graph.types import RunId, RunStatus
+
+
+class RunFollower(Follower):
+    """Turns what happens in one invocation into entries.
+
+    ``managed`` tells whether the start and the end of a run are somebody else's to record; ``on_end`` is called when
+    the invocation has ended.
+    """
+
+    def __init__(
+        self,
+        writer: MirrorWriter,
+        settings: MirrorSettings,
+        *,
+        managed: Callable[[RunId], bool],
+        on_begin: Callable[[Track], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        self._writer = writer
+        self._settings = settings
+        self._is_managed = managed
+        self._on_begin = on_begin
+        self._on_end = on_end
+        self._track: Track | None = None
+        self._preview = settings.output_preview
+        self._managed = False
+        self._early: list[Note] = []
+        self._asking: dict[str, None] = {}
+
+    def begin(self, beginning: Beginning) -> None:
+        """Find or accept the run, and say which of its agents have ended before.
+
+        Raises:
+            RunIdError: its ``workflow_execution_id`` is no UUID.
+        """
+        run_id = _run_id(beginning)
+        self._managed = self._is_managed(run_id)
+        self._preview = self._settings.preview_of_each(len(beginning.plan.steps))
+        self._track = track = Track(run_id=run_id, plan=beginning.plan, thread_id=beginning.thread_id)
+        self._on_begin(track)
+        if not self._managed:
+            acceptance = Acceptance(
+                campaign=_campaign(beginning), plan=beginning.plan, thread_id=beginning.thread_id or None
+            )
+            self._put(Begin(acceptance=acceptance, fresh=beginning.fresh, named=beginning.run_id is not None))
+        records = {
+            agent: lean_record(record, agent, self._preview, beginning.thread_id)
+            for agent, record in beginning.records.items()
+        }
+        self._put(Known(records=records))
+        for note in self._early:
+            self._put(note)
+
+    async def tell(self, event: Event) -> None:
+        """Take an event; waits only if the queue is full."""
+        if self._track is None:
+            raise AssertionError("an invocation begins before its agents do")
+        if event["event"] == "agent_interrupted":
+            self._asking[event["agent"]] = None
+        self._put(lean_event(event, self._preview, self._track.thread_id))
+        await self._writer.room()
+
+    def note(self, note: Note) -> None:
+        """Log something; what comes before the beginning is logged after it."""
+        if self._track is None:
+            self._early.append(note)
+        else:
+            self._put(note)
+
+    def end(self, ending: Ending) -> "Future[None]":
+        """Record how the invocation ended; the future is done when everything is written, or takes too long."""
+        self._on_end()
+        if self._track is None:
+            nothing: Future[None] = Future()
+            nothing.set_result(None)
+            return nothing
+        if not self._managed:
+            self._put(self._last(ending))
+        return self._writer.flush(self._track)
+
+    def _last(self, ending: Ending) -> Finish | Pause:
+        if ending.result is not None:
+            return Finish(status=RunStatus(ending.result["status"]), result=ending.result)
+        error = ending.error
+        if error is None:
+            asking = ", ".join(self._asking)
+            return Pause(reason=f"waiting for an answer to: {asking}" if asking else "stopped before its end")
+        if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | GeneratorExit):
+            return Pause(reason="stopped from outside; resume it to go on")
+        if isinstance(error, GraphDrained):
+            return Pause(reason=f"paused: {error.reason}")
+        return Pause(reason=f"{type(error).__name__}: {error}")
+
+    def _put(self, entry: Entry) -> None:
+        if self._track is not None:
+            self._writer.put(self._track, entry)
+
+
+def _run_id(beginning: Beginning) -> RunId:
+    given = beginning.run_id
+    if given is None:
+        return RunId(str(uuid.uuid4()))
+    try:
+        return RunId(str(uuid.UUID(str(given))))
+    except ValueError:
+        raise RunIdError(given) from None
+
+
+def _campaign(beginning: Beginning) -> Campaign:
+    """Give the campaign that a graph was invoked with; it need not be complete, as the plan is made already."""
+    given: Mapping[str, Any] = beginning.campaign
+    try:
+        return Campaign.model_validate(given)
+    except ValidationError:
+        return Campaign(id=beginning.plan.campaign_id, type=beginning.plan.campaign_type)

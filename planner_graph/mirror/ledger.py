@@ -1,0 +1,278 @@
+"""Works out what events of a run change: which attempts there are, who runs, completed, failed, waits.
+
+Pure: whoever writes the tables reads the present standing, lets a :class:`Ledger` take the events, and writes what it
+says has changed. Events that were taken before change nothing, so they may be told again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from planner_graph.compiler.events import AgentEnded, AgentInterrupted, AgentStarted, AttemptFailed, Event
+from planner_graph.compiler.state import AgentRecord
+from planner_graph.mirror.usage import total_usage
+from planner_graph.store.rows import AgentRunRow
+from planner_graph.types import AgentName, AgentStatus
+
+_RAN_AGAIN = "it was cut off before its result was stored; the agent ran again"
+_NOT_STORED = "it was cut off before its result was stored; the agent runs again"
+_LEFT_BEHIND = "its process ended before it did"
+
+Attempt = tuple[int, int]
+"""Execution and attempt."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """Where the agents of a run are, by name; ``step`` is the furthest step that has begun.
+
+    ``sequence`` is the number of the run's last event.
+    """
+
+    running: Sequence[AgentName] = ()
+    completed: Sequence[AgentName] = ()
+    failed: Sequence[AgentName] = ()
+    waiting: Sequence[AgentName] = ()
+    skipped: Sequence[AgentName] = ()
+    step: int = 0
+    sequence: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoggedEvent:
+    """An event as the log of a run keeps it."""
+
+    event: str
+    agent: AgentName
+    at: datetime
+    data: dict[str, Any]
+
+
+class Ledger:
+    """The standing of the agents of one run, brought forward by events.
+
+    ``attempts`` are all of the run, ``orders`` the places of its agents in the plan. Since :meth:`saved`, ``changed``
+    holds the attempts to write, in the order they may be written, ``outputs`` what to show, ``withdrawn`` whose output
+    not to show any more, and ``log`` the events that changed anything. Events hold plain JSON that can be stored.
+    """
+
+    def __init__(
+        self, standing: Standing, attempts: Iterable[AgentRunRow] = (), orders: Mapping[AgentName, int] | None = None
+    ) -> None:
+        self.running = dict.fromkeys(standing.running)
+        self.completed = dict.fromkeys(standing.completed)
+        self.failed = dict.fromkeys(standing.failed)
+        self.waiting = dict.fromkeys(standing.waiting)
+        self.skipped = dict.fromkeys(standing.skipped)
+        self.step = standing.step
+        self.sequence = standing.sequence
+        self._orders = orders or {}
+        self._rows: dict[AgentName, dict[Attempt, AgentRunRow]] = {}
+        for row in sorted(attempts, key=lambda row: (row.agent_name, row.execution, row.attempt)):
+            self._rows.setdefault(row.agent_name, {})[row.execution, row.attempt] = row
+        self.saved()
+
+    def saved(self) -> None:
+        """Take note that everything is written."""
+        self.changed: dict[tuple[AgentName, Attempt], AgentRunRow] = {}
+        self.outputs: dict[AgentName, Any] = {}
+        self.withdrawn: dict[AgentName, None] = {}
+        self.log: list[LoggedEvent] = []
+
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        """What all attempts have used."""
+        return total_usage(row.usage for rows in self._rows.values() for row in rows.values())
+
+    def take(self, events: Iterable[Event]) -> None:
+        """Bring the standing forward by ``events``, in their order."""
+        for event in events:
+            agent = AgentName(event["agent"])
+            self.step = max(self.step, self._orders.get(agent, 0))
+            match event["event"]:
+                case "agent_started":
+                    new = self._start(agent, event)
+                case "attempt_failed":
+                    new = self._fail(agent, event)
+                case "agent_interrupted":
+                    new = self._interrupt(agent, event)
+                case "agent_ended":
+                    new = self._end(agent, event)
+            if new:
+                data = {key: value for key, value in event.items() if key not in {"event", "agent", "at"}}
+                self._note(event["event"], agent, moment(event["at"]), data)
+
+    def reconcile(self, records: Mapping[AgentName, AgentRecord], at: datetime, *, resumed: bool) -> None:
+        """Make the standing that of a checkpoint which holds ``records``; agents without one have not ended.
+
+        Agents that run are left alone, unless the run is being ``resumed``.
+        """
+        for agent in [agent for ended in (self.completed, self.failed, self.skipped) for agent in ended]:
+            if agent not in records:
+                self._cut_off(agent, at, _NOT_STORED)
+                self._move(agent, self.waiting)
+                self._note("agent_reopened", agent, at, {"reason": _NOT_STORED})
+        for agent in [agent for agent in self.running if resumed and agent not in records]:
+            self._cut_off(agent, at, _LEFT_BEHIND)
+            self._move(agent, self.waiting)
+            self._note("agent_reopened", agent, at, {"reason": _LEFT_BEHIND})
+        self.take(
+            AgentEnded(event="agent_ended", agent=agent, at=record["ended_at"], record=record)
+            for agent, record in records.items()
+        )
+
+    def _start(self, agent: AgentName, event: AgentStarted) -> bool:
+        attempt, at = event["attempt"], moment(event["at"])
+        execution = self._execution(agent)
+        known = self._row(agent, execution, attempt)
+        if known and known.started_at == at:
+            return False
+        if known or (attempt == 1 and self._rows.get(agent)):
+            execution += 1
+        self._cut_off(agent, at, _RAN_AGAIN)
+        self._write(
+            AgentRunRow(
+                agent_name=agent,
+                execution=execution,
+                attempt=attempt,
+                status=AgentStatus.RUNNING,
+                started_at=at,
+                ended_at=None,
+            )
+        )
+        self._move(agent, self.running)
+        return True
+
+    def _fail(self, agent: AgentName, event: AttemptFailed) -> bool:
+        execution, at = self._execution(agent), moment(event["at"])
+        row = self._row(agent, execution, event["attempt"])
+        if row and row.status is not AgentStatus.RUNNING:
+            return False
+        self._close(
+            AgentRunRow(
+                agent_name=agent,
+                execution=execution,
+                attempt=event["attempt"],
+                status=AgentStatus.FAILED,
+                started_at=at,
+                ended_at=at,
+                error=dict(event["error"]),
+            )
+        )
+        self._move(agent, self.failed if event["retry_in_seconds"] is None else self.waiting)
+        return True
+
+    def _interrupt(self, agent: AgentName, event: AgentInterrupted) -> bool:
+        row = self._row(agent, self._execution(agent), event["attempt"])
+        if row is None or row.status is not AgentStatus.RUNNING:
+            return False
+        self._close(
+            replace(
+                row,
+                status=AgentStatus.INTERRUPTED,
+                ended_at=moment(event["at"]),
+                reason=event["reason"],
+                usage=event["usage"],
+            )
+        )
+        self._move(agent, self.waiting)
+        return True
+
+    def _end(self, agent: AgentName, event: AgentEnded) -> bool:
+        record = event["record"]
+        status = AgentStatus(record["status"])
+        place = {
+            AgentStatus.COMPLETED: self.completed,
+            AgentStatus.FAILED: self.failed,
+            AgentStatus.SKIPPED: self.skipped,
+        }.get(status)
+        execution = self._execution_of(agent, record)
+        known = self._row(agent, execution, record["attempts"])
+        row = AgentRunRow(
+            agent_name=agent,
+            execution=execution,
+            attempt=record["attempts"],
+            status=status,
+            started_at=moment(record["started_at"] or record["ended_at"]) if record["attempts"] else None,
+            ended_at=moment(record["ended_at"]),
+            error=None if status is AgentStatus.COMPLETED or not record["error"] else dict(record["error"]),
+            reason=record["reason"] or ("no reason was given" if status is AgentStatus.SKIPPED else None),
+            usage=record["usage"],
+        )
+        if known and known.status is status and known.reason == row.reason and place is not None and agent in place:
+            return False
+        if known and known.status is AgentStatus.FAILED and status is AgentStatus.FAILED:
+            self._write(replace(known, reason=row.reason, usage=row.usage))
+        else:
+            self._close(row)
+        self._move(agent, place)
+        if status is AgentStatus.COMPLETED:
+            self.outputs[agent] = record["output"]
+        return True
+
+    def _execution_of(self, agent: AgentName, record: AgentRecord) -> int:
+        """Give the execution that ended with ``record``: the one that began when it says, else one that nobody told of.
+
+        The executions of a run that was cut off may have been written without their results, or not at all.
+        """
+        latest = self._execution(agent)
+        if not record["attempts"] or not record["started_at"]:
+            return latest
+        began = {row.execution: row.started_at for row in reversed(self._rows.get(agent, {}).values()) if row.attempt}
+        if not began:
+            return latest
+        start = moment(record["started_at"])
+        return next((execution for execution, at in began.items() if at == start), latest + 1)
+
+    def _close(self, row: AgentRunRow) -> None:
+        """Let an attempt end; its ``started_at`` counts only if its start was never told.
+
+        Clocks are set back now and then: an attempt ends no earlier than it started.
+        """
+        known = self._row(row.agent_name, row.execution, row.attempt)
+        start = known.started_at if known else row.started_at
+        end = row.ended_at
+        if end:
+            self._cut_off(row.agent_name, end, _RAN_AGAIN, but=(row.execution, row.attempt))
+        self._write(replace(row, started_at=start, ended_at=max(end, start) if start and end else end))
+
+    def _cut_off(self, agent: AgentName, at: datetime, why: str, but: Attempt | None = None) -> None:
+        """Mark attempts that cannot be true any more: a run that was resumed does not have their results."""
+        for key, row in list(self._rows.get(agent, {}).items()):
+            if key == but or row.status not in {AgentStatus.RUNNING, AgentStatus.COMPLETED}:
+                continue
+            ended_at = row.ended_at or max(at, row.started_at or at)
+            self._write(replace(row, status=AgentStatus.INTERRUPTED, ended_at=ended_at, reason=why))
+
+    def _execution(self, agent: AgentName) -> int:
+        return max((execution for execution, _ in self._rows.get(agent, {})), default=1)
+
+    def _row(self, agent: AgentName, execution: int, attempt: int) -> AgentRunRow | None:
+        return self._rows.get(agent, {}).get((execution, attempt))
+
+    def _write(self, row: AgentRunRow) -> None:
+        key = (row.execution, row.attempt)
+        self._rows.setdefault(row.agent_name, {})[key] = row
+        self.changed.pop((row.agent_name, key), None)
+        self.changed[row.agent_name, key] = row
+
+    def _move(self, agent: AgentName, place: dict[AgentName, None] | None) -> None:
+        """Put an agent at the end of one list and out of all others."""
+        for others in (self.running, self.completed, self.failed, self.waiting, self.skipped):
+            if others is not place:
+                others.pop(agent, None)
+        if place is not None:
+            place.setdefault(agent)
+        if place is not self.completed:
+            self.outputs.pop(agent, None)
+            self.withdrawn[agent] = None
+
+    def _note(self, event: str, agent: AgentName, at: datetime, data: dict[str, Any]) -> None:
+        self.log.append(LoggedEvent(event=event, agent=agent, at=at, data=data))
+
+
+def moment(text: str) -> datetime:
+    """Read an ISO 8601 time; one without an offset is UTC."""
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

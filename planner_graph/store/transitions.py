@@ -1,0 +1,167 @@
+"""Lets a run start, pause and end, and keeps the log of that: SQL on a connection whose transaction the caller holds.
+
+Every change of a run takes its lock first, so that no two of them wait for each other, and appends an event.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+
+from planner_graph.campaign import Campaign
+from planner_graph.errors import RunEndedError, RunNotFoundError, RunNotResumableError
+from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.store import accepting
+from planner_graph.store.plain import plain_json
+from planner_graph.store.queries import query
+from planner_graph.text import storable
+from planner_graph.types import AgentStatus, RunId, RunStatus
+
+Connection = AsyncConnection[DictRow]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Acceptance:
+    """What a run is stored with.
+
+    ``agents_reference`` says where the bodies come from (``module:attribute``) and ``output_folder`` where results go,
+    for whoever resumes the run. ``thread_id`` is the LangGraph thread it is to run on.
+    """
+
+    campaign: Campaign
+    plan: ExecutionPlan
+    thread_id: str | None = None
+    agents_reference: str | None = None
+    output_folder: str | None = None
+
+
+async def accept(conn: Connection, run_id: RunId, given: Acceptance) -> None:
+    """Store campaign and plan as a pending run."""
+    campaign, plan = given.campaign, given.plan
+    async with conn.cursor() as cur:
+        campaign_id = await _id_of(cur, "upsert_campaign", accepting.campaign_values(campaign))
+        await cur.execute(query("delete_campaign_tasks"), {"campaign_id": campaign_id})
+        await cur.executemany(query("insert_campaign_task"), accepting.task_values(campaign, campaign_id))
+        values = accepting.plan_values(run_id, campaign, plan) | {
+            "campaign_id": campaign_id,
+            "agents_reference": given.agents_reference and storable(given.agents_reference),
+            "output_folder": given.output_folder and storable(given.output_folder),
+            "reasoning": storable(plan.explain()),
+        }
+        if given.thread_id:
+            values["thread_id"] = storable(given.thread_id)
+        plan_id = await _id_of(cur, "insert_plan", values)
+        await cur.executemany(query("insert_agent_dependency"), accepting.dependency_values(plan, plan_id))
+        await cur.execute(query("insert_live_state"), accepting.live_values(run_id, plan, plan_id))
+    await log(conn, run_id, "run_accepted", {"strategy": plan.strategy.value, "total_agents": len(plan.steps)})
+
+
+async def start(conn: Connection, run_id: RunId) -> None:
+    """Set a run running, or again running; agents that a process left behind as running wait once more.
+
+    Raises:
+        RunNotFoundError: there is no such run.
+        RunNotResumableError: it has ended.
+    """
+    status = await lock(conn, run_id)
+    if status.ended:
+        raise RunNotResumableError(run_id, f"it has ended as {status.value!r}")
+    await _stop_agents(conn, run_id, AgentStatus.INTERRUPTED, "its process ended before it did")
+    await conn.execute(query("pause_live_state"), {"run_id": run_id})
+    await conn.execute(query("start_run"), {"run_id": run_id})
+    await conn.execute(query("start_live_state"), {"run_id": run_id})
+    await log(conn, run_id, "run_started", {"again": status is not RunStatus.PENDING})
+
+
+async def pause(conn: Connection, run_id: RunId, reason: str) -> None:
+    """Say that nobody executes the run for now; agents still running were interrupted and wait once more.
+
+    Raises:
+        RunNotFoundError: there is no such run.
+        RunEndedError: it has ended.
+    """
+    reason = storable(reason)
+    status = await lock(conn, run_id)
+    if status.ended:
+        raise RunEndedError(run_id, status.value)
+    await _stop_agents(conn, run_id, AgentStatus.INTERRUPTED, reason)
+    await conn.execute(query("pause_live_state"), {"run_id": run_id})
+    await conn.execute(query("pause_run"), {"run_id": run_id, "reason": reason})
+    await log(conn, run_id, "run_paused", {"reason": reason})
+
+
+async def finish(
+    conn: Connection, run_id: RunId, status: RunStatus, result: Mapping[str, Any] | None, reason: str | None = None
+) -> None:
+    """Let a run end; saying the same again changes nothing.
+
+    Raises:
+        RunNotFoundError: there is no such run.
+        RunEndedError: it has ended otherwise.
+        ValueError: in ``status`` a run has not ended.
+    """
+    if not status.ended:
+        raise ValueError(f"a run does not end as {status.value!r}; pause or start it")
+    before = await lock(conn, run_id)
+    if before is status:
+        return
+    if before.ended:
+        raise RunEndedError(run_id, before.value)
+    stopped = AgentStatus.CANCELLED if status is RunStatus.CANCELLED else AgentStatus.INTERRUPTED
+    await _stop_agents(conn, run_id, stopped, f"the run ended as {status.value!r}")
+    await conn.execute(query("finish_live_state"), {"run_id": run_id})
+    reason = storable(reason) if reason else None
+    values = {
+        "run_id": run_id,
+        "status": status.value,
+        "reason": reason,
+        "result": None if result is None else Jsonb(plain_json(result)),
+    }
+    await conn.execute(query("finish_run"), values)
+    await log(conn, run_id, "run_ended", {"status": status.value, "reason": reason})
+
+
+async def log(conn: Connection, run_id: RunId, event: str, data: Mapping[str, Any]) -> None:
+    """Append an event to the log of a run, whose lock the transaction holds."""
+    values = {"run_id": run_id, "event": event, "data": Jsonb(plain_json(data))}
+    await conn.execute(query("append_event"), values)
+
+
+async def lock(conn: Connection, run_id: RunId) -> RunStatus:
+    """Keep everyone else from changing a run until the transaction ends, and give its status.
+
+    Raises:
+        RunNotFoundError: there is no such run.
+    """
+    cursor = await conn.execute(query("lock_run"), {"run_id": full_id(run_id)})
+    row = await cursor.fetchone()
+    if row is None:
+        raise RunNotFoundError(run_id)
+    return RunStatus(row["status"])
+
+
+def full_id(run_id: str) -> uuid.UUID:
+    """Read the full id of a run.
+
+    Raises:
+        RunNotFoundError: it is none.
+    """
+    try:
+        return uuid.UUID(run_id)
+    except ValueError:
+        raise RunNotFoundError(run_id) from None
+
+
+async def _id_of(cur: AsyncCursor[DictRow], name: str, values: Mapping[str, Any]) -> uuid.UUID:
+    """Insert a row and give its id."""
+    await cur.execute(query(name), values)
+    row = await cur.fetchone() or {}
+    return uuid.UUID(str(row["id"]))
+
+
+async def _stop_agents(conn: Connection, run_id: RunId, status: AgentStatus, reason: str) -> None:
+    await conn.execute(query("stop_agent_runs"), {"run_id": run_id, "status": status.value, "reason": reason})
