@@ -80,6 +80,19 @@ async def test_an_execution_lasts_from_its_first_start_to_its_last_end_whatever_
     assert found.latest_failure == execution
 
 
+async def test_a_run_that_failed_after_retries_counts_once_with_its_latest_error(tracker, conn):
+    first, second = {"type": "OSError", "message": "first"}, {"type": "OSError", "message": "second"}
+    past_run(
+        conn,
+        attempt("writer", 1, 2, "failed", error=first),
+        attempt("writer", 3, 4, "failed", attempt=2, error=second),
+        failed=["writer"],
+    )
+    found = await only(tracker)
+    assert (found.runs, found.succeeded, found.mean_attempts) == (1, 0, 2)
+    assert found.latest_failure.error == second
+
+
 async def test_what_was_cut_off_or_still_runs_does_not_count(tracker, conn):
     past_run(conn, attempt("writer", 1, 2, "interrupted"))
     past_run(conn, attempt("writer", 1, 2, "cancelled"))
