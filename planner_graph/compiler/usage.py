@@ -118,7 +118,7 @@ class ModelCall:
 class UsageMeter(BaseCallbackHandler):
     """Takes down the calls of models; any thread may tell it of them."""
 
-    run_inline = True  # in the caller's thread, so that a call is taken down when whoever made it goes on
+    run_inline = True  # another thread would cost more than the note that is taken
     ignore_agent = True
     ignore_chain = True
     ignore_custom_event = True

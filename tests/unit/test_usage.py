@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import threading
 from contextlib import closing
 from typing import Any
@@ -12,7 +13,7 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler, CallbackManager
 from langchain_core.language_models.fake import FakeListLLM
 from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.outputs import ChatGenerationChunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
 from langchain_core.runnables import RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, interrupt
@@ -287,12 +288,40 @@ def test_the_cost_of_a_stream_that_is_broken_off_is_unknown(how):
 
 
 @pytest.mark.parametrize("how", ["invoke", "ainvoke"])
-def test_the_cost_of_a_call_that_was_given_up_on_is_unknown(how):
+def test_the_cost_of_a_stream_that_breaks_is_unknown(how):
+    class Breaking(Streaming):
+        def _stream(self, *arguments: Any, **options: Any) -> Any:
+            yield next(super()._stream(*arguments, **options))
+            raise KeyError("k")
+
+    assert usage_when_run(body_that_streams(Breaking(replies=[reply(100, 20)])), how) == usage(
+        None, small=tokens(0, 0, 1)
+    )
+
+
+async def ask(model):
+    return (await model.ainvoke("q")).text
+
+
+async def stream(model):
+    return [word.text async for word in model.astream("q")]
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke"])
+@pytest.mark.parametrize("call", [ask, stream])
+def test_the_cost_of_a_call_that_was_given_up_on_is_unknown(call, how):
     class Slow(Small):
         async def _agenerate(self, *_: Any, **__: Any) -> Any:
             await asyncio.Event().wait()
 
-    found = usage_when_run(async_body(Slow(replies=[])), how, timeout_seconds=0.05, max_retries=0)
+        async def _astream(self, *_: Any, **__: Any) -> Any:
+            await asyncio.Event().wait()
+            yield
+
+    async def body(_):
+        return await call(Slow(replies=[]))
+
+    found = usage_when_run(body, how, timeout_seconds=0.05, max_retries=0)
     assert found == usage(None, small=tokens(0, 0, 1))
 
 
@@ -383,21 +412,34 @@ def test_the_order_of_calls_changes_nothing():
     assert json.dumps(usage_of(calls, PRICES)) == json.dumps(usage_of(calls[::-1], PRICES))
 
 
-def test_a_meter_may_be_told_by_many_threads():
-    meter, count, rounds = UsageMeter(), 4, 100
+@pytest.fixture
+def _busy_threads():
+    """Let threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
-    def work():
-        for _ in range(rounds):
-            number = uuid4()
-            meter.on_chat_model_start({}, [], run_id=number, metadata={"ls_model_name": "small"})
-            assert meter.calls
 
-    workers = [threading.Thread(target=work) for _ in range(count)]
+@pytest.mark.usefixtures("_busy_threads")
+def test_a_meter_may_be_told_and_read_by_many_threads():
+    meter, rounds = UsageMeter(), 200
+    answer = LLMResult(generations=[[ChatGeneration(message=reply(1, 2))]])
+
+    def tell():
+        numbers = [uuid4() for _ in range(rounds)]
+        for number in numbers:
+            meter.on_chat_model_start({}, [], run_id=number)
+            assert len(meter.calls) <= 4 * rounds
+        for number in numbers:
+            meter.on_llm_end(answer, run_id=number)
+
+    workers = [threading.Thread(target=tell) for _ in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    assert len(meter.calls) == count * rounds
+    assert usage_of(meter.calls, PRICES) == usage(0.0168, small=tokens(4 * rounds, 8 * rounds, 4 * rounds))
 
 
 @pytest.mark.parametrize("amount", [-1, float("nan"), float("inf"), "3", True, None])
