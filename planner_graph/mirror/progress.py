@@ -85,7 +85,7 @@ def progress_report(plan: PlanContents, run: RunRow, attempts: Sequence[AgentRun
         status=run.status.value,
         current_step=run.current_step,
         progress_percentage=100 * len(statuses["completed"]) // total if total else 0,
-        weighted_progress=_weighted(agents, outlook, now),
+        weighted_progress=_weighted(agents, outlook, now, ended=run.status.ended),
         agents_status=statuses,
         execution_info=ExecutionInfo(
             start_time=_iso(run.started_at),
@@ -142,12 +142,12 @@ def _whole(seconds: float) -> float:
     return math.ceil(seconds * 1000) / 1000
 
 
-def _weighted(agents: Mapping[AgentName, AgentNow], outlook: Forecast, now: datetime) -> float:
+def _weighted(agents: Mapping[AgentName, AgentNow], outlook: Forecast, now: datetime, *, ended: bool) -> float:
     """Give the share of the work that is over; of an agent that runs, the time it took of what it should take in all.
 
-    Agents that were or will be skipped are no work.
+    Agents that were or will be skipped are no work; those that a run left undone when it ended are.
     """
-    over = total = 0.0
+    over, total, undone = 0.0, 0.0, False
     for agent, here in agents.items():
         weight = here.step.estimate.seconds
         if here.status in {AgentStatus.COMPLETED, AgentStatus.FAILED}:
@@ -155,10 +155,14 @@ def _weighted(agents: Mapping[AgentName, AgentNow], outlook: Forecast, now: date
             total += weight
         elif agent in outlook.seconds_left:
             total += weight
+            undone = True
             if here.status is AgentStatus.RUNNING:
                 elapsed = here.seconds(now)
                 over += weight * elapsed / (elapsed + outlook.seconds_left[agent])
-    if not outlook.seconds_left:
+        elif ended and here.status is not AgentStatus.SKIPPED:
+            total += here.step.expected_seconds
+            undone = True
+    if not undone:
         return 1.0
     return min(math.floor(over / total * 10_000) / 10_000, NEARLY) if total else 0.0
 
