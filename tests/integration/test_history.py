@@ -8,6 +8,7 @@ import pytest
 from planner_graph.catalog.spec import AgentSpec
 from planner_graph.mirror.history import PerformanceTracker
 from planner_graph.planning.planner import MasterPlanner
+from planner_graph.store.queries import query
 from planner_graph.types import AgentName
 from tests.catalogs import catalog
 from tests.events import ERROR, NOON
@@ -236,3 +237,27 @@ def estimates(planner):
         for name, spec in planner.catalog.agents.items()
         for estimate in [planner.estimator.estimate(spec)]
     }
+
+
+MANY_RUNS = """
+    WITH runs AS (
+        INSERT INTO execution_plans (
+            campaign_id, workflow_execution_id, total_agents, planned_sequence, plan, plan_hash, campaign, thread_id
+        )
+        SELECT (SELECT id FROM campaigns), gen_random_uuid(), 5, '[]', '{}', repeat('0', 64), '{}', n::TEXT
+        FROM generate_series(1, 500) n
+        RETURNING workflow_execution_id
+    )
+    INSERT INTO agent_runs (workflow_execution_id, agent_name, attempt, status, started_at, ended_at)
+    SELECT workflow_execution_id, 'agent ' || n, 1, 'completed', NOW(), NOW() FROM runs, generate_series(1, 5) n
+"""
+
+
+@pytest.mark.parametrize("name", ["list_known_agents", "list_executions", "count_never_started"])
+def test_an_index_leads_to_the_latest_runs_of_an_agent(conn, name):
+    past_run(conn, attempt("writer", 1, 2))
+    conn.execute(MANY_RUNS)
+    conn.execute("ANALYZE")
+    values = {"agents": ["agent 1", "agent 2"], "statuses": ["completed"], "last": 20, "since": [NOON, None]}
+    lines = [line for (line,) in conn.execute(b"EXPLAIN " + query(name), values)]
+    assert any("idx_agent_runs_history" in line for line in lines)
