@@ -14,7 +14,7 @@ from langchain_core.callbacks import BaseCallbackHandler, CallbackManager
 from langchain_core.language_models.fake import FakeListLLM
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, interrupt
 from pydantic import ValidationError
@@ -325,21 +325,28 @@ def test_the_cost_of_a_call_that_was_given_up_on_is_unknown(call, how):
     assert found == usage(None, small=tokens(0, 0, 1))
 
 
-def test_a_plan_still_streams_tokens_and_tells_tracers():
-    class Tracer(BaseCallbackHandler):
-        def __init__(self):
-            self.ended = 0
+class Tracer(BaseCallbackHandler):
+    """Counts answers."""
 
-        def on_llm_end(self, *_: Any, **__: Any) -> None:
-            self.ended += 1
+    def __init__(self):
+        self.answers = 0
 
+    def on_llm_end(self, *_: Any, **__: Any) -> None:
+        self.answers += 1
+
+
+@pytest.mark.parametrize("how", ["stream", "astream"])
+async def test_a_plan_still_streams_words_and_tells_tracers(how):
     tracer = Tracer()
     graph = compile_plan(planned(spec("a")), {"a": body_that_streams(Streaming(replies=[reply(100, 20)]))})
-    items = graph.stream(INPUT, {"callbacks": [tracer]}, stream_mode=["messages", "values"])
-    told = list(items)
-    words = [item[0].content for mode, item in told if mode == "messages" and isinstance(item, tuple)]
-    assert words[:3] == ["one ", "two ", "three"]
-    assert tracer.ended == 1
+    config: RunnableConfig = {"callbacks": [tracer]}
+    if how == "stream":
+        told = list(graph.stream(INPUT, config, stream_mode="messages"))
+    else:
+        told = [item async for item in graph.astream(INPUT, config, stream_mode="messages")]
+    words: Any = [message for message, _ in told]
+    assert [word.content for word in words[:3]] == ["one ", "two ", "three"]
+    assert tracer.answers == 1
 
 
 @pytest.mark.parametrize("how", ["invoke", "ainvoke"])
