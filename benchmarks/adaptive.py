@@ -3,11 +3,9 @@
 Run with ``python -m benchmarks.adaptive``; ``--json FILE`` stores the figures, ``--only PART`` measures one part.
 """
 
-import argparse
 import asyncio
 import base64
 import gc
-import json
 import random
 import statistics
 import threading
@@ -15,21 +13,18 @@ import time
 import tracemalloc
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any, TypedDict
 
 from langgraph.graph import END, START, StateGraph
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.graphs import PAYLOAD, Graph, chain, fan, layered, marketing, real, timed, uneven_chains
-from planner_graph import ExecutionPlan, compile_plan, open_database
+from benchmarks.tables import Figures, measure
+from planner_graph import ExecutionPlan, compile_plan
 from planner_graph.planning.scheduler import Demand, Scheduler, scheduler_for
 from planner_graph.planning.simulate import simulate
 from planner_graph.store.database import Database
 from planner_graph.store.saver import checkpointer
 
-Figures = dict[str, Any]
 REPEATS = 3
 FEW_TASKS = 20
 """Graphs of no more tasks than this say little about slots."""
@@ -234,32 +229,5 @@ async def log_position(database: Database) -> int:
 PARTS = {"no_barrier": no_barrier, "overhead": overhead, "slots": slots, "waiting": waiting, "written": written}
 
 
-async def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=PARTS, help="measure this part only")
-    parser.add_argument("--json", type=Path, help="store the figures in this file")
-    parser.add_argument("--dsn", help="database; the embedded one by default")
-    options = parser.parse_args()
-    figures = {}
-    async with open_database(options.dsn) as database:
-        for name, part in PARTS.items():
-            if options.only in {None, name}:
-                figures[name] = await part(database)
-                show((part.__doc__ or name).strip(), figures[name])
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
-
-
-def show(title: str, rows: list[Figures]) -> None:
-    """Print rows as a table."""
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    table = Table(*columns, title=title)
-    for row in rows:
-        values = [row.get(column, "") for column in columns]
-        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in values))
-    Console().print(table)
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(measure(PARTS, __doc__))

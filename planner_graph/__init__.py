@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from planner_graph.compiler.compiler import compile_plan as compile_plan
     from planner_graph.errors import Finding as Finding
     from planner_graph.errors import PlannerGraphError as PlannerGraphError
+    from planner_graph.mirror.handler import MirrorReport as MirrorReport
+    from planner_graph.mirror.handler import PlanMirror as PlanMirror
+    from planner_graph.mirror.reading import get_workflow_progress as get_workflow_progress
+    from planner_graph.mirror.settings import MirrorSettings as MirrorSettings
     from planner_graph.planning.plan import ExecutionPlan as ExecutionPlan
     from planner_graph.planning.planner import MasterPlanner as MasterPlanner
     from planner_graph.planning.planner import PlannerSettings as PlannerSettings
@@ -45,6 +49,9 @@ _HOMES = {
     "Finding": "errors",
     "Limits": "campaign",
     "MasterPlanner": "planning.planner",
+    "MirrorReport": "mirror.handler",
+    "MirrorSettings": "mirror.settings",
+    "PlanMirror": "mirror.handler",
     "PlannerGraphError": "errors",
     "PlannerSettings": "planning.planner",
     "Rule": "catalog.catalog",
@@ -54,6 +61,7 @@ _HOMES = {
     "Task": "campaign",
     "agent": "catalog.catalog",
     "compile_plan": "compiler.compiler",
+    "get_workflow_progress": "mirror.reading",
     "open_database": "store.database",
 }
 

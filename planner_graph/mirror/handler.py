@@ -134,7 +134,7 @@ class PlanMirror(PlanObserver):
             self._managed.discard(run_id)
 
     def _started(self) -> Future[None]:
-        self._writer = MirrorWriter(self._opener(), self.settings, lambda _: None)
+        self._writer = MirrorWriter(self._opener(), self.settings)
         return self._writer.start()
 
     def _opener(self) -> OpenDatabase:

@@ -8,12 +8,14 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 
 from planner_graph.mirror.delivery import Delivery
 from planner_graph.mirror.entries import Entry, Track
+from planner_graph.mirror.expectation import expected_end
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.store.database import Database
+from planner_graph.types import RunId
 
 log = logging.getLogger(__name__)
 
@@ -22,19 +24,19 @@ OpenDatabase = Callable[[], AbstractAsyncContextManager[Database]]
 FULL_NAP = 0.01
 """Seconds after which an agent looks again whether there is room in the queue."""
 
+FORECAST_SECONDS = 0.02
+"""Most seconds that forecasts may take at a time."""
+
 
 class MirrorWriter:
     """A thread with an event loop and one connection of its own, so that neither agents nor their loop wait for SQL.
 
-    ``forecast`` gives when a run is expected to end; it is asked now and then, in the thread.
+    Now and then it writes when the runs are expected to end.
     """
 
-    def __init__(
-        self, open_database: OpenDatabase, settings: MirrorSettings, forecast: Callable[[Track], datetime | None]
-    ) -> None:
+    def __init__(self, open_database: OpenDatabase, settings: MirrorSettings) -> None:
         self._open_database = open_database
         self._settings = settings
-        self._forecast = forecast
         self._queue: deque[tuple[Track, Entry | Future[None]]] = deque()
         self._followed: dict[Track, None] = {}
         self._beat_at = 0.0
@@ -48,7 +50,7 @@ class MirrorWriter:
         """Whether entries are taken."""
         return self._thread.is_alive() and not self._closing
 
-    def start(self) -> "Future[None]":
+    def start(self) -> Future[None]:
         """Begin; the future is done when the database is open, or holds why it cannot be opened."""
         self._thread.start()
         return self._ready
@@ -59,7 +61,6 @@ class MirrorWriter:
         if not self.open:
             track.lose(1, "the mirror was closed while the run went on")
             return
-        self._followed[track] = None
         self._queue.append((track, entry))
         self._signal()
 
@@ -68,7 +69,7 @@ class MirrorWriter:
         while len(self._queue) >= self._settings.queue_limit and self.open:  # noqa: ASYNC110  # seldom
             await asyncio.sleep(FULL_NAP)
 
-    def flush(self, track: Track) -> "Future[None]":
+    def flush(self, track: Track) -> Future[None]:
         """Give a future that is done when all that was told of a run is written or lost, or when it takes too long.
 
         The run is no longer followed then.
@@ -141,7 +142,7 @@ class MirrorWriter:
             await asyncio.sleep(self._settings.delay_seconds)
         self._signalled = False
 
-    def _drain(self) -> "tuple[dict[Track, list[Entry]], list[Future[None]]]":
+    def _drain(self) -> tuple[dict[Track, list[Entry]], list[Future[None]]]:
         """Take what has come in, up to a full batch."""
         batch: dict[Track, list[Entry]] = {}
         flushes: list[Future[None]] = []
@@ -152,6 +153,7 @@ class MirrorWriter:
                 self._followed.pop(track, None)
             else:
                 batch.setdefault(track, []).append(entry)
+                self._followed[track] = None
         return batch, flushes
 
     async def _beat(self, delivery: Delivery) -> None:
@@ -161,7 +163,18 @@ class MirrorWriter:
             self._beat_at = now
             followed = [track for track in self._followed if track.problem is None]
             if followed:
-                await delivery.touch({track.run_id: self._forecast(track) for track in followed})
+                await delivery.touch(self._expectations(followed))
+
+    def _expectations(self, followed: list[Track]) -> dict[RunId, datetime | None]:
+        """Give when runs are expected to end; one after the other, as forecasts of many take time."""
+        expected: dict[RunId, datetime | None] = dict.fromkeys((track.run_id for track in followed), None)
+        until = time.monotonic() + FORECAST_SECONDS
+        for track in followed:
+            if time.monotonic() > until:
+                break
+            expected[track.run_id] = expected_end(track, datetime.now(UTC))
+            self._followed[track] = self._followed.pop(track)  # its turn comes again after all others
+        return expected
 
     def _abandon(self, why: str) -> None:
         """Say of everything that is still in the queue that it is lost."""
@@ -173,6 +186,6 @@ class MirrorWriter:
                 track.lose(1, why)
 
 
-def _resolve(done: "Future[None]") -> None:
+def _resolve(done: Future[None]) -> None:
     if not done.done():
         done.set_result(None)

@@ -123,6 +123,31 @@ WHERE workflow_execution_id = %(run_id)s AND sequence > %(after)s
 ORDER BY sequence
 LIMIT %(limit)s
 
+-- name: get_vitals
+-- An advisory lock on a 64-bit number is listed with its halves in classid and objid, and objsubid 1.
+SELECT p.status,
+    EXTRACT(EPOCH FROM greatest(clock_timestamp() - l.last_heartbeat, INTERVAL '0'))::FLOAT8 AS silent_seconds,
+    EXISTS (
+        SELECT FROM pg_locks k
+        WHERE k.locktype = 'advisory'
+            AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+            AND k.classid::BIGINT = (%(key)s::BIGINT >> 32) & 4294967295
+            AND k.objid::BIGINT = %(key)s::BIGINT & 4294967295
+            AND k.objsubid = 1
+            AND k.granted
+    ) AS held
+FROM execution_plans p
+JOIN workflow_state_live l USING (workflow_execution_id)
+WHERE p.workflow_execution_id = %(run_id)s
+
+-- name: get_last_sequences
+SELECT workflow_execution_id, last_sequence
+FROM workflow_state_live
+WHERE workflow_execution_id = ANY (%(run_ids)s)
+
+-- name: listen
+LISTEN planner_graph
+
 -- name: lock_run
 SELECT status FROM execution_plans WHERE workflow_execution_id = %(run_id)s FOR NO KEY UPDATE
 
@@ -285,7 +310,8 @@ FROM jsonb_to_recordset(%(rows)s) AS r(workflow_execution_id UUID, sequence BIGI
 UPDATE workflow_state_live l
 SET last_heartbeat = NOW(), estimated_completion_time = COALESCE(r.estimated_end, l.estimated_completion_time)
 FROM jsonb_to_recordset(%(rows)s) AS r(workflow_execution_id UUID, estimated_end TIMESTAMPTZ)
-WHERE l.workflow_execution_id = r.workflow_execution_id
+JOIN execution_plans p USING (workflow_execution_id)
+WHERE l.workflow_execution_id = r.workflow_execution_id AND p.status = 'running'
 
 -- name: find_run_of_thread
 SELECT workflow_execution_id, plan_hash FROM execution_plans WHERE thread_id = %(thread_id)s

@@ -1,0 +1,30 @@
+"""When a run that a mirror follows is expected to end, worked out from what it wrote last."""
+
+from datetime import datetime, timedelta
+
+from planner_graph.mirror.entries import Track
+from planner_graph.planning.forecast import AgentStanding, forecast
+from planner_graph.types import AgentStatus
+
+SAMPLES = 8
+"""How often the rest of the run is played through; few, as this is done again and again beside the agents."""
+
+
+def expected_end(track: Track, now: datetime) -> datetime | None:
+    """Give the median of the time at which the run ends; ``None`` if nothing is known of it yet."""
+    ledger = track.ledger
+    if ledger is None:
+        return None
+    ended = {
+        AgentStatus.COMPLETED: ledger.completed,
+        AgentStatus.FAILED: ledger.failed,
+        AgentStatus.SKIPPED: ledger.skipped,
+    }
+    standings = {agent: AgentStanding(status=status) for status, agents in ended.items() for agent in agents}
+    for agent in ledger.running:
+        start = ledger.started_at(agent)
+        standings[agent] = AgentStanding(
+            status=AgentStatus.RUNNING, started_at=start.timestamp() if start else now.timestamp()
+        )
+    left = forecast(track.plan, standings, now.timestamp(), samples=SAMPLES).p50_seconds_left
+    return now + timedelta(seconds=left)
