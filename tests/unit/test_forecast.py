@@ -1,5 +1,9 @@
 """Forecasts of the end of a run."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from planner_graph.planning.contents import Estimate
@@ -168,6 +172,44 @@ def test_a_rate_that_is_used_up_is_waited_for_from_when_it_was():
         assert left(plan, 4000, a=ended, b=ended).p50_seconds_left == pytest.approx(10, 0.1)
 
 
+def test_the_longest_remaining_chain_goes_first_whatever_was_planned_to():
+    agents = [spec("p", seconds=2000), spec("q", seconds=800), spec("x", seconds=900)]
+    plan = planned(*agents, spec("y", after=["p"], seconds=3000), strategy="adaptive", limits={"max_parallel": 2})
+    assert list(plan.by_agent).index(AgentName("x")) < list(plan.by_agent).index(AgentName("y"))
+    found = left(plan, 0, p=COMPLETED, q=running())
+    assert found.remaining_critical_path == ("y",)
+    assert found.p50_seconds_left < 3500
+
+
+def test_sequential_plans_go_on_after_who_runs():
+    plan = make_plan(DIAMOND, seconds=SECONDS, strategy="sequential")
+    assert left(plan, 50, a=running()).p50_seconds_left == pytest.approx(750, 0.05)
+
+
+def test_who_runs_before_its_level_does_is_not_held_back_but_the_next_level_is():
+    plan = make_plan({"a": [], "b": ["a"], "c": ["b"]}, seconds={"a": 1000, "b": 300, "c": 100}, strategy="parallel")
+    found = left(plan, 0, a=running(), b=running())
+    assert found.p50_seconds_left == pytest.approx(1100, 0.05)
+    assert found.remaining_critical_path == ("a", "c")
+
+
+def test_a_forecast_is_the_same_under_every_hash_seed():
+    code = """
+from planner_graph import Campaign, MasterPlanner
+from planner_graph.planning.forecast import forecast
+for limits in ({}, {"max_parallel": 2}):
+    campaign = Campaign(type="blog_creation", limits=limits)
+    print(forecast(MasterPlanner().create_execution_plan(campaign), {}, 0.0))
+"""
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in "012"
+    }
+    assert len(told) == 1
+
+
 def test_limits_that_cannot_bind_change_nothing():
     agents = [pool(name, resources={"gpu": 1}) for name in "ab"]
     wide = planned(*agents, strategy="adaptive", limits={"max_parallel": 2, "resources": {"gpu": 2}})
@@ -196,6 +238,11 @@ def test_what_is_left_is_what_the_distribution_says_of_longer_durations():
     assert over_90 == pytest.approx(30, abs=0.01)
     halfway = duration.left(0, [0.20866 / 2])[0] - 90
     assert duration.left(90, [0.5]) == pytest.approx([halfway], rel=1e-3)
+
+
+def test_something_is_left_however_likely_the_end_is():
+    assert LogNormal(60.0, 0.5).left(1e9, [1.0 - 1e-16, 1.0 - 2**-53])[1] > 0
+    assert min(LogNormal(60.0, 0.5).left(60 + place / 7, [1 - 2**-53])[0] for place in range(100)) > 0
 
 
 def test_the_tail_goes_on_where_floating_point_ends():

@@ -215,6 +215,40 @@ def test_an_agent_begun_anew_is_judged_by_its_latest_execution():
     assert found["agents_status"]["running"] == ["planner"]
 
 
+def test_a_first_attempt_of_a_later_execution_counts_more_than_a_third_of_an_earlier_one():
+    rows = [
+        attempt("planner", "interrupted", 0, 50, number=3, reason="stopped"),
+        attempt("planner", "completed", 60, 90, execution=2),
+    ]
+    assert report(blog(), *rows, at=100)["agents_status"]["completed"] == ["planner"]
+
+
+def test_who_failed_an_attempt_before_a_pause_begins_anew():
+    failed = attempt("a", "failed", 0, 30, error={"type": "TimeoutError", "message": "slow"})
+    found = report(retry_plan(), failed, at=33, status="paused")
+    assert why(found, "a") == "ready, the run is paused"
+
+
+def test_a_failure_that_was_not_stored_does_not_count():
+    found = report(retry_plan(), attempt("a", "failed", 0, 30, reason="TimeoutError after 2 attempts"), at=33)
+    assert found["agents_status"]["failed"] == []
+    assert why(found, "a") == "ready, starts next"
+
+
+@pytest.mark.parametrize("status", ["cancelling", "pausing"])
+def test_who_runs_may_end_while_the_run_is_being_stopped(status):
+    found = report(blog(), attempt("planner", "running", 0), at=12, status=status)
+    assert found["agents_status"]["running"] == ["planner"]
+    assert found["execution_info"]["estimated_completion"] is None
+    assert (found["eta"] is None) == (status == "cancelling")
+
+
+def test_all_is_not_over_while_an_agent_without_weight_runs():
+    plan = make_plan({"a": [], "b": []}, seconds={"a": 100, "b": 0}, strategy="adaptive")
+    found = report(plan, attempt("a", "completed", 0, 9), attempt("b", "running", 0), at=10)
+    assert 0.99 < found["weighted_progress"] < 1
+
+
 def test_reasons_name_who_is_waited_for_and_what_they_do():
     found = report(blog(), *DONE, attempt("writer", "running", 300), at=312)
     assert found["blocked"]["editor"] == {
@@ -254,8 +288,9 @@ def test_an_agent_that_asked_a_human_says_so():
         ({}, {}, "ready, starts next"),
     ],
 )
-def test_a_ready_agent_says_what_it_lacks(fields, limits, reason):
-    plan = planned(spec("a", **fields), spec("b", **fields), strategy="adaptive", limits=limits)
+@pytest.mark.parametrize("strategy", ["adaptive", "parallel"])
+def test_a_ready_agent_says_what_it_lacks(fields, limits, reason, strategy):
+    plan = planned(spec("a", **fields), spec("b", **fields), strategy=strategy, limits=limits)
     assert why(report(plan, attempt("a", "running", 0), at=10), "b") == reason
 
 
