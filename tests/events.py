@@ -37,3 +37,14 @@ def ended(agent, seconds, status="completed", *, attempts=1, since=0, **others):
         "usage": None,
     } | others
     return {"event": "agent_ended", "agent": agent, "at": at(seconds), "record": record}
+
+
+def interrupted(agent, seconds, attempt=1, reason="asks a human", usage=None):
+    return {
+        "event": "agent_interrupted",
+        "agent": agent,
+        "attempt": attempt,
+        "at": at(seconds),
+        "reason": reason,
+        "usage": usage,
+    }

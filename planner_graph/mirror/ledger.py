@@ -115,17 +115,23 @@ class Ledger:
         """
         for agent in [agent for ended in (self.completed, self.failed, self.skipped) for agent in ended]:
             if agent not in records:
-                self._cut_off(agent, at, _NOT_STORED)
-                self._move(agent, self.waiting)
-                self._note("agent_reopened", agent, at, {"reason": _NOT_STORED})
+                self._reopen(agent, at, _NOT_STORED)
         for agent in [agent for agent in self.running if resumed and agent not in records]:
-            self._cut_off(agent, at, _LEFT_BEHIND)
-            self._move(agent, self.waiting)
-            self._note("agent_reopened", agent, at, {"reason": _LEFT_BEHIND})
+            self._reopen(agent, at, _LEFT_BEHIND)
+        listed = {*self.running, *self.waiting}
+        for agent in self._orders:
+            if agent not in records and agent not in listed:
+                self._move(agent, self.waiting)
         self.take(
             AgentEnded(event="agent_ended", agent=agent, at=record["ended_at"], record=record)
             for agent, record in records.items()
         )
+
+    def _reopen(self, agent: AgentName, at: datetime, why: str) -> None:
+        """Let an agent wait once more whose end, or whose start, the checkpoint does not know."""
+        self._cut_off(agent, at, why)
+        self._move(agent, self.waiting)
+        self._note("agent_reopened", agent, at, {"reason": why})
 
     def _start(self, agent: AgentName, event: AgentStarted) -> bool:
         attempt, at = event["attempt"], moment(event["at"])
@@ -192,8 +198,31 @@ class Ledger:
             AgentStatus.FAILED: self.failed,
             AgentStatus.SKIPPED: self.skipped,
         }.get(status)
+        known, row = self._last_row(agent, record)
+        if known and known.status is status and known.reason == row.reason and place is not None and agent in place:
+            if known != row:
+                self._write(row)
+            return False
+        if known is None and any(agent in ended for ended in (self.completed, self.failed, self.skipped)):
+            self._note("agent_reopened", agent, moment(record["ended_at"]), {"reason": _RAN_AGAIN})
+        self._close(row)
+        self._move(agent, place)
+        if status is AgentStatus.COMPLETED:
+            self.outputs[agent] = record["output"]
+        return True
+
+    def _last_row(self, agent: AgentName, record: AgentRecord) -> tuple[AgentRunRow | None, AgentRunRow]:
+        """Give the row of the attempt that ended with ``record``, as it is and as it must be.
+
+        Of an attempt whose failure was told, the record only adds why no other one followed.
+        """
+        status = AgentStatus(record["status"])
         execution = self._execution_of(agent, record)
         known = self._row(agent, execution, record["attempts"])
+        error = None if status is AgentStatus.COMPLETED or not record["error"] else dict(record["error"])
+        reason = record["reason"] or ("no reason was given" if status is AgentStatus.SKIPPED else None)
+        if known and known.status is AgentStatus.FAILED and status is AgentStatus.FAILED:
+            return known, replace(known, error=error or known.error, reason=reason, usage=record["usage"])
         row = AgentRunRow(
             agent_name=agent,
             execution=execution,
@@ -201,20 +230,11 @@ class Ledger:
             status=status,
             started_at=moment(record["started_at"] or record["ended_at"]) if record["attempts"] else None,
             ended_at=moment(record["ended_at"]),
-            error=None if status is AgentStatus.COMPLETED or not record["error"] else dict(record["error"]),
-            reason=record["reason"] or ("no reason was given" if status is AgentStatus.SKIPPED else None),
+            error=error,
+            reason=reason,
             usage=record["usage"],
         )
-        if known and known.status is status and known.reason == row.reason and place is not None and agent in place:
-            return False
-        if known and known.status is AgentStatus.FAILED and status is AgentStatus.FAILED:
-            self._write(replace(known, reason=row.reason, usage=row.usage))
-        else:
-            self._close(row)
-        self._move(agent, place)
-        if status is AgentStatus.COMPLETED:
-            self.outputs[agent] = record["output"]
-        return True
+        return known, self._bounded(row, known)
 
     def _execution_of(self, agent: AgentName, record: AgentRecord) -> int:
         """Give the execution that ended with ``record``: the one that began when it says, else one that nobody told of.
