@@ -38,6 +38,9 @@ PAST_RUNS = 20
 FEWEST_SECONDS, MOST_SECONDS = 30.0, 300.0
 """Range of the agents' true medians where the graph itself has no durations."""
 
+LEAST_COVERED, MOST_COVERED, MOST_ERROR = 0.85, 0.95, 0.15
+"""Part of the runs that must end before their P90, and how far off the P50 may be, as a part of the makespan."""
+
 LARGEST_REAL = 110
 """Real graphs of more tasks take long and say nothing new."""
 
@@ -154,10 +157,10 @@ def calibration(runs: int) -> list[Figures]:
             rows.append({"graph": graph.name, "agents": len(plan.steps), "max_parallel": limit or "", **figures(found)})
             of_kind += found
         if of_kind:
-            rows.append({"graph": f"all {kind}", **figures(of_kind)})
+            targets = {"must be": "0.85 to 0.95; < 0.15"} if kind == "generated" else {}
+            rows.append({"graph": f"all {kind}", **figures(of_kind), **targets})
         everything += of_kind
     rows.append({"graph": "all", **figures(everything)})
-    rows.append({"graph": "must be", "before P90": "0.85-0.95", "error of P50": "< 0.15"})
     return rows
 
 
@@ -169,6 +172,17 @@ def figures(found: list[Outcome]) -> Figures:
         "error of P50": statistics.fmean(outcome.error for outcome in found),
         "error, all known": statistics.fmean(outcome.least_error for outcome in found),
     }
+
+
+def missed(found: Mapping[str, list[Figures]]) -> list[str]:
+    """Name the targets that these figures miss; what chance makes of real graphs is nobody's fault."""
+    together = next(row for row in found["calibration"] if row["graph"] == "all generated")
+    misses = [f"{row['agents']} agents: {row['ms']:.0f} ms" for row in found["speed"] if row["ms"] > row["at most"]]
+    if not LEAST_COVERED <= together["before P90"] <= MOST_COVERED:
+        misses.append(f"{together['before P90']:.3f} of runs end before their P90")
+    if together["error of P50"] >= MOST_ERROR:
+        misses.append(f"the P50 is off by {together['error of P50']:.3f} of the makespan")
+    return misses
 
 
 def speed() -> list[Figures]:
@@ -200,6 +214,8 @@ def main() -> None:
         show(part, rows)
     if options.json:
         options.json.write_text(json.dumps(found, indent=2) + "\n")
+    if misses := missed(found):
+        raise SystemExit(f"targets missed: {'; '.join(misses)}")
 
 
 def show(title: str, rows: list[Figures]) -> None:
