@@ -73,6 +73,11 @@ class Ledger:
             self._rows.setdefault(row.agent_name, {})[row.execution, row.attempt] = row
         self.saved()
 
+    @property
+    def rows(self) -> dict[tuple[AgentName, Attempt], AgentRunRow]:
+        """All attempts."""
+        return {(agent, key): row for agent, rows in self._rows.items() for key, row in rows.items()}
+
     def saved(self) -> None:
         """Take note that everything is written."""
         self.changed: dict[tuple[AgentName, Attempt], AgentRunRow] = {}
@@ -116,6 +121,8 @@ class Ledger:
         for agent in [agent for ended in (self.completed, self.failed, self.skipped) for agent in ended]:
             if agent not in records:
                 self._reopen(agent, at, _NOT_STORED)
+            elif self._last_row(agent, records[agent])[0] is None:
+                self._reopen(agent, at, _RAN_AGAIN)
         for agent in [agent for agent in self.running if resumed and agent not in records]:
             self._reopen(agent, at, _LEFT_BEHIND)
         listed = {*self.running, *self.waiting}
@@ -203,8 +210,6 @@ class Ledger:
             if known != row:
                 self._write(row)
             return False
-        if known is None and any(agent in ended for ended in (self.completed, self.failed, self.skipped)):
-            self._note("agent_reopened", agent, moment(record["ended_at"]), {"reason": _RAN_AGAIN})
         self._close(row)
         self._move(agent, place)
         if status is AgentStatus.COMPLETED:
@@ -251,24 +256,30 @@ class Ledger:
         return next((execution for execution, at in began.items() if at == start), latest + 1)
 
     def _close(self, row: AgentRunRow) -> None:
-        """Let an attempt end; its ``started_at`` counts only if its start was never told.
+        """Let an attempt end."""
+        if row.ended_at:
+            self._cut_off(row.agent_name, row.ended_at, _RAN_AGAIN, but=(row.execution, row.attempt))
+        self._write(self._bounded(row, self._row(row.agent_name, row.execution, row.attempt)))
+
+    def _bounded(self, row: AgentRunRow, known: AgentRunRow | None) -> AgentRunRow:
+        """Give the row of an attempt that ends; its ``started_at`` counts only if its start was never told.
 
         Clocks are set back now and then: an attempt ends no earlier than it started.
         """
-        known = self._row(row.agent_name, row.execution, row.attempt)
-        start = known.started_at if known else row.started_at
-        end = row.ended_at
-        if end:
-            self._cut_off(row.agent_name, end, _RAN_AGAIN, but=(row.execution, row.attempt))
-        self._write(replace(row, started_at=start, ended_at=max(end, start) if start and end else end))
+        start, end = known.started_at if known else row.started_at, row.ended_at
+        return replace(row, started_at=start, ended_at=max(end, start) if start and end else end)
 
     def _cut_off(self, agent: AgentName, at: datetime, why: str, but: Attempt | None = None) -> None:
         """Mark attempts that cannot be true any more: a run that was resumed does not have their results."""
+        untrue = {
+            AgentStatus.RUNNING: AgentStatus.INTERRUPTED,
+            AgentStatus.COMPLETED: AgentStatus.INTERRUPTED,
+            AgentStatus.SKIPPED: AgentStatus.CANCELLED,  # what never started cannot have been interrupted
+        }
         for key, row in list(self._rows.get(agent, {}).items()):
-            if key == but or row.status not in {AgentStatus.RUNNING, AgentStatus.COMPLETED}:
-                continue
-            ended_at = row.ended_at or max(at, row.started_at or at)
-            self._write(replace(row, status=AgentStatus.INTERRUPTED, ended_at=ended_at, reason=why))
+            if key != but and row.status in untrue:
+                ended_at = row.ended_at or max(at, row.started_at or at)
+                self._write(replace(row, status=untrue[row.status], ended_at=ended_at, reason=why))
 
     def _execution(self, agent: AgentName) -> int:
         return max((execution for execution, _ in self._rows.get(agent, {})), default=1)

@@ -80,6 +80,8 @@ def _status(step: Step, run: RunRow, row: AgentRunRow) -> AgentStatus:
     going_on = run.status in GOING_ON
     if row.status is AgentStatus.RUNNING and not going_on:
         return AgentStatus.INTERRUPTED
+    if row.status is AgentStatus.CANCELLED and run.status in {RunStatus.RUNNING, RunStatus.PAUSED}:
+        return AgentStatus.WAITING  # its skip was not stored; it is looked at again
     if row.status is not AgentStatus.FAILED or step.agent in run.failed_agents:
         return row.status
     more = row.reason is None and row.attempt <= step.max_retries

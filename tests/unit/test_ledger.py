@@ -257,7 +257,7 @@ def test_a_result_that_the_checkpoint_does_not_hold_is_taken_back():
     ledger.saved()
     ledger.reconcile({}, moment(at(9)), resumed=True)
     assert lists(ledger) == [[], [], [], ["editor", "planner", "writer"], []]
-    assert rows(ledger) == [("planner", 1, 1, "interrupted")]
+    assert rows(ledger) == [("planner", 1, 1, "interrupted"), ("writer", 1, 0, "cancelled")]
     assert logged(ledger) == [("agent_reopened", "planner"), ("agent_reopened", "writer")]
     assert list(ledger.withdrawn) == ["planner", "writer"]
 
