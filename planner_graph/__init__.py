@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from planner_graph.catalog.spec import AgentSpec as AgentSpec
     from planner_graph.compiler.body import AgentContext as AgentContext
     from planner_graph.compiler.compiler import compile_plan as compile_plan
+    from planner_graph.compiler.usage import ModelPrice as ModelPrice
     from planner_graph.errors import Finding as Finding
     from planner_graph.errors import PlannerGraphError as PlannerGraphError
     from planner_graph.mirror.handler import MirrorReport as MirrorReport
     from planner_graph.mirror.handler import PlanMirror as PlanMirror
+    from planner_graph.mirror.history import AgentPerformance as AgentPerformance
+    from planner_graph.mirror.history import PerformanceTracker as PerformanceTracker
     from planner_graph.mirror.reading import get_workflow_progress as get_workflow_progress
     from planner_graph.mirror.settings import MirrorSettings as MirrorSettings
+    from planner_graph.planning.estimates import HistoricalEstimates as HistoricalEstimates
     from planner_graph.planning.plan import ExecutionPlan as ExecutionPlan
     from planner_graph.planning.planner import MasterPlanner as MasterPlanner
     from planner_graph.planning.planner import PlannerSettings as PlannerSettings
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AgentContext": "compiler.body",
     "AgentFactory": "agents.factory",
+    "AgentPerformance": "mirror.history",
     "AgentSpec": "catalog.spec",
     "AgentStatus": "types",
     "Campaign": "campaign",
@@ -47,10 +52,13 @@ _HOMES = {
     "DependencyKind": "types",
     "ExecutionPlan": "planning.plan",
     "Finding": "errors",
+    "HistoricalEstimates": "planning.estimates",
     "Limits": "campaign",
     "MasterPlanner": "planning.planner",
     "MirrorReport": "mirror.handler",
     "MirrorSettings": "mirror.settings",
+    "ModelPrice": "compiler.usage",
+    "PerformanceTracker": "mirror.history",
     "PlanMirror": "mirror.handler",
     "PlannerGraphError": "errors",
     "PlannerSettings": "planning.planner",

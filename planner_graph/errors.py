@@ -210,6 +210,25 @@ class RunNotResumableError(PlannerGraphError, RuntimeError):
         super().__init__(f"run {run_id} cannot be resumed: {reason}")
 
 
+class RunBusyError(PlannerGraphError, RuntimeError):
+    """A living process is executing the run, and only that process may say how it stands."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(
+            f"run {run_id} is being executed by another process, which keeps its tables itself; wait until it has ended"
+        )
+
+
+class OutputNotStoredError(PlannerGraphError, LookupError):
+    """The checkpoint of a run does not hold the output of an agent."""
+
+    def __init__(self, run_id: str, agent: str, reason: str) -> None:
+        self.run_id = run_id
+        self.agent = agent
+        super().__init__(f"no output of agent {agent!r} is stored in run {run_id}: {reason}")
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Ask if a known name is meant: ``"did you mean 'writer'?"``, or give an empty text if none is near."""
     matches = get_close_matches(name, list(known), n=1, cutoff=0.6)

@@ -46,8 +46,7 @@ class MirrorReport:
 class PlanMirror(PlanObserver):
     """Keeps the live tables of every plan it follows: pass it in ``config["callbacks"]``.
 
-    >>> with PlanMirror() as mirror:                                                        # doctest: +SKIP
-    ...     graph.invoke({"campaign": {...}}, {"callbacks": [mirror], "configurable": {"thread_id": "1"}})
+    ``with PlanMirror() as mirror: graph.invoke(given, {"callbacks": [mirror], "configurable": {"thread_id": "1"}})``
 
     ``database`` is an open database, or its DSN, else the one that :func:`open_database` finds. One mirror follows any
     number of invocations, of any plans, under ``invoke`` and ``ainvoke``; open it with ``with`` or ``async with``. A

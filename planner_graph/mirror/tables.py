@@ -47,10 +47,17 @@ async def load(conn: Connection, runs: Iterable[RunId]) -> dict[RunId, Ledger]:
 
 
 async def save(
-    conn: Connection, ledgers: Mapping[RunId, Ledger], estimates: Mapping[RunId, datetime] | None = None
+    conn: Connection,
+    ledgers: Mapping[RunId, Ledger],
+    estimates: Mapping[RunId, datetime] | None = None,
+    *,
+    always: bool = False,
 ) -> None:
-    """Write what has changed in ledgers, and tell listeners; ``estimates`` are the ends that are expected of runs."""
-    changed = {run_id: ledger for run_id, ledger in ledgers.items() if ledger.changed or ledger.log}
+    """Write what has changed in ledgers, and tell listeners; ``estimates`` are the ends that are expected of runs.
+
+    With ``always`` lists and sums are written as well where no attempt has changed.
+    """
+    changed = {run_id: ledger for run_id, ledger in ledgers.items() if always or ledger.changed or ledger.log}
     if not changed:
         return
     events = [event for run_id, ledger in changed.items() for event in _numbered(run_id, ledger)]

@@ -1,11 +1,12 @@
 """The background writer of a mirror: takes entries without waiting, writes them in batches from a thread of its own."""
 
 import asyncio
+import contextvars
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
@@ -21,8 +22,8 @@ log = logging.getLogger(__name__)
 
 OpenDatabase = Callable[[], AbstractAsyncContextManager[Database]]
 
-FULL_NAP = 0.01
-"""Seconds after which an agent looks again whether there is room in the queue."""
+Waiter = tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]
+"""Somebody who waits for room in the queue, and the loop to tell it in."""
 
 FORECAST_SECONDS = 0.02
 """Most seconds that forecasts may take at a time."""
@@ -31,43 +32,67 @@ FORECAST_SECONDS = 0.02
 class MirrorWriter:
     """A thread with an event loop and one connection of its own, so that neither agents nor their loop wait for SQL.
 
-    Now and then it writes when the runs are expected to end.
+    Now and then it writes when the runs are expected to end. Entries may come from any thread; ``_lock`` makes sure that
+    each is either in the queue of a thread that still looks at it, or known to be lost.
     """
 
     def __init__(self, open_database: OpenDatabase, settings: MirrorSettings) -> None:
         self._open_database = open_database
         self._settings = settings
+        self._lock = threading.Lock()
         self._queue: deque[tuple[Track, Entry | Future[None]]] = deque()
+        self._waiters: list[Waiter] = []
         self._followed: dict[Track, None] = {}
         self._beat_at = 0.0
         self._ready: Future[None] = Future()
+        self._delivery: Delivery | None = None
+        self._taking = False
         self._closing = False
         self._signalled = False
+        self._why_not = "the mirror is closed"
         self._thread = threading.Thread(target=self._serve, name="planner-graph-mirror", daemon=True)
 
     @property
     def open(self) -> bool:
-        """Whether entries are taken."""
-        return self._thread.is_alive() and not self._closing
+        """Whether it was opened, and not closed since."""
+        return self._ready.done() and not self._ready.exception() and not self._closing
+
+    @property
+    def broken(self) -> bool:
+        """Whether it has ended without having been closed."""
+        return self.open and not self._taking
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why nothing can be written at present."""
+        return self._delivery.obstacle if self._delivery else None
 
     def start(self) -> Future[None]:
         """Begin; the future is done when the database is open, or holds why it cannot be opened."""
+        self._ready.set_running_or_notify_cancel()  # whoever waits for it cannot cancel it
         self._thread.start()
         return self._ready
 
     def put(self, track: Track, entry: Entry) -> None:
         """Take an entry; never waits."""
-        track.told += 1
-        if not self.open:
-            track.lose(1, "the mirror was closed while the run went on")
-            return
-        self._queue.append((track, entry))
-        self._signal()
+        with self._lock:
+            track.told += 1
+            if self._taking:
+                self._queue.append((track, entry))
+                self._signal()
+            else:
+                track.lose(1, self._why_not)
 
     async def room(self) -> None:
         """Wait for as long as the queue is full."""
-        while len(self._queue) >= self._settings.queue_limit and self.open:  # noqa: ASYNC110  # seldom
-            await asyncio.sleep(FULL_NAP)
+        while True:
+            with self._lock:
+                if not self._taking or len(self._queue) < self._settings.queue_limit:
+                    return
+                loop = asyncio.get_running_loop()
+                room = loop.create_future()
+                self._waiters.append((loop, room))
+            await room
 
     def flush(self, track: Track) -> Future[None]:
         """Give a future that is done when all that was told of a run is written or lost, or when it takes too long.
@@ -75,21 +100,28 @@ class MirrorWriter:
         The run is no longer followed then.
         """
         done: Future[None] = Future()
-        if not self.open:
-            done.set_result(None)
-            return done
-        self._queue.append((track, done))
-        self._loop.call_soon_threadsafe(self._loop.call_later, self._settings.flush_seconds, _resolve, done)
-        self._signal()
+        done.set_running_or_notify_cancel()  # whoever gives up waiting must not get in the way of the thread
+        with self._lock:
+            if self._taking:
+                self._queue.append((track, done))
+                # Not in the caller's context: the loop would keep it, and with it the graph, until the time is over.
+                context = contextvars.Context()
+                wait = self._settings.flush_seconds
+                self._loop.call_soon_threadsafe(self._loop.call_later, wait, _resolve, done, context=context)
+                self._signal()
+                return done
+        done.set_result(None)
         return done
 
     def close(self) -> None:
         """Write what is left, for as long as a flush may take, and end."""
-        if self.open:
+        with self._lock:
+            if self._taking:
+                self._taking = False
+                self._loop.call_soon_threadsafe(self._stop.set)
             self._closing = True
-            self._loop.call_soon_threadsafe(self._stop.set)
-            self._signal()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def _signal(self) -> None:
         if not self._signalled:
@@ -97,64 +129,105 @@ class MirrorWriter:
             self._loop.call_soon_threadsafe(self._wake.set)
 
     def _serve(self) -> None:
-        why = "the mirror was closed before the database was back"
         try:
             asyncio.run(self._open_and_work())
-        except BaseException as error:  # handed over to whoever opens the mirror, or to the reports
+        except BaseException as error:  # handed over to whoever opens the mirror, or told in the reports
             if not self._ready.done():
                 self._ready.set_exception(error)
-            why = f"the mirror broke: {type(error).__name__}: {error}"
-            log.debug("the mirror ended", exc_info=error)
-        self._closing = True
-        self._abandon(why)
+                return
+            log.exception("the mirror ended")
 
     async def _open_and_work(self) -> None:
+        self._loop, self._wake, self._stop = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
         async with self._open_database() as database:
-            self._loop, self._wake, self._stop = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
-            delivery = Delivery(database, patience_seconds=self._settings.patience_seconds)
+            delivery = self._delivery = Delivery(database, patience_seconds=self._settings.patience_seconds)
+            self._taking = not self._closing
             self._ready.set_result(None)
             work, stop = asyncio.create_task(self._work(delivery)), asyncio.create_task(self._stop.wait())
+            why_not = "the mirror was closed before the database took everything"
             try:
-                await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+                if self._taking:
+                    await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(work, self._settings.flush_seconds)
+            except BaseException as error:
+                why_not = f"the mirror broke: {type(error).__name__}: {error}"
+                raise
             finally:
                 stop.cancel()
+                self._abandon(why_not)
                 await delivery.close()
 
     async def _work(self, delivery: Delivery) -> None:
-        while self._queue or not self._closing:
+        while self._queue or self._taking:
             await self._pause()
             batch, flushes = self._drain()
-            if batch:
-                await delivery.deliver(batch)
-            for done in flushes:
-                _resolve(done)
+            try:
+                if batch:
+                    await self._deliver(delivery, batch)
+            finally:
+                for done in flushes:
+                    _resolve(done)
             await self._beat(delivery)
+
+    async def _deliver(self, delivery: Delivery, batch: Mapping[Track, Sequence[Entry]]) -> None:
+        """Write a batch; what is in it and neither written nor lost when this breaks off is lost."""
+        settled = {track: track.written + track.lost + len(entries) for track, entries in batch.items()}
+        try:
+            await delivery.deliver(batch)
+        except BaseException as error:
+            why = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else "the mirror was closed"
+            for track, count in settled.items():
+                open_entries = count - track.written - track.lost
+                if open_entries > 0:
+                    track.lose(open_entries, delivery.obstacle or why)
+            raise
 
     async def _pause(self) -> None:
         """Wait until there is something to do, and a little longer, so that more of it comes together."""
-        if not self._queue and not self._closing:
+        if not self._queue and self._taking:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self._settings.heartbeat_seconds)
         self._wake.clear()
-        if not self._closing:
+        if self._taking:
             await asyncio.sleep(self._settings.delay_seconds)
         self._signalled = False
 
     def _drain(self) -> tuple[dict[Track, list[Entry]], list[Future[None]]]:
-        """Take what has come in, up to a full batch."""
+        """Take what has come in, up to a full batch.
+
+        Two invocations of one run, the second following right on the first, are in different batches: runs of a batch
+        are written side by side.
+        """
         batch: dict[Track, list[Entry]] = {}
         flushes: list[Future[None]] = []
+        names: set[str] = set()
         for _ in range(min(len(self._queue), self._settings.batch_limit)):
-            track, entry = self._queue.popleft()
+            track, entry = self._queue[0]
             if isinstance(entry, Future):
                 flushes.append(entry)
                 self._followed.pop(track, None)
-            else:
-                batch.setdefault(track, []).append(entry)
+            elif track in batch:
+                batch[track].append(entry)
+            elif names.isdisjoint(track.names):
+                names |= track.names
+                batch[track] = [entry]
                 self._followed[track] = None
+            else:
+                break
+            self._queue.popleft()
+        self._call_waiters()
         return batch, flushes
+
+    def _call_waiters(self) -> None:
+        """Let those go on who wait for room, if there is some."""
+        with self._lock:
+            if not self._waiters or (self._taking and len(self._queue) >= self._settings.queue_limit):
+                return
+            waiters, self._waiters = self._waiters, []
+        for loop, room in waiters:
+            with suppress(RuntimeError):  # that loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_release, room)
 
     async def _beat(self, delivery: Delivery) -> None:
         """Show now and then that runs are followed, and when they are expected to end."""
@@ -177,15 +250,25 @@ class MirrorWriter:
         return expected
 
     def _abandon(self, why: str) -> None:
-        """Say of everything that is still in the queue that it is lost."""
-        while self._queue:
-            track, entry = self._queue.popleft()
-            if isinstance(entry, Future):
-                _resolve(entry)
-            else:
-                track.lose(1, why)
+        """Take nothing any more, and say of everything that is still in the queue that it is lost."""
+        with self._lock:
+            self._taking = False
+            self._why_not = why
+            while self._queue:
+                track, entry = self._queue.popleft()
+                if isinstance(entry, Future):
+                    _resolve(entry)
+                else:
+                    track.lose(1, why)
+        self._followed.clear()
+        self._call_waiters()
 
 
 def _resolve(done: Future[None]) -> None:
     if not done.done():
         done.set_result(None)
+
+
+def _release(room: asyncio.Future[None]) -> None:
+    if not room.done():
+        room.set_result(None)

@@ -10,16 +10,20 @@ from typing import Any, Literal, cast
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 
+from planner_graph.agents.factory import AgentFactory
 from planner_graph.campaign import Campaign
 from planner_graph.clock import Clock
 from planner_graph.compiler.body import Body
 from planner_graph.compiler.compiler import CompiledPlan, compile_plan
 from planner_graph.compiler.events import Event, own_event
 from planner_graph.compiler.state import PlanInput, Result
+from planner_graph.compiler.usage import Prices
 from planner_graph.errors import RunNotResumableError
 from planner_graph.mirror.handler import MirrorReport, PlanMirror
+from planner_graph.mirror.history import PerformanceTracker
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.mirror.shared import SharedMirror
+from planner_graph.planning.estimates import MIN_RUNS
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.store.database import Database
@@ -50,8 +54,10 @@ class RunOutcome:
 class CampaignOrchestrator:
     """Takes campaigns from the request to the stored outcome.
 
-    ``agents`` maps agent names to bodies (see :class:`~planner_graph.agents.factory.AgentFactory`). ``planner`` is
-    one with the built-in catalog by default.
+    ``agents`` maps agent names to bodies (see :class:`~planner_graph.agents.factory.AgentFactory`); ``prices`` of the
+    models they call are the factory's by default. ``planner`` is one with the built-in catalog by default; agents with
+    at least ``history_min_runs`` successful runs in the database are estimated from these (``None``: nobody is).
+    ``mirror`` holds settings of the live tables.
     """
 
     def __init__(  # noqa: PLR0913  # options, all by keyword
@@ -62,6 +68,8 @@ class CampaignOrchestrator:
         planner: MasterPlanner | None = None,
         clock: Clock | None = None,
         durability: Durability = "async",
+        prices: Prices | None = None,
+        history_min_runs: int | None = MIN_RUNS,
         mirror: MirrorSettings | None = None,
     ) -> None:
         self.database = database
@@ -70,6 +78,8 @@ class CampaignOrchestrator:
         self.repository = Repository(database)
         self.clock = clock
         self.durability = durability
+        self.prices = prices if prices is not None else agents.prices if isinstance(agents, AgentFactory) else {}
+        self.history_min_runs = history_min_runs
         self._mirror = SharedMirror(database, mirror)
 
     async def run(
@@ -100,7 +110,7 @@ class CampaignOrchestrator:
 
         ``agents_reference`` and ``output_folder`` are kept for whoever resumes the run.
         """
-        plan = self.planner.create_execution_plan(campaign, strategy)
+        plan = (await self._planner()).create_execution_plan(campaign, strategy)
         compile_plan(plan, self.agents)  # refuses unbound agents before anything is stored
         run_id = RunId(str(uuid.uuid4()))
         await self.repository.accept_run(
@@ -135,10 +145,20 @@ class CampaignOrchestrator:
         """Go on with a run that was paused or left behind; the same as :meth:`execute`, by the word users look for."""
         return await self.execute(run_id, on_event=on_event)
 
+    async def _planner(self) -> MasterPlanner:
+        """Give a planner that knows the past runs in the database."""
+        if self.history_min_runs is None:
+            return self.planner
+        tracker = PerformanceTracker(self.database)
+        declared = self.planner.estimator
+        return self.planner.estimating_by(await tracker.estimates(min_runs=self.history_min_runs, otherwise=declared))
+
     async def _prepare(self, row: RunRow) -> "_Execution":
         """Compile the plan of a run, and find out what to start it with."""
         plan = await self.repository.load_plan(row.run_id)
-        graph = compile_plan(plan, self.agents, checkpointer=checkpointer(self.database), clock=self.clock)
+        graph = compile_plan(
+            plan, self.agents, checkpointer=checkpointer(self.database), clock=self.clock, prices=self.prices
+        )
         config: RunnableConfig = {
             "configurable": {"thread_id": row.thread_id, "workflow_execution_id": row.run_id},
         }

@@ -98,6 +98,9 @@ WHERE p.status = %(status)s
 ORDER BY p.created_at DESC, p.workflow_execution_id
 LIMIT %(limit)s
 
+-- name: list_run_ids
+SELECT workflow_execution_id FROM execution_plans ORDER BY created_at, workflow_execution_id
+
 -- name: get_plan
 SELECT plan::TEXT AS plan, plan_hash FROM execution_plans WHERE workflow_execution_id = %(run_id)s
 
@@ -140,6 +143,9 @@ FROM execution_plans p
 JOIN workflow_state_live l USING (workflow_execution_id)
 WHERE p.workflow_execution_id = %(run_id)s
 
+-- name: get_status
+SELECT status FROM execution_plans WHERE workflow_execution_id = %(run_id)s
+
 -- name: get_last_sequences
 SELECT workflow_execution_id, last_sequence
 FROM workflow_state_live
@@ -178,7 +184,12 @@ WHERE workflow_execution_id = %(run_id)s
 -- name: finish_run
 UPDATE execution_plans
 SET status = %(status)s, status_reason = %(reason)s, result = %(result)s, updated_at = NOW(),
-    ended_at = greatest(NOW(), started_at)
+    ended_at = greatest(COALESCE(%(ended_at)s::TIMESTAMPTZ, NOW()), started_at)
+WHERE workflow_execution_id = %(run_id)s
+
+-- name: amend_run
+UPDATE execution_plans
+SET status = %(status)s, status_reason = NULL, result = %(result)s, updated_at = NOW()
 WHERE workflow_execution_id = %(run_id)s
 
 -- name: stop_agent_runs
@@ -239,6 +250,15 @@ SELECT a.workflow_execution_id, a.agent_name, a.execution, a.attempt, a.status, 
     a.reason, a.usage
 FROM agent_runs a
 WHERE a.workflow_execution_id = ANY (%(run_ids)s)
+
+-- name: get_said
+SELECT p.status, p.result::TEXT AS result, p.usage, p.completed_agents AS completed_of_plan,
+    p.failed_agents AS failed_of_plan, l.current_agents_running AS running, l.completed_agents AS completed,
+    l.failed_agents AS failed, l.waiting_agents AS waiting, l.skipped_agents AS skipped,
+    COALESCE(l.intermediate_outputs, '{}')::TEXT AS outputs
+FROM execution_plans p
+JOIN workflow_state_live l USING (workflow_execution_id)
+WHERE p.workflow_execution_id = %(run_id)s
 
 -- name: get_orders
 SELECT DISTINCT p.workflow_execution_id, d.agent_name, d.execution_order

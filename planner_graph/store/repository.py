@@ -14,9 +14,10 @@ from planner_graph.errors import AmbiguousRunError, PlanMismatchError, RunNotFou
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store import transitions
 from planner_graph.store.database import Database
+from planner_graph.store.locks import key_of
 from planner_graph.store.plain import exact_number
 from planner_graph.store.queries import query
-from planner_graph.store.rows import AgentRunRow, EventRow, RunRow
+from planner_graph.store.rows import AgentRunRow, EventRow, RunRow, Vitals
 from planner_graph.store.transitions import Acceptance, full_id
 from planner_graph.types import RunId, RunStatus
 
@@ -117,6 +118,14 @@ class Repository:
         if not rows:
             await self._one("run_exists", run_id)
         return [AgentRunRow.of(row) for row in rows]
+
+    async def vitals(self, run_id: RunId) -> Vitals:
+        """Give the signs of life of a run."""
+        full = full_id(run_id)
+        rows = await self._fetch("get_vitals", {"run_id": full, "key": key_of(RunId(str(full)))})
+        if not rows:
+            raise RunNotFoundError(run_id)
+        return Vitals.of(rows[0])
 
     async def load_plan(self, run_id: RunId) -> ExecutionPlan:
         """Give the plan that a run was accepted with.

@@ -127,6 +127,25 @@ class EventRow:
         )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Vitals:
+    """Signs of life of a run.
+
+    ``held`` says that a process has the right to execute it. ``silent_seconds`` is how long ago the tables were told
+    of it, by the database's clock: a run that is followed is mentioned every few seconds, whether or not anything
+    happens.
+    """
+
+    status: RunStatus
+    held: bool
+    silent_seconds: float
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """Make it of a row of the query ``get_vitals``."""
+        return cls(status=RunStatus(row["status"]), held=row["held"], silent_seconds=row["silent_seconds"])
+
+
 def in_utc(time: datetime | None) -> datetime | None:
     """Give the same moment in UTC."""
     return time.astimezone(UTC) if time else None

@@ -6,6 +6,7 @@ Every change of a run takes its lock first, so that no two of them wait for each
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncConnection, AsyncCursor
@@ -94,10 +95,16 @@ async def pause(conn: Connection, run_id: RunId, reason: str) -> None:
     await log(conn, run_id, "run_paused", {"reason": reason})
 
 
-async def finish(
-    conn: Connection, run_id: RunId, status: RunStatus, result: Mapping[str, Any] | None, reason: str | None = None
+async def finish(  # noqa: PLR0913  # what is known of an end
+    conn: Connection,
+    run_id: RunId,
+    status: RunStatus,
+    result: Mapping[str, Any] | None,
+    reason: str | None = None,
+    *,
+    ended_at: datetime | None = None,
 ) -> None:
-    """Let a run end; saying the same again changes nothing.
+    """Let a run end, now unless ``ended_at`` is known to be earlier; saying the same again changes nothing.
 
     Raises:
         RunNotFoundError: there is no such run.
@@ -120,9 +127,24 @@ async def finish(
         "status": status.value,
         "reason": reason,
         "result": None if result is None else Jsonb(plain_json(result)),
+        "ended_at": ended_at,
     }
     await conn.execute(query("finish_run"), values)
     await log(conn, run_id, "run_ended", {"status": status.value, "reason": reason})
+
+
+async def amend(conn: Connection, run_id: RunId, status: RunStatus, result: Mapping[str, Any]) -> None:
+    """Correct how a run ended; nothing else may change what has ended, and this logs nothing.
+
+    Raises:
+        RunNotFoundError: there is no such run.
+        ValueError: it has not ended, or in ``status`` it would not have.
+    """
+    before = await lock(conn, run_id)
+    if not (before.ended and status.ended):
+        raise ValueError(f"run {run_id} is {before.value!r}: only an end is amended, by another one")
+    values = {"run_id": run_id, "status": status.value, "result": Jsonb(plain_json(result))}
+    await conn.execute(query("amend_run"), values)
 
 
 async def log(conn: Connection, run_id: RunId, event: str, data: Mapping[str, Any]) -> None:

@@ -23,7 +23,6 @@ from planner_graph.cli.options import (
 )
 from planner_graph.cli.running import Session, conduct
 from planner_graph.errors import Finding, InvalidInputError
-from planner_graph.mirror.history import PerformanceTracker
 from planner_graph.planning.estimates import MIN_RUNS
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
@@ -88,9 +87,8 @@ class Job:
     async def carry_out(self, session: Session) -> None:
         """Store the run, then execute it."""
         async with open_database(self.dsn) as database:
-            past = await PerformanceTracker(database).estimates(min_runs=self.min_runs) if self.min_runs else None
-            planner = MasterPlanner(self.request.catalog, estimator=past)
-            orchestrator = CampaignOrchestrator(database, self.factory, planner=planner)
+            planner = MasterPlanner(self.request.catalog)
+            orchestrator = CampaignOrchestrator(database, self.factory, planner=planner, history_min_runs=self.min_runs)
             run_id, _ = await orchestrator.accept(
                 self.request.campaign,
                 strategy=self.request.plan.strategy,
