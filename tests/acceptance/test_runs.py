@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 
+from planner_graph.store.upgrades import SCHEMA_VERSION
 from tests.acceptance.conftest import WORKSHOP
 
 AGENTS = f"{WORKSHOP}:agents"
@@ -144,7 +145,7 @@ def test_a_database_is_checked_and_upgraded(command, empty_dsn):
         assert connection.execute("SELECT to_regclass('campaigns')").fetchone() == (None,)
     upgraded = command("db", "upgrade", "--dsn", empty_dsn)
     assert (upgraded.code, upgraded.err) == (0, "")
-    assert upgraded.out.endswith("version 1, fits this program\n")
+    assert upgraded.out.endswith(f"version {SCHEMA_VERSION}, fits this program\n")
     checked = command("db", "check", "--json", PLANNER_GRAPH_DSN=empty_dsn)
     assert (checked.code, checked.document["schema_version"], checked.document["needed_version"]) == (0, 1, 1)
 
