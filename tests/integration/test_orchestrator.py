@@ -21,6 +21,7 @@ from planner_graph import (
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.errors import PlanError, RunNotFoundError, RunNotResumableError, UnboundAgentsError
 from planner_graph.store.saver import checkpointer
+from tests.mirrors import live, progress
 
 BLOG = ("planner", "researcher", "writer", "editor", "seo")
 
@@ -82,35 +83,36 @@ async def test_progress_follows_the_run(database):
             started.set()
 
     run_id, _ = await orchestrator.accept(Campaign(type="blog_creation"), strategy="parallel")
-    before = await orchestrator.repository.get_progress(run_id)
+    before = await progress(database, run_id)
     running = asyncio.create_task(orchestrator.execute(run_id, on_event=watch))
     await started.wait()
-    midway = await progress_with(orchestrator, run_id, running=["writer"])
+    midway = await progress_with(database, run_id, running=["writer"])
     company.gates["writer"].set()
     await running
-    after = await orchestrator.repository.get_progress(run_id)
+    after = await progress(database, run_id)
 
     assert (before["status"], before["progress_percentage"]) == ("pending", 0)
-    assert before["counts"] == {"total": 5, "completed": 0, "failed": 0, "running": 0, "waiting": 5}
+    assert before["counts"] == {"total": 5, "completed": 0, "failed": 0, "running": 0, "waiting": 5, "skipped": 0}
     assert midway["agents_status"] == {
         "running": ["writer"],
         "completed": ["planner", "researcher"],
         "failed": [],
         "waiting": ["editor", "seo"],
+        "skipped": [],
     }
     assert midway["progress_percentage"] == 40
-    assert after["counts"] == {"total": 5, "completed": 5, "failed": 0, "running": 0, "waiting": 0}
+    assert after["counts"] == {"total": 5, "completed": 5, "failed": 0, "running": 0, "waiting": 0, "skipped": 0}
     assert (after["status"], after["progress_percentage"]) == ("completed", 100)
     assert after["execution_info"]["strategy"] == "parallel"
 
 
-async def progress_with(orchestrator, run_id, *, running):
+async def progress_with(database, run_id, *, running):
     """Ask until the tables, which are written beside the run, show who runs."""
     async with asyncio.timeout(5):
         while True:
-            progress = await orchestrator.repository.get_progress(run_id)
-            if progress["agents_status"]["running"] == running:
-                return progress
+            report = await progress(database, run_id)
+            if report["agents_status"]["running"] == running:
+                return report
 
 
 async def test_a_failure_leaves_a_partial_success_with_reasons(database):
@@ -232,7 +234,7 @@ async def test_what_a_killed_process_did_not_tell_is_in_the_tables_after_the_res
     started = asyncio.Event()
     run_id, _ = await orchestrator.accept(Campaign(type="blog_creation"))
     with monkeypatch.context() as deaf:
-        deaf.setattr("planner_graph.mirror.recorder.EventRecorder.put", lambda *_: None)
+        deaf.setattr("planner_graph.mirror.writer.MirrorWriter.put", lambda *_: None)
         running = asyncio.create_task(
             orchestrator.execute(run_id, on_event=lambda event: started.set() if event["agent"] == "editor" else None)
         )
@@ -244,8 +246,7 @@ async def test_what_a_killed_process_did_not_tell_is_in_the_tables_after_the_res
 
     await company.orchestrator(database).execute(run_id)
 
-    progress = await orchestrator.repository.get_progress(run_id)
-    assert sorted(progress["agents_status"]["completed"]) == sorted(BLOG)
+    assert sorted((await live(database, run_id))["completed_agents"]) == sorted(BLOG)
     rows = {row.agent_name: row.status for row in await orchestrator.repository.agent_runs(run_id)}
     assert rows == dict.fromkeys(BLOG, AgentStatus.COMPLETED)
 

@@ -1,12 +1,13 @@
 """schema.sql: what it promises, and that the database keeps each promise."""
 
 import uuid
+from itertools import combinations
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from planner_graph.store.upgrades import schema
+from planner_graph.store.upgrades import SCHEMA_VERSION, schema
 
 pytestmark = pytest.mark.every_postgres
 
@@ -66,7 +67,15 @@ PROMISED_INDEXES = {
     "idx_agent_dependencies_order": "agent_dependencies USING btree (execution_plan_id, execution_order)",
     "idx_workflow_state_live_heartbeat": "workflow_state_live USING btree (last_heartbeat)",
 }
-TABLES = ("campaigns", "campaign_tasks", "execution_plans", "agent_dependencies", "workflow_state_live", "agent_runs")
+TABLES = (
+    "campaigns",
+    "campaign_tasks",
+    "execution_plans",
+    "agent_dependencies",
+    "workflow_state_live",
+    "agent_runs",
+    "run_events",
+)
 HASH = "0" * 64
 
 
@@ -113,12 +122,13 @@ def attempt(run_id, **values):
     } | values
 
 
+LISTS = ("current_agents_running", "completed_agents", "failed_agents", "waiting_agents", "skipped_agents")
 NOW = sql.SQL("NOW()")
 EARLIER = sql.SQL("NOW() - INTERVAL '1 second'")
 # table, what is wrong with the row, the constraint that refuses it
 BAD_ROWS = [
     ("planner_graph_schema", {"version": 0}, "planner_graph_schema_version_positive"),
-    ("planner_graph_schema", {"version": 1}, "planner_graph_schema_pkey"),
+    ("planner_graph_schema", {"version": SCHEMA_VERSION}, "planner_graph_schema_pkey"),
     ("campaigns", {"campaign_key": ""}, "campaigns_campaign_key_present"),
     ("campaigns", {"campaign_key": "taken"}, "campaigns_campaign_key_unique"),
     ("campaigns", {"definition": sql.SQL("'[]'")}, "campaigns_definition_object"),
@@ -155,16 +165,10 @@ BAD_ROWS = [
     ("agent_dependencies", {"depends_on_agents": ["writer"]}, "agent_dependencies_not_on_itself"),
     ("workflow_state_live", {"workflow_execution_id": uuid.uuid4()}, "workflow_state_live_workflow_execution_id_fkey"),
     ("workflow_state_live", {"current_step": -1}, "workflow_state_live_step_not_negative"),
+    ("workflow_state_live", {"last_sequence": -1}, "workflow_state_live_sequence_not_negative"),
     *(
         ("workflow_state_live", {one: ["a", "b"], other: ["b", "c"]}, "workflow_state_live_one_list_per_agent")
-        for one, other in [
-            ("current_agents_running", "completed_agents"),
-            ("current_agents_running", "failed_agents"),
-            ("current_agents_running", "waiting_agents"),
-            ("completed_agents", "failed_agents"),
-            ("completed_agents", "waiting_agents"),
-            ("failed_agents", "waiting_agents"),
-        ]
+        for one, other in combinations(LISTS, 2)
     ),
     ("agent_runs", {"workflow_execution_id": uuid.uuid4()}, "agent_runs_workflow_execution_id_fkey"),
     ("agent_runs", {"status": "waiting", "ended_at": NOW}, "agent_runs_status_known"),
@@ -192,6 +196,13 @@ BAD_ROWS = [
     ),
     ("agent_runs", {"agent_name": "taken"}, "idx_agent_runs_one_running"),
     ("agent_runs", {"agent_name": "finished", "status": "completed", "ended_at": NOW}, "idx_agent_runs_one_completed"),
+    ("run_events", {"workflow_execution_id": uuid.uuid4()}, "run_events_workflow_execution_id_fkey"),
+    ("run_events", {"sequence": 0}, "run_events_sequence_from_one"),
+    ("run_events", {"sequence": 7}, "run_events_pkey"),
+    ("run_events", {"event": "agent_vanished"}, "run_events_event_known"),
+    ("run_events", {"agent_name": None}, "run_events_agent_if_of_agent"),
+    ("run_events", {"event": "run_ended"}, "run_events_agent_if_of_agent"),
+    ("run_events", {"data": sql.SQL("'[]'")}, "run_events_data_object"),
 ]
 
 
@@ -206,6 +217,8 @@ def good_rows(conn):
     insert(conn, "agent_dependencies", dependency | {"agent_name": "taken"})
     insert(conn, "agent_runs", attempt(run_id, agent_name="taken", attempt=9))
     insert(conn, "agent_runs", attempt(run_id, agent_name="finished", attempt=9, status="completed", ended_at=NOW))
+    event = {"workflow_execution_id": run_id, "sequence": 1, "event": "agent_started", "agent_name": "a", "at": NOW}
+    insert(conn, "run_events", event | {"sequence": 7})
     return {
         "planner_graph_schema": {"version": 1000},
         "campaigns": campaign(),
@@ -214,6 +227,7 @@ def good_rows(conn):
         "agent_dependencies": dependency,
         "workflow_state_live": {"workflow_execution_id": run_id},
         "agent_runs": attempt(run_id),
+        "run_events": event,
     }
 
 
@@ -308,7 +322,7 @@ def test_indexes_that_others_rely_on_are_there(conn):
 
 
 def test_keys_of_tables_written_while_a_run_goes_on_start_with_the_run(conn):
-    for table in ("workflow_state_live", "agent_runs"):
+    for table in ("workflow_state_live", "agent_runs", "run_events"):
         [key] = conn.execute(
             "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'p'",
             [table],

@@ -99,36 +99,49 @@ async def test_missing_tables_are_told(empty_dsn):
 async def test_newer_tables_are_refused_and_left_alone(dsn):
     async with connected(dsn) as conn:
         await conn.execute("INSERT INTO planner_graph_schema (version) VALUES (%s)", [SCHEMA_VERSION + 1])
-        newer = "version 2, this program needs 1; upgrade the program"
+        newer = f"version {SCHEMA_VERSION + 1}, this program needs {SCHEMA_VERSION}; upgrade the program"
         with pytest.raises(SchemaVersionError, match=newer):
             (await versions(conn)).check()
         with pytest.raises(SchemaVersionError, match=newer):
             await upgrade(conn)
 
 
-async def test_older_tables_are_told_and_upgraded_by_the_scripts_in_between(dsn, tmp_path, monkeypatch):
-    monkeypatch.setattr(upgrades, "SCHEMA_VERSION", 3)
-    (tmp_path / "0002_two.sql").write_text("CREATE TABLE two (); INSERT INTO planner_graph_schema VALUES (2)")
-    (tmp_path / "0003_three.sql").write_text("ALTER TABLE two ADD x INT; INSERT INTO planner_graph_schema VALUES (3)")
-    (tmp_path / "0001_one.sql").write_text("not run: it leads to where we are")
-    (tmp_path / "0004_four.sql").write_text("not run: the program does not know it")
+@pytest.fixture
+def two_versions_on(monkeypatch):
+    """A program whose tables are two versions ahead of those that are there."""
+    monkeypatch.setattr(upgrades, "SCHEMA_VERSION", SCHEMA_VERSION + 2)
+    return SCHEMA_VERSION + 2
+
+
+def write_script(folder, version, statement):
+    """Write the script that leads to a version of the tables."""
+    noted = "INSERT INTO planner_graph_schema SELECT max(version) + 1 FROM planner_graph_schema"
+    (folder / f"{version:04}_step.sql").write_text(f"{statement}; {noted}")
+
+
+async def test_older_tables_are_told_and_upgraded_by_the_scripts_in_between(dsn, tmp_path, two_versions_on):
+    write_script(tmp_path, SCHEMA_VERSION, "not run: it leads to where we are")
+    write_script(tmp_path, SCHEMA_VERSION + 1, "CREATE TABLE two ()")
+    write_script(tmp_path, SCHEMA_VERSION + 2, "ALTER TABLE two ADD x INT")
+    write_script(tmp_path, SCHEMA_VERSION + 3, "not run: the program does not know it")
     (tmp_path / "notes.txt").write_text("no script")
+    older = f"version {SCHEMA_VERSION}, this program needs {two_versions_on}; run 'planner-graph db upgrade'"
     async with connected(dsn) as conn:
-        with pytest.raises(SchemaVersionError, match="version 1, this program needs 3; run 'planner-graph db upgrade'"):
+        with pytest.raises(SchemaVersionError, match=older):
             (await versions(conn)).check()
         await upgrade(conn, scripts=tmp_path)
-        assert (await versions(conn)).schema == 3
+        assert (await versions(conn)).schema == two_versions_on
         await conn.execute("SELECT x FROM two")
 
 
-async def test_a_script_that_fails_changes_nothing(dsn, tmp_path, monkeypatch):
-    monkeypatch.setattr(upgrades, "SCHEMA_VERSION", 3)
-    (tmp_path / "0002_two.sql").write_text("CREATE TABLE two (); INSERT INTO planner_graph_schema VALUES (2)")
-    (tmp_path / "0003_three.sql").write_text("ALTER TABLE no_such_table ADD x INT")
+@pytest.mark.usefixtures("two_versions_on")
+async def test_a_script_that_fails_changes_nothing(dsn, tmp_path):
+    write_script(tmp_path, SCHEMA_VERSION + 1, "CREATE TABLE two ()")
+    write_script(tmp_path, SCHEMA_VERSION + 2, "ALTER TABLE no_such_table ADD x INT")
     async with connected(dsn) as conn:
         with pytest.raises(psycopg.errors.UndefinedTable):
             await upgrade(conn, scripts=tmp_path)
-        assert (await versions(conn)).schema == 1
+        assert (await versions(conn)).schema == SCHEMA_VERSION
         cursor = await conn.execute("SELECT to_regclass('two') IS NULL AS gone")
         assert await cursor.fetchone() == {"gone": True}
         await upgrade(conn, scripts=Path("/no/such/folder"))  # the lock was given back
