@@ -242,6 +242,13 @@ class RunIdError(PlannerGraphError, ValueError):
         super().__init__(f"workflow_execution_id {run_id!r} is no UUID; write str(uuid.uuid4()), or leave it out")
 
 
+class MirrorOpenError(PlannerGraphError, RuntimeError):
+    """A mirror was opened that is open."""
+
+    def __init__(self) -> None:
+        super().__init__("the PlanMirror is open already; one may follow any number of runs, or make another one")
+
+
 class MirrorNotOpenError(PlannerGraphError, RuntimeError):
     """A mirror was passed to a graph before it was opened, or after it was closed."""
 

@@ -112,6 +112,10 @@ class Repository:
             rows = await self._fetch("list_runs_in_status", {"limit": limit, "status": status.value})
         return [RunRow.of(row) for row in rows]
 
+    async def run_ids(self) -> list[RunId]:
+        """Give the ids of all runs, oldest first."""
+        return [RunId(str(row["workflow_execution_id"])) for row in await self._fetch("list_run_ids", {})]
+
     async def agent_runs(self, run_id: RunId) -> list[AgentRunRow]:
         """Give all attempts of all agents of a run, in the order they started."""
         rows = await self._fetch("get_agent_runs", {"run_id": full_id(run_id)})
