@@ -32,16 +32,23 @@ INVOCATION = "__planner_graph_invocation"
 class Invocation:
     """One call of ``graph``, on new input or to go on; its nodes all run in one event loop.
 
+    An ``inner`` one was made by an agent of another plan, whose workflow execution its config names.
     It does not keep the graph alive: an event loop keeps the contexts of timers that nobody needs any more, and with
     them the configs of runs that have ended.
     """
 
     def __init__(
-        self, graph: CompiledStateGraph[Any, Any, Any, Any], plan: ExecutionPlan, following: Following | None = None
+        self,
+        graph: CompiledStateGraph[Any, Any, Any, Any],
+        plan: ExecutionPlan,
+        following: Following | None = None,
+        *,
+        inner: bool = False,
     ) -> None:
         self.graph = weakref.ref(graph)
         self.plan = plan
-        self.following = following or Following()
+        self.following = following if following is not None else Following()
+        self.inner = inner
         self.board: asyncio.Future[Board] | None = None
 
     async def tell(self, event: Event) -> None:
@@ -55,12 +62,14 @@ class Invocation:
     ) -> None:
         """Say how the invocation begins: fresh, or with the ``records`` of agents that had ended before."""
         configurable = config["configurable"]
+        thread = configurable.get("thread_id")
         self.following.begin(
             Beginning(
                 plan=self.plan,
                 campaign=campaign,
-                run_id=configurable.get("workflow_execution_id"),
-                thread_id=configurable.get("thread_id"),
+                run_id=None if self.inner else configurable.get("workflow_execution_id"),
+                thread_id=None if thread is None else str(thread),
+                namespace=_namespace(config),
                 fresh=records is None,
                 records=records or {},
             )
@@ -145,9 +154,13 @@ async def _snapshot(invocation: Invocation, config: RunnableConfig, *, sync: boo
 def checkpoint_config(config: RunnableConfig) -> RunnableConfig:
     """Give the config that reads the checkpoint from which the present superstep runs."""
     info = get_runtime().execution_info
-    namespace = str(config["configurable"].get("checkpoint_ns", "")).rpartition("|")[0]
-    where = {"checkpoint_ns": namespace, "checkpoint_id": info.checkpoint_id if info else None}
+    where = {"checkpoint_ns": _namespace(config), "checkpoint_id": info.checkpoint_id if info else None}
     return {**config, "configurable": {**config["configurable"], **where}}
+
+
+def _namespace(config: RunnableConfig) -> str:
+    """Give the checkpoint namespace of the graph that the node with this config is in."""
+    return str(config["configurable"].get("checkpoint_ns", "")).rpartition("|")[0]
 
 
 def _look_at(board: asyncio.Future[Board]) -> None:

@@ -76,6 +76,6 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
         if watching := observers(known):
             number = given.get("run_id") or uuid.uuid4()
             given = {**given, "run_id": number}
-            following = Following([observer.follow(number) for observer in watching])
-        invocation = Invocation(self, self.plan, following)
+            following.by(watching, number)
+        invocation = Invocation(self, self.plan, following, inner=INVOCATION in known["configurable"])
         return {**given, "configurable": {**given.get("configurable", {}), INVOCATION: invocation}}, following

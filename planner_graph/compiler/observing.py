@@ -2,15 +2,15 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import get_callback_manager_for_config
 from langgraph.callbacks import GraphCallbackHandler
 
 from planner_graph.compiler.events import Event
@@ -23,14 +23,16 @@ from planner_graph.types import AgentName
 class Beginning:
     """How an invocation of a plan's graph begins.
 
-    ``run_id`` is the workflow execution that its config names, ``thread_id`` its thread, if any. ``records`` are those
-    of agents that had ended before; a ``fresh`` invocation starts the plan from its entry and has none.
+    ``run_id`` is the workflow execution that its config names, ``thread_id`` its thread, if any, and ``namespace`` says
+    where in the thread it is, if it is part of another graph. ``records`` are those of agents that had ended before; a
+    ``fresh`` invocation starts the plan from its entry and has none.
     """
 
     plan: ExecutionPlan
     campaign: Mapping[str, Any]
     run_id: str | None
     thread_id: str | None
+    namespace: str
     fresh: bool
     records: Mapping[AgentName, AgentRecord]
 
@@ -65,8 +67,12 @@ class Follower(ABC):
 class PlanObserver(GraphCallbackHandler, ABC):
     """A callback handler that follows plans: pass it in ``config["callbacks"]`` to ``invoke`` or ``ainvoke``.
 
-    One observer may follow many invocations at a time. Graph-lifecycle callbacks tell of the same ``invocation``.
+    One observer may follow many invocations at a time. Graph-lifecycle callbacks tell of the same ``invocation``, and
+    are all that it is called back for.
     """
+
+    ignore_agent = ignore_chain = ignore_chat_model = ignore_custom_event = True
+    ignore_llm = ignore_retriever = ignore_retry = True
 
     @abstractmethod
     def follow(self, invocation: UUID) -> Follower:
@@ -74,24 +80,32 @@ class PlanObserver(GraphCallbackHandler, ABC):
 
 
 def observers(config: RunnableConfig) -> list[PlanObserver]:
-    """Give the observers among the callbacks of ``config``."""
-    if not config.get("callbacks"):
-        return []
-    handlers = get_callback_manager_for_config(config).handlers
-    return [handler for handler in handlers if isinstance(handler, PlanObserver)]
+    """Give the observers among the callbacks of ``config``, each once."""
+    callbacks = config.get("callbacks")
+    handlers = callbacks.handlers if isinstance(callbacks, BaseCallbackManager) else callbacks or []
+    return list(dict.fromkeys(handler for handler in handlers if isinstance(handler, PlanObserver)))
 
 
 class Following:
     """All who follow one invocation, as one."""
 
-    def __init__(self, followers: Sequence[Follower] = ()) -> None:
+    def __init__(self) -> None:
         self.begun = False
         self.result: Result | None = None
-        self._followers = followers
+        self._followers: list[Follower] = []
 
     def __bool__(self) -> bool:
         """Whether anybody follows."""
         return bool(self._followers)
+
+    def by(self, watching: Iterable[PlanObserver], invocation: UUID) -> None:
+        """Let observers follow ``invocation``."""
+        try:
+            for observer in watching:
+                self._followers.append(observer.follow(invocation))
+        except BaseException as error:
+            self._end(error)
+            raise
 
     def begin(self, beginning: Beginning) -> None:
         """Tell everybody of the beginning."""
@@ -107,26 +121,22 @@ class Following:
     @contextmanager
     def to_the_end(self) -> Iterator[None]:
         """Tell everybody how the block ended, and wait for them."""
-        error: BaseException | None = None
         try:
             yield
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
+        except BaseException as error:
             wait(self._end(error))
+            raise
+        wait(self._end(None))
 
     @asynccontextmanager
     async def to_the_end_async(self) -> AsyncIterator[None]:
         """Tell everybody how the block ended, and wait for them."""
-        error: BaseException | None = None
         try:
             yield
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
+        except BaseException as error:
             await asyncio.gather(*map(asyncio.wrap_future, self._end(error)))
+            raise
+        await asyncio.gather(*map(asyncio.wrap_future, self._end(None)))
 
     def _end(self, error: BaseException | None) -> "list[Future[None]]":
         ending = Ending(result=None if error else self.result, error=error)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from itertools import zip_longest
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.json import Jsonb
 
 from planner_graph.compiler.events import Event
@@ -29,6 +30,21 @@ Batch = Mapping[Track, Sequence[Entry]]
 FIRST_WAIT, LONGEST_WAIT = 0.05, 2.0
 """Seconds between attempts to reach a database that is away."""
 
+SIGNS_OF_LIFE = {
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "25000",
+}
+"""How a connection finds out that nobody is at its other end any more; by default it takes hours."""
+
+PASSING = ("08", "40", "53", "55", "57", "58")
+"""Classes of errors with which a database says that it cannot do now what it may do later: connection, conflict of
+transactions, resources, locks, an operator, the system."""
+
+PASSING_STATES = ("25006", "25P03")
+"""Others of that kind: it is a standby just now, or has waited too long for us."""
+
 
 class Delivery:
     """The connection of a mirror, and what is under way on it.
@@ -36,6 +52,8 @@ class Delivery:
     A batch is one transaction. Where its outcome is unknown, because the connection broke in the middle, the database
     is asked; where it was not committed, it is sent again. A batch that the database refuses is sent run by run, and a
     run that is refused alone is given up: it is the only one that loses anything, and it is said so.
+
+    ``obstacle`` says why nothing can be written at present.
     """
 
     def __init__(self, database: Database, *, patience_seconds: float) -> None:
@@ -44,25 +62,25 @@ class Delivery:
         self._conn: Connection | None = None
         self._transaction: str | None = None
         self._away_since: float | None = None
+        self.obstacle: str | None = None
 
     async def deliver(self, batch: Batch) -> None:
         """Write a batch; returns when it is written or given up."""
-        wait = FIRST_WAIT
+        wait, self._transaction = FIRST_WAIT, None
         while batch := {track: entries for track, entries in batch.items() if _alive(track, entries)}:
             try:
                 if await self._committed() or await self._write(batch):
                     break
-            except (psycopg.OperationalError, psycopg.InterfaceError, DatabaseUnavailableError) as error:
+            except Exception as error:  # noqa: BLE001  # one run with something odd in it must not stop all others
+                if not await self._passes(error):
+                    await self._part(batch, error)
+                    return
                 if self._out_of_patience(error):
-                    self._transaction = None
                     for track, entries in batch.items():
-                        track.lose(len(entries), f"the database is away: {error}")
+                        track.lose(len(entries), self.obstacle or "")
                     return
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, LONGEST_WAIT)
-            except psycopg.Error as error:
-                await self._part(batch, error)
-                return
         for track, entries in batch.items():
             if track.problem is None:
                 track.written += len(entries)
@@ -84,16 +102,15 @@ class Delivery:
         if self._conn is not None:
             await self._conn.close()
 
-    async def _part(self, batch: Batch, error: psycopg.Error) -> None:
+    async def _part(self, batch: Batch, error: Exception) -> None:
         """Write the runs of a refused batch one by one."""
-        self._transaction = None
         _forget(batch)
         if len(batch) > 1:
             for track, entries in batch.items():
                 await self.deliver({track: entries})
             return
         for track, entries in batch.items():
-            track.lose(len(entries), f"{type(error).__name__}: {str(error).strip()}")
+            track.lose(len(entries), _words(error))
 
     async def _write(self, batch: Batch) -> bool:
         conn = await self._connected()
@@ -106,7 +123,7 @@ class Delivery:
         except BaseException:
             _forget(batch)
             raise
-        self._transaction, self._away_since = None, None
+        self._back()
         return True
 
     async def _committed(self) -> bool:
@@ -116,21 +133,39 @@ class Delivery:
             cursor = await conn.execute(query("transaction_status"), {"transaction": self._transaction})
             status = (await cursor.fetchone() or {}).get("status")
             if status != "in progress":
-                self._transaction, self._away_since = None, None
-                return status == "committed"
+                self._back()
+                return bool(status == "committed")
             await asyncio.sleep(FIRST_WAIT)
         return False
 
     async def _connected(self) -> Connection:
         if self._conn is None or self._conn.closed:
-            self._conn = await connect(self._database.conninfo, self._database.target)
+            given = self._database.conninfo
+            missing = {name: value for name, value in SIGNS_OF_LIFE.items() if name not in conninfo_to_dict(given)}
+            self._conn = await connect(make_conninfo(given, **missing), self._database.target)
         return self._conn
 
+    async def _passes(self, error: Exception) -> bool:
+        """Tell whether the same may be done later, after an outage, a conflict, a shortage."""
+        if isinstance(error, DatabaseUnavailableError):
+            return True
+        if not isinstance(error, psycopg.Error):
+            return False
+        state = error.sqlstate or ""
+        if state in PASSING_STATES and self._conn is not None:
+            await self._conn.close()
+        return self._conn is None or self._conn.closed or state.startswith(PASSING)
+
     def _out_of_patience(self, error: Exception) -> bool:
+        self.obstacle = f"the database is away: {_words(error)}"
         if self._away_since is None:
             self._away_since = time.monotonic()
-            log.warning("the mirror cannot write, and tries again: %s", str(error).strip())
+            log.warning("the mirror cannot write, and tries again: %s", _words(error))
         return time.monotonic() - self._away_since > self._patience
+
+    def _back(self) -> None:
+        """Take note that the database has answered."""
+        self._transaction = self._away_since = self.obstacle = None
 
 
 Told = Event | Known
@@ -203,6 +238,10 @@ def _alive(track: Track, entries: Sequence[Entry]) -> bool:
         return True
     track.lose(len(entries), track.problem)
     return False
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _forget(batch: Batch) -> None:

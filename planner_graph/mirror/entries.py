@@ -7,7 +7,7 @@ from typing import Any
 
 from planner_graph.compiler.events import Event
 from planner_graph.compiler.state import AgentRecord
-from planner_graph.errors import PlanMismatchError
+from planner_graph.errors import PlanMismatchError, RunNotResumableError
 from planner_graph.mirror.ledger import Ledger
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store import transitions
@@ -22,18 +22,29 @@ log = logging.getLogger(__name__)
 class Track:
     """One run as a mirror follows it.
 
-    ``ledger`` is what the tables said last, kept for as long as nobody else writes them. ``told`` counts the entries,
-    ``written`` those that are in the tables, ``lost`` those that never will be, for the reason ``problem``.
+    ``plan`` and ``ledger``, which is what the tables said last, are there for as long as the run is followed and nobody
+    else writes its tables. ``told`` counts the entries, ``written`` those that are in the tables, ``lost`` those that
+    never will be, for the reason ``problem``. ``place`` is the thread, and where in it the run is.
     """
 
     run_id: RunId
-    plan: ExecutionPlan
+    plan: ExecutionPlan | None
     thread_id: str | None
+    place: str | None = None
     ledger: Ledger | None = None
     told: int = 0
     written: int = 0
     lost: int = 0
     problem: str | None = None
+
+    @property
+    def names(self) -> set[str]:
+        """By what the same run is known in other invocations."""
+        return {self.run_id, self.place} if self.place else {self.run_id}
+
+    def leave(self) -> None:
+        """Keep nothing but the counts."""
+        self.plan = self.ledger = None
 
     def lose(self, entries: int, problem: str) -> None:
         """Take note that entries will never be in the tables, nor any that follow them."""
@@ -55,20 +66,21 @@ class Begin:
         """Make the run a running one; ``track`` gets the id under which it is known.
 
         Raises:
-            RunNotResumableError: it has ended.
+            RunNotResumableError: it has ended, or its thread is another run's.
             PlanMismatchError: it was accepted with another plan.
         """
         found = await self._find(conn, track)
         if found is None:
             await transitions.accept(conn, track.run_id, self.acceptance)
-        elif found["plan_hash"] != track.plan.hash:
-            raise PlanMismatchError(checkpoint_hash=found["plan_hash"], plan_hash=track.plan.hash)
+        elif found["plan_hash"] != self.acceptance.plan.hash:
+            raise PlanMismatchError(checkpoint_hash=found["plan_hash"], plan_hash=self.acceptance.plan.hash)
         await transitions.start(conn, track.run_id)
 
     async def _find(self, conn: Connection, track: Track) -> Mapping[str, Any] | None:
         if self.named:
             cursor = await conn.execute(query("get_pinned_plan"), {"run_id": track.run_id})
-            return await cursor.fetchone()
+            if found := await cursor.fetchone():
+                return found
         thread = {"thread_id": self.acceptance.thread_id, "run_id": track.run_id}
         if self.acceptance.thread_id is None:
             return None
@@ -77,7 +89,10 @@ class Begin:
             return None
         found = await (await conn.execute(query("find_run_of_thread"), thread)).fetchone()
         if found:
-            track.run_id = RunId(str(found["workflow_execution_id"]))
+            other = RunId(str(found["workflow_execution_id"]))
+            if self.named:
+                raise RunNotResumableError(track.run_id, f"what goes on in its thread is run {other}")
+            track.run_id = other
         return found
 
 

@@ -13,7 +13,7 @@ SAMPLES = 8
 def expected_end(track: Track, now: datetime) -> datetime | None:
     """Give the median of the time at which the run ends; ``None`` if nothing is known of it yet."""
     ledger = track.ledger
-    if ledger is None:
+    if ledger is None or track.plan is None:
         return None
     ended = {
         AgentStatus.COMPLETED: ledger.completed,

@@ -1,16 +1,17 @@
 """Follows one invocation of a plan's graph, and tells the writer of its mirror what there is to write."""
 
-import asyncio
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from langgraph.errors import GraphDrained
+from langgraph.errors import GraphDrained, GraphInterrupt
+from langgraph.types import Interrupt
 from pydantic import ValidationError
 
 from planner_graph.campaign import Campaign
 from planner_graph.compiler.events import Event
+from planner_graph.compiler.node import describe
 from planner_graph.compiler.observing import Beginning, Ending, Follower
 from planner_graph.errors import RunIdError
 from planner_graph.mirror.entries import Begin, Entry, Finish, Known, Note, Pause, Track
@@ -47,6 +48,8 @@ class RunFollower(Follower):
         self._managed = False
         self._early: list[Note] = []
         self._asking: dict[str, None] = {}
+        self._noted: set[Hashable] = set()
+        self._ended = False
 
     def begin(self, beginning: Beginning) -> None:
         """Find or accept the run, and say which of its agents have ended before.
@@ -57,12 +60,11 @@ class RunFollower(Follower):
         run_id = _run_id(beginning)
         self._managed = self._is_managed(run_id)
         self._preview = self._settings.preview_of_each(len(beginning.plan.steps))
-        self._track = track = Track(run_id=run_id, plan=beginning.plan, thread_id=beginning.thread_id)
+        place = " ".join(filter(None, (beginning.thread_id, beginning.namespace))) if beginning.thread_id else None
+        self._track = track = Track(run_id=run_id, plan=beginning.plan, thread_id=beginning.thread_id, place=place)
         self._on_begin(track)
         if not self._managed:
-            acceptance = Acceptance(
-                campaign=_campaign(beginning), plan=beginning.plan, thread_id=beginning.thread_id or None
-            )
+            acceptance = Acceptance(campaign=_campaign(beginning), plan=beginning.plan, thread_id=place)
             self._put(Begin(acceptance=acceptance, fresh=beginning.fresh, named=beginning.run_id is not None))
         records = {
             agent: lean_record(record, agent, self._preview, beginning.thread_id)
@@ -76,13 +78,18 @@ class RunFollower(Follower):
         """Take an event; waits only if the queue is full."""
         if self._track is None:
             raise AssertionError("an invocation begins before its agents do")
+        if self._ended:  # its agents were told to stop, and this one is late
+            return
         if event["event"] == "agent_interrupted":
             self._asking[event["agent"]] = None
         self._put(lean_event(event, self._preview, self._track.thread_id))
         await self._writer.room()
 
-    def note(self, note: Note) -> None:
-        """Log something; what comes before the beginning is logged after it."""
+    def note(self, note: Note, key: Hashable) -> None:
+        """Log something, unless something with that ``key`` was; what comes before the beginning is logged after it."""
+        if key in self._noted:
+            return
+        self._noted.add(key)
         if self._track is None:
             self._early.append(note)
         else:
@@ -91,10 +98,15 @@ class RunFollower(Follower):
     def end(self, ending: Ending) -> "Future[None]":
         """Record how the invocation ended; the future is done when everything is written, or takes too long."""
         self._on_end()
+        self._ended = True
         if self._track is None:
             nothing: Future[None] = Future()
             nothing.set_result(None)
             return nothing
+        if (
+            isinstance(ending.error, GraphInterrupt) and ending.error.args
+        ):  # in another graph, which is the one that asks
+            self.note(asked(ending.error.args[0]), "asked")
         if not self._managed:
             self._put(self._last(ending))
         return self._writer.flush(self._track)
@@ -103,18 +115,25 @@ class RunFollower(Follower):
         if ending.result is not None:
             return Finish(status=RunStatus(ending.result["status"]), result=ending.result)
         error = ending.error
-        if error is None:
+        if error is None or isinstance(error, GraphInterrupt):
             asking = ", ".join(self._asking)
-            return Pause(reason=f"waiting for an answer to: {asking}" if asking else "stopped before its end")
-        if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | GeneratorExit):
-            return Pause(reason="stopped from outside; resume it to go on")
+            return Pause(reason=f"waiting for an answer to: {asking}" if asking else "stopped at a breakpoint")
         if isinstance(error, GraphDrained):
             return Pause(reason=f"paused: {error.reason}")
-        return Pause(reason=f"{type(error).__name__}: {error}")
+        if isinstance(error, Exception):
+            said = describe(error)
+            return Pause(reason=": ".join(filter(None, (said["type"], said["message"]))))
+        return Pause(reason="stopped from outside; resume it to go on")
 
     def _put(self, entry: Entry) -> None:
         if self._track is not None:
             self._writer.put(self._track, entry)
+
+
+def asked(interrupts: Iterable[Interrupt], checkpoint_id: str | None = None) -> Note:
+    """Give the note that somebody is asked; questions of no interrupt are those of a breakpoint."""
+    questions = [{"id": interrupt.id, "value": interrupt.value} for interrupt in interrupts]
+    return Note(event="run_interrupted", data={"checkpoint_id": checkpoint_id, "interrupts": questions})
 
 
 def _run_id(beginning: Beginning) -> RunId:

@@ -8,14 +8,14 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from langgraph.callbacks import GraphInterruptEvent, GraphResumeEvent
 
 from planner_graph.compiler.observing import PlanObserver
-from planner_graph.errors import MirrorNotOpenError
+from planner_graph.errors import MirrorNotOpenError, MirrorOpenError
 from planner_graph.mirror.entries import Note, Track
-from planner_graph.mirror.follower import RunFollower
+from planner_graph.mirror.follower import RunFollower, asked
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.mirror.writer import MirrorWriter, OpenDatabase
 from planner_graph.store.database import Database, open_database
@@ -29,7 +29,7 @@ MOST_REPORTS = 10_000
 class MirrorReport:
     """What a mirror did for one run: how many entries it was told of, how many of them the tables do not have, and why.
 
-    Entries that are missing without a problem are still on their way.
+    Entries that are missing without a problem are still on their way; they may be so with one, if the database is away.
     """
 
     run_id: RunId
@@ -66,7 +66,12 @@ class PlanMirror(PlanObserver):
         self._managed: set[RunId] = set()
 
     def __enter__(self) -> Self:
-        self._started().result()
+        opening = self._started()
+        try:
+            opening.result()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(
@@ -75,7 +80,12 @@ class PlanMirror(PlanObserver):
         self.close()
 
     async def __aenter__(self) -> Self:
-        await asyncio.wrap_future(self._started())
+        opening = self._started()
+        try:
+            await asyncio.wrap_future(opening)
+        except BaseException:
+            await asyncio.to_thread(self.close)
+            raise
         return self
 
     async def __aexit__(
@@ -108,20 +118,22 @@ class PlanMirror(PlanObserver):
 
     def on_interrupt(self, event: GraphInterruptEvent) -> None:
         """Log what is asked of a human."""
-        asked = [{"id": interrupt.id, "value": interrupt.value} for interrupt in event.interrupts]
-        self._note(event.run_id, "run_interrupted", {"checkpoint_id": event.checkpoint_id, "interrupts": asked})
+        self._note(event.run_id, asked(event.interrupts, event.checkpoint_id))
 
     def on_resume(self, event: GraphResumeEvent) -> None:
         """Log that a run goes on from a checkpoint."""
-        self._note(event.run_id, "run_resumed", {"checkpoint_id": event.checkpoint_id})
+        self._note(event.run_id, Note(event="run_resumed", data={"checkpoint_id": event.checkpoint_id}))
 
     def report(self, run: str) -> MirrorReport:
         """Give what was done for a run, by its id or its thread, in the last invocation that was followed."""
-        track = next((track for track in reversed(self._tracks) if run in {track.run_id, track.thread_id}), None)
+        tracks = reversed(self._tracks.copy())  # agents in other threads may begin meanwhile
+        track = next((track for track in tracks if run in {track.run_id, track.thread_id}), None)
         if track is None:
             return MirrorReport(run_id=RunId(run), told=0, missing=0, problem=None)
-        missing = track.told - track.written
-        return MirrorReport(run_id=track.run_id, told=track.told, missing=missing, problem=track.problem)
+        missing, problem = track.told - track.written, track.problem
+        if missing and self._writer is not None:
+            problem = problem or self._writer.obstacle
+        return MirrorReport(run_id=track.run_id, told=track.told, missing=missing, problem=problem)
 
     @contextmanager
     def managed(self, run_id: RunId) -> Iterator[None]:
@@ -132,7 +144,14 @@ class PlanMirror(PlanObserver):
         finally:
             self._managed.discard(run_id)
 
+    @property
+    def broken(self) -> bool:
+        """Whether it does not follow anything any more, by a fault of its own; reports say so."""
+        return self._writer is not None and self._writer.broken
+
     def _started(self) -> Future[None]:
+        if self._writer is not None and self._writer.open:
+            raise MirrorOpenError
         self._writer = MirrorWriter(self._opener(), self.settings)
         return self._writer.start()
 
@@ -147,10 +166,10 @@ class PlanMirror(PlanObserver):
 
         return opened
 
-    def _note(self, invocation: uuid.UUID | None, event: str, data: dict[str, Any]) -> None:
+    def _note(self, invocation: uuid.UUID | None, note: Note) -> None:
         follower = self._followers.get(invocation) if invocation else None
-        if follower is not None:
-            follower.note(Note(event=event, data=data))
+        if follower is not None:  # a mirror that is among the callbacks twice is called twice
+            follower.note(note, key=note.event)
 
     def _forget(self, invocation: uuid.UUID) -> None:
         self._followers.pop(invocation, None)

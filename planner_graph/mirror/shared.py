@@ -32,7 +32,7 @@ class SharedMirror:
 
     async def _enter(self) -> PlanMirror:
         async with self._changing:
-            if self._mirror is None:
+            if self._mirror is None or self._mirror.broken:
                 self._mirror = await PlanMirror(self._database, settings=self._settings).__aenter__()
             self._users += 1
             return self._mirror

@@ -32,7 +32,7 @@ FORECAST_SECONDS = 0.02
 class MirrorWriter:
     """A thread with an event loop and one connection of its own, so that neither agents nor their loop wait for SQL.
 
-    Now and then it writes when the runs are expected to end. Entries may come from any thread; ``_lock`` makes sure that
+    Now and then it writes when the runs are expected to end. Entries may come from any thread; a lock makes sure that
     each is either in the queue of a thread that still looks at it, or known to be lost.
     """
 
@@ -119,6 +119,7 @@ class MirrorWriter:
             if self._taking:
                 self._taking = False
                 self._loop.call_soon_threadsafe(self._stop.set)
+                self._loop.call_soon_threadsafe(self._wake.set)
             self._closing = True
         if self._thread.ident is not None:
             self._thread.join()
@@ -166,7 +167,8 @@ class MirrorWriter:
                 if batch:
                     await self._deliver(delivery, batch)
             finally:
-                for done in flushes:
+                for done, track in flushes.items():
+                    track.leave()
                     _resolve(done)
             await self._beat(delivery)
 
@@ -193,19 +195,19 @@ class MirrorWriter:
             await asyncio.sleep(self._settings.delay_seconds)
         self._signalled = False
 
-    def _drain(self) -> tuple[dict[Track, list[Entry]], list[Future[None]]]:
+    def _drain(self) -> tuple[dict[Track, list[Entry]], dict[Future[None], Track]]:
         """Take what has come in, up to a full batch.
 
         Two invocations of one run, the second following right on the first, are in different batches: runs of a batch
         are written side by side.
         """
         batch: dict[Track, list[Entry]] = {}
-        flushes: list[Future[None]] = []
+        flushes: dict[Future[None], Track] = {}
         names: set[str] = set()
         for _ in range(min(len(self._queue), self._settings.batch_limit)):
             track, entry = self._queue[0]
             if isinstance(entry, Future):
-                flushes.append(entry)
+                flushes[entry] = track
                 self._followed.pop(track, None)
             elif track in batch:
                 batch[track].append(entry)
