@@ -1,15 +1,26 @@
 """What a mirror writes about runs, without its thread, and what the tables say then."""
 
+import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from planner_graph.campaign import Campaign
 from planner_graph.compiler.events import Event
 from planner_graph.mirror import tables
 from planner_graph.mirror.progress import ProgressReport
 from planner_graph.mirror.reading import get_workflow_progress
+from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store.database import Database
+from planner_graph.store.repository import Repository
 from planner_graph.store.transitions import Connection
 from planner_graph.types import RunId
+
+
+async def accept(database: Database, plan: ExecutionPlan) -> RunId:
+    """Accept a run of a plan."""
+    run_id = RunId(str(uuid.uuid4()))
+    await Repository(database).accept_run(run_id, Campaign(id=plan.campaign_id, type=plan.campaign_type), plan)
+    return run_id
 
 
 async def record(database: Database, run_id: RunId, events: Iterable[Event]) -> None:

@@ -229,12 +229,13 @@ SELECT pg_notify('planner_graph', workflow_execution_id || ' ' || sequence) FROM
 SELECT pg_current_xact_id()::TEXT AS number
 
 -- name: lock_runs
+-- Both rows are locked: after waiting for the lock, columns of a row that is not would be those of before.
 SELECT workflow_execution_id, status, last_sequence
 FROM execution_plans p
 JOIN workflow_state_live l USING (workflow_execution_id)
 WHERE workflow_execution_id = ANY (%(run_ids)s)
 ORDER BY workflow_execution_id
-FOR NO KEY UPDATE OF p
+FOR NO KEY UPDATE OF p, l
 
 -- name: transaction_status
 SELECT pg_xact_status(%(transaction)s::xid8) AS status
