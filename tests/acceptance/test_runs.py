@@ -147,7 +147,11 @@ def test_a_database_is_checked_and_upgraded(command, empty_dsn):
     assert (upgraded.code, upgraded.err) == (0, "")
     assert upgraded.out.endswith(f"version {SCHEMA_VERSION}, fits this program\n")
     checked = command("db", "check", "--json", PLANNER_GRAPH_DSN=empty_dsn)
-    assert (checked.code, checked.document["schema_version"], checked.document["needed_version"]) == (0, 1, 1)
+    assert (checked.code, checked.document["schema_version"], checked.document["needed_version"]) == (
+        0,
+        SCHEMA_VERSION,
+        SCHEMA_VERSION,
+    )
 
 
 def test_without_a_dsn_the_private_server_is_used_and_stopped_again(command):
