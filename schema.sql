@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS planner_graph_schema (
     CONSTRAINT planner_graph_schema_version_positive CHECK (version > 0)
 );
 
-INSERT INTO planner_graph_schema (version) VALUES (2) ON CONFLICT (version) DO NOTHING;
+INSERT INTO planner_graph_schema (version) VALUES (3) ON CONFLICT (version) DO NOTHING;
 
 -- What was asked for, under the id its author gave it, as it was last accepted. What a certain run was asked for
 -- stands in that run's row.
@@ -243,12 +243,43 @@ CREATE TABLE IF NOT EXISTS run_events (
     PRIMARY KEY (workflow_execution_id, sequence),
     CONSTRAINT run_events_sequence_from_one CHECK (sequence >= 1),
     CONSTRAINT run_events_event_known CHECK (event IN (
-        'run_accepted', 'run_started', 'run_interrupted', 'run_resumed', 'run_paused', 'run_ended', 'run_reconciled',
-        'agent_started', 'attempt_failed', 'agent_interrupted', 'agent_ended', 'agent_reopened'
+        'run_accepted', 'run_started', 'run_interrupted', 'run_resumed', 'run_pausing', 'run_paused', 'run_cancelling',
+        'run_taken_over', 'run_replanned', 'run_ended', 'run_reconciled',
+        'agent_started', 'attempt_failed', 'agent_interrupted', 'agent_answered', 'agent_ended', 'agent_reopened'
     )),
     CONSTRAINT run_events_agent_if_of_agent CHECK ((agent_name IS NULL) = (event LIKE 'run\_%')),
     CONSTRAINT run_events_data_object CHECK (jsonb_typeof(data) = 'object')
 );
+
+-- Who may write a run. A process holds a run with a token, which grows with each holder; what it writes with an older one
+-- is refused. Leases end by the clock of the database. "session_pid" and "session_start" name the holder's session (as in
+-- pg_stat_activity): without it, the holder is gone before its lease ends.
+CREATE TABLE IF NOT EXISTS run_leases (
+    workflow_execution_id UUID PRIMARY KEY
+        REFERENCES execution_plans(workflow_execution_id) ON DELETE CASCADE,
+    token BIGINT NOT NULL,
+    holder TEXT NOT NULL,
+    session_pid INTEGER NOT NULL,
+    session_start TIMESTAMPTZ NOT NULL,
+    acquired_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    renewed_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    expires_at TIMESTAMPTZ NOT NULL,
+
+    -- Serves: taking a run over waits for what its holder is writing. An update of a key conflicts with FOR KEY SHARE,
+    -- which every write takes; the renewal of a lease does not.
+    CONSTRAINT run_leases_token_unique UNIQUE (workflow_execution_id, token),
+    CONSTRAINT run_leases_token_from_one CHECK (token >= 1)
+);
+
+-- Refuses the transaction of a process that does not hold the run any more, with SQLSTATE PGF01.
+CREATE OR REPLACE FUNCTION planner_graph_fence(run UUID, held BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM run_leases WHERE workflow_execution_id = run AND token = held FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'run % is held by another process', run USING ERRCODE = 'PGF01';
+    END IF;
+END
+$$;
 
 -- Serves: all runs of a campaign.
 CREATE INDEX IF NOT EXISTS idx_execution_plans_campaign ON execution_plans(campaign_id);

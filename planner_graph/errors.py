@@ -254,3 +254,20 @@ class MirrorNotOpenError(PlannerGraphError, RuntimeError):
 
     def __init__(self) -> None:
         super().__init__("the PlanMirror is not open; use it within 'with PlanMirror() as mirror:'")
+
+
+class RunHeldError(PlannerGraphError, RuntimeError):
+    """Another process executes a run."""
+
+    def __init__(self, run_id: str, holder: str) -> None:
+        self.run_id, self.holder = run_id, holder
+        remedy = "wait for it, or fence it out with: planner-graph resume --take-over"
+        super().__init__(f"run {run_id!r} is executed by process {holder!r}; {remedy} {run_id}")
+
+
+class LeaseLostError(PlannerGraphError, RuntimeError):
+    """Another process has taken a run over that this one was executing."""
+
+    def __init__(self, run_id: str) -> None:
+        remedy = f"'planner-graph status {run_id}' tells who has it"
+        super().__init__(f"run {run_id!r} was taken over by another process, nothing more is written here; {remedy}")

@@ -419,3 +419,57 @@ FROM unnest(%(agents)s::TEXT[], %(since)s::TIMESTAMPTZ[]) AS wanted(agent_name, 
 JOIN agent_runs r ON r.agent_name = wanted.agent_name
 WHERE r.started_at IS NULL AND r.ended_at IS NOT NULL AND r.ended_at >= COALESCE(wanted.since, '-infinity')
 GROUP BY wanted.agent_name
+
+-- Leases
+
+-- name: acquire_lease
+INSERT INTO run_leases AS l (workflow_execution_id, token, holder, session_pid, session_start, expires_at)
+SELECT %(run_id)s, 1, %(holder)s, a.pid, a.backend_start, clock_timestamp() + make_interval(secs => %(seconds)s)
+FROM pg_stat_activity a
+WHERE a.pid = pg_backend_pid()
+ON CONFLICT (workflow_execution_id) DO UPDATE
+SET token = l.token + 1,
+    holder = EXCLUDED.holder,
+    session_pid = EXCLUDED.session_pid,
+    session_start = EXCLUDED.session_start,
+    acquired_at = clock_timestamp(),
+    renewed_at = clock_timestamp(),
+    expires_at = EXCLUDED.expires_at
+WHERE %(take_over)s
+    OR l.expires_at <= clock_timestamp()
+    OR l.renewed_at < clock_timestamp() - make_interval(secs => %(silence)s)
+        AND NOT EXISTS (
+            SELECT FROM pg_stat_activity a WHERE a.pid = l.session_pid AND a.backend_start = l.session_start
+        )
+RETURNING token
+
+-- name: get_holders
+SELECT l.workflow_execution_id, l.token, l.holder, l.acquired_at, l.renewed_at, l.expires_at,
+    EXISTS (
+        SELECT FROM pg_stat_activity a WHERE a.pid = l.session_pid AND a.backend_start = l.session_start
+    ) AS has_session
+FROM run_leases l
+WHERE l.workflow_execution_id = ANY (%(run_ids)s) AND l.expires_at > clock_timestamp()
+
+-- name: renew_leases
+UPDATE run_leases l
+SET renewed_at = clock_timestamp(),
+    expires_at = clock_timestamp() + make_interval(secs => %(seconds)s),
+    session_pid = a.pid,
+    session_start = a.backend_start
+FROM jsonb_to_recordset(%(leases)s) AS r(run_id UUID, token BIGINT), pg_stat_activity a, execution_plans p
+WHERE l.workflow_execution_id = r.run_id AND l.token = r.token AND a.pid = pg_backend_pid()
+    AND p.workflow_execution_id = l.workflow_execution_id
+RETURNING l.workflow_execution_id, p.status, p.status_reason
+
+-- name: release_lease
+UPDATE run_leases
+SET expires_at = clock_timestamp()
+WHERE workflow_execution_id = %(run_id)s AND token = %(token)s
+
+-- name: fence
+SELECT planner_graph_fence(%(run_id)s, %(token)s)
+
+-- name: fence_all
+SELECT planner_graph_fence(r.run_id, r.token)
+FROM jsonb_to_recordset(%(leases)s) AS r(run_id UUID, token BIGINT)

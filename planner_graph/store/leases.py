@@ -1,0 +1,132 @@
+"""Leases: the right of one process to write a run, and the token that proves it."""
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from planner_graph.errors import RunHeldError
+from planner_graph.store.queries import query
+from planner_graph.store.transitions import Connection
+from planner_graph.types import RunId, RunStatus
+
+LEASE_SECONDS = 15.0
+"""How long a lease lasts after its last renewal, by the clock of the database."""
+
+SILENCE_SECONDS = 2.0
+"""How long a holder whose session is gone must have been silent to be taken for dead; an outage ends sessions, too."""
+
+FENCED = "PGF01"
+"""SQLSTATE of what a process writes that does not hold the run any more."""
+
+PROCESS = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+"""How this process calls itself as a holder of runs: host, process id, and what tells it from an earlier one."""
+
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lease:
+    """A run that this process may write."""
+
+    run_id: RunId
+    token: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Holder:
+    """The process that holds a run; ``alive`` tells whether its session with the database is there."""
+
+    name: str
+    token: int
+    acquired_at: datetime
+    expires_at: datetime
+    alive: bool
+
+
+async def acquire(conn: Connection, run_id: RunId, *, take_over: bool = False) -> Lease:
+    """Become the one who writes a run.
+
+    A holder that died is waited for, but not for longer than it takes to be sure of that. ``conn`` must be the one that
+    renews the lease: its session stands for the process.
+
+    Raises:
+        RunHeldError: another process holds it, and ``take_over`` does not ask to fence that one out.
+    """
+    values = {
+        "run_id": run_id,
+        "holder": PROCESS,
+        "seconds": LEASE_SECONDS,
+        "silence": SILENCE_SECONDS,
+        "take_over": take_over,
+    }
+    deadline = time.monotonic() + 2 * SILENCE_SECONDS
+    while True:
+        row = await (await conn.execute(query("acquire_lease"), values)).fetchone()
+        if row is not None:
+            return Lease(run_id=run_id, token=row["token"])
+        holder = (await holders(conn, [run_id])).get(run_id)
+        if holder is not None and (holder.alive or time.monotonic() > deadline):
+            raise RunHeldError(run_id, holder.name)
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def holders(conn: Connection, runs: Iterable[RunId]) -> dict[RunId, Holder]:
+    """Give who holds which of these runs; those that nobody holds are left out."""
+    rows = await (await conn.execute(query("get_holders"), {"run_ids": list(runs)})).fetchall()
+    return {
+        RunId(str(row["workflow_execution_id"])): Holder(
+            name=row["holder"],
+            token=row["token"],
+            acquired_at=row["acquired_at"].astimezone(UTC),
+            expires_at=row["expires_at"].astimezone(UTC),
+            alive=row["has_session"],
+        )
+        for row in rows
+    }
+
+
+async def renew(conn: Connection, leases: Iterable[Lease]) -> dict[RunId, tuple[RunStatus, str | None]]:
+    """Renew leases; gives status and reason of each run that is still held, leaving out those that were taken over."""
+    values = {"leases": _rows(leases), "seconds": LEASE_SECONDS}
+    rows = await (await conn.execute(query("renew_leases"), values)).fetchall()
+    return {
+        RunId(str(row["workflow_execution_id"])): (RunStatus(row["status"]), row["status_reason"]) for row in rows
+    }
+
+
+async def release(conn: Connection, lease: Lease) -> None:
+    """Let others have a run."""
+    await conn.execute(query("release_lease"), {"run_id": lease.run_id, "token": lease.token})
+
+
+async def fence(conn: Connection, lease: Lease) -> None:
+    """Let the rest of the transaction count only if the lease is still ours.
+
+    Raises:
+        psycopg.Error: it is not; see :func:`is_fenced`.
+    """
+    await conn.execute(query("fence"), {"run_id": lease.run_id, "token": lease.token})
+
+
+async def fence_all(conn: Connection, leases: Iterable[Lease]) -> None:
+    """Do as :func:`fence` for many runs at once."""
+    await conn.execute(query("fence_all"), {"leases": _rows(leases)})
+
+
+def is_fenced(error: BaseException) -> bool:
+    """Tell whether the database refused a write because another process holds the run."""
+    return isinstance(error, psycopg.Error) and error.sqlstate == FENCED
+
+
+def _rows(leases: Iterable[Lease]) -> Any:
+    rows: list[Mapping[str, Any]] = [{"run_id": lease.run_id, "token": lease.token} for lease in leases]
+    return Jsonb(rows)
