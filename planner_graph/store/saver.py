@@ -1,13 +1,109 @@
 """LangGraph's checkpoints in the same database."""
 
-from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
+import psycopg
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from psycopg import AsyncCursor
+from psycopg.rows import DictRow
+
+from planner_graph.errors import LeaseLostError
 from planner_graph.store.database import Database
+from planner_graph.store.leases import Lease, is_fenced
+from planner_graph.store.outages import Patience
+from planner_graph.store.queries import query
 
 
 def checkpointer(database: Database) -> AsyncPostgresSaver:
-    """Give a checkpoint saver over the shared pool.
+    """Give a checkpoint saver over the shared pool, to read with, or for graphs that nobody else runs.
 
     Make one for each run: a saver lets one query through at a time, so runs that shared one would wait for each other.
     """
     return AsyncPostgresSaver(database.pool)
+
+
+class RunSaver(AsyncPostgresSaver):
+    """Saves the checkpoints of one run for as long as its lease is ours, and through outages of the database.
+
+    ``on_failure`` is told the error when something cannot be stored: LangGraph would say so only at the end of the
+    superstep, after more agents have run in vain.
+
+    Raises:
+        LeaseLostError: from whatever writes, once another process has taken the run over.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        lease: Lease,
+        *,
+        patience: Patience | None = None,
+        on_failure: Callable[[Exception], None] = lambda _: None,
+    ) -> None:
+        super().__init__(database.pool)
+        self._lease = lease
+        self._patience = patience or Patience()
+        self._on_failure = on_failure
+        self._landed: dict[str, asyncio.Future[None]] = {}
+
+    async def landed(self, task_id: str) -> None:
+        """Return when what a task wrote is stored."""
+        await self._landing(task_id)
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Read a checkpoint."""
+        read = super().aget_tuple
+        return await self._patience.persist(lambda: read(config))
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Store a checkpoint."""
+        put = super().aput
+        with_error_told = self._telling(lambda: put(config, checkpoint, metadata, new_versions))
+        stored: RunnableConfig = await with_error_told
+        return stored
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Store what a task wrote."""
+        put = super().aput_writes
+        await self._telling(lambda: put(config, writes, task_id, task_path))
+        landing = self._landing(task_id)
+        if not landing.done():
+            landing.set_result(None)
+
+    async def _telling(self, call: Callable[[], Any]) -> Any:
+        try:
+            return await self._patience.persist(call)
+        except psycopg.Error as error:
+            if is_fenced(error):
+                lost = LeaseLostError(self._lease.run_id)
+                self._on_failure(lost)
+                raise lost from error
+            self._on_failure(error)
+            raise
+
+    def _landing(self, task_id: str) -> "asyncio.Future[None]":
+        return self._landed.setdefault(task_id, asyncio.get_running_loop().create_future())
+
+    @asynccontextmanager
+    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
+        """Give a cursor; LangGraph writes in pipelines and reads without, so a pipeline begins with the fence."""
+        async with super()._cursor(pipeline=pipeline) as cur:
+            if not pipeline:
+                yield cur
+                return
+            async with cur.connection.transaction():
+                await cur.execute(query("fence"), {"run_id": self._lease.run_id, "token": self._lease.token})
+                yield cur
