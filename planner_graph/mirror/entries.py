@@ -11,11 +11,15 @@ from planner_graph.errors import PlanMismatchError, RunNotResumableError
 from planner_graph.mirror.ledger import Ledger
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store import transitions
+from planner_graph.store.plain import plain_json, preview
 from planner_graph.store.queries import query
 from planner_graph.store.transitions import Acceptance, Connection
 from planner_graph.types import AgentName, RunId, RunStatus
 
 log = logging.getLogger(__name__)
+
+LARGEST_NOTE = 10_000
+"""Characters of JSON that the log keeps of each thing in a note, a question to a human for example."""
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -112,8 +116,9 @@ class Note:
 
     async def apply(self, conn: Connection, track: Track) -> None:
         """Log it."""
+        data = {key: preview(plain_json(value), LARGEST_NOTE) for key, value in self.data.items()}
         await transitions.lock(conn, track.run_id)
-        await transitions.log(conn, track.run_id, self.event, self.data)
+        await transitions.log(conn, track.run_id, self.event, data)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 from planner_graph.compiler.events import Event
 from planner_graph.compiler.state import AgentRecord
-from planner_graph.store.plain import plain_json, preview
+from planner_graph.store.plain import beginning, plain_json
 
 
 def lean_event(event: Event, limit: int, thread_id: str | None) -> Event:
@@ -21,11 +21,12 @@ def lean_record(record: AgentRecord, agent: str, limit: int, thread_id: str | No
     An output with more than ``limit`` characters of JSON becomes its beginning, with a reference to the whole: the
     channel of that thread's checkpoint that holds it.
     """
-    shown: Any = None
-    if record["output"] is not None:
-        shown = preview(record["output"], limit)
-        if shown.get("truncated") is True and "preview" in shown and shown != record["output"]:
-            shown["reference"] = {"thread_id": thread_id, "channel": agent}
+    start = beginning(record["output"], limit)
+    shown: Any
+    if start is None:
+        shown = plain_json(record["output"])
+    else:
+        shown = {"preview": start, "truncated": True, "reference": {"thread_id": thread_id, "channel": agent}}
     rest: dict[str, Any] = plain_json({key: value for key, value in record.items() if key != "output"})
     lean: AgentRecord = {**rest, "output": shown}  # type: ignore[typeddict-item]
     return lean

@@ -162,15 +162,19 @@ class MirrorWriter:
     async def _work(self, delivery: Delivery) -> None:
         while self._queue or self._taking:
             await self._pause()
-            batch, flushes = self._drain()
-            try:
-                if batch:
-                    await self._deliver(delivery, batch)
-            finally:
-                for done, track in flushes.items():
-                    track.leave()
-                    _resolve(done)
+            await self._write(delivery)
             await self._beat(delivery)
+
+    async def _write(self, delivery: Delivery) -> None:
+        """Write what has come in, and tell those who wait for it."""
+        batch, flushes = self._drain()
+        try:
+            if batch:
+                await self._deliver(delivery, batch)
+        finally:
+            for done, track in flushes.items():
+                track.leave()
+                _resolve(done)
 
     async def _deliver(self, delivery: Delivery, batch: Mapping[Track, Sequence[Entry]]) -> None:
         """Write a batch; what is in it and neither written nor lost when this breaks off is lost."""

@@ -26,9 +26,15 @@ def plain_json(value: Any, depth: int = 0) -> Any:
 
 
 def preview(value: Any, limit: int) -> Any:
-    """Give ``value`` if its JSON has at most ``limit`` characters, else the beginning of that JSON, marked as such.
+    """Give ``value`` if its JSON has at most ``limit`` characters, else the beginning of that JSON, marked as such."""
+    text = beginning(value, limit)
+    return plain_json(value) if text is None else {"preview": text, "truncated": True}
 
-    Not much more than what is shown is encoded, however large the value is.
+
+def beginning(value: Any, limit: int) -> str | None:
+    """Give the first ``limit`` characters of the JSON of ``value``, or ``None`` if it has no more than these.
+
+    Not much more than what is given is encoded, however large the value is.
     """
     text = ""
     try:
@@ -38,9 +44,7 @@ def preview(value: Any, limit: int) -> Any:
                 break
     except RecursionError:
         text = text.ljust(limit + 1, ".")
-    if len(text) > limit:
-        return {"preview": storable(text[:limit]), "truncated": True}
-    return plain_json(value)
+    return storable(text[:limit]) if len(text) > limit else None
 
 
 def exact_number(digits: str) -> int | float:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from planner_graph.store.plain import MAX_DEPTH, exact_number, plain_json, preview
+from planner_graph.store.plain import MAX_DEPTH, beginning, exact_number, plain_json, preview
 
 
 def test_json_stays_as_it_is():
@@ -23,25 +23,29 @@ def test_deep_nesting_ends_in_an_ellipsis():
     assert json.dumps(plain_json(value)).count("[") == MAX_DEPTH
 
 
-def test_a_small_output_is_shown_whole():
-    assert preview({"title": "x" * 80}, 100) == {"title": "x" * 80}
+def test_a_small_value_is_its_own_preview():
+    value = {"title": "x" * 80 + "\x00"}
+    assert beginning(value, 100) is None
+    assert preview(value, 100) == {"title": "x" * 80 + "\ufffd"}
 
 
-def test_of_a_large_output_the_beginning_is_shown():
-    shown = preview({"post": "x" * 10_000_000}, 100)
-    assert shown == {"preview": '{"post": ' + '"' + "x" * 90, "truncated": True}
+def test_a_large_value_has_a_beginning():
+    value = {"post": "x" * 10_000_000}
+    assert beginning(value, 100) == '{"post": ' + '"' + "x" * 90
+    assert preview(value, 100) == {"preview": '{"post": ' + '"' + "x" * 90, "truncated": True}
 
 
-def test_an_output_nested_beyond_measure_is_shown_too():
+def test_a_value_nested_beyond_measure_has_one_too():
     value: list[Any] = []
     for _ in range(5_000):
         value = [value]
-    assert preview(value, 50_000)["truncated"]
+    text = beginning(value, 50_000)
+    assert text is not None
+    assert len(text) == 50_000
 
 
-def test_a_preview_holds_nothing_that_postgres_refuses():
-    assert preview("\ud800" * 20, 10) == {"preview": '"' + "\ufffd" * 9, "truncated": True}
-    assert preview({"a": "\x00"}, 100) == {"a": "\ufffd"}
+def test_a_beginning_holds_nothing_that_postgres_refuses():
+    assert beginning("\ud800" * 20, 10) == '"' + "\ufffd" * 9
 
 
 @pytest.mark.parametrize("number", [0, -7, 2**53 - 1, 1e30, -1e300])
