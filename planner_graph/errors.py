@@ -271,3 +271,11 @@ class LeaseLostError(PlannerGraphError, RuntimeError):
     def __init__(self, run_id: str) -> None:
         remedy = f"'planner-graph status {run_id}' tells who has it"
         super().__init__(f"run {run_id!r} was taken over by another process, nothing more is written here; {remedy}")
+
+
+class CommandRefusedError(PlannerGraphError, RuntimeError):
+    """A run cannot be paused, resumed or cancelled in the state it is in."""
+
+    def __init__(self, run_id: str, command: str, reason: str) -> None:
+        self.run_id, self.reason = run_id, reason
+        super().__init__(f"cannot {command} run {run_id!r}: {reason}; 'planner-graph status {run_id}' shows more")

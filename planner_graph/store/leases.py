@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from planner_graph.errors import RunHeldError
 from planner_graph.store.queries import query
-from planner_graph.store.transitions import Connection
+from planner_graph.store.transitions import FENCED, Connection
 from planner_graph.types import RunId, RunStatus
 
 LEASE_SECONDS = 15.0
@@ -23,9 +23,6 @@ LEASE_SECONDS = 15.0
 
 SILENCE_SECONDS = 2.0
 """How long a holder whose session is gone must have been silent to be taken for dead; an outage ends sessions, too."""
-
-FENCED = "PGF01"
-"""SQLSTATE of what a process writes that does not hold the run any more."""
 
 PROCESS = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
 """How this process calls itself as a holder of runs: host, process id, and what tells it from an earlier one."""
@@ -98,9 +95,7 @@ async def renew(conn: Connection, leases: Iterable[Lease]) -> dict[RunId, tuple[
     """Renew leases; gives status and reason of each run that is still held, leaving out those that were taken over."""
     values = {"leases": _rows(leases), "seconds": LEASE_SECONDS}
     rows = await (await conn.execute(query("renew_leases"), values)).fetchall()
-    return {
-        RunId(str(row["workflow_execution_id"])): (RunStatus(row["status"]), row["status_reason"]) for row in rows
-    }
+    return {RunId(str(row["workflow_execution_id"])): (RunStatus(row["status"]), row["status_reason"]) for row in rows}
 
 
 async def release(conn: Connection, lease: Lease) -> None:
@@ -108,17 +103,12 @@ async def release(conn: Connection, lease: Lease) -> None:
     await conn.execute(query("release_lease"), {"run_id": lease.run_id, "token": lease.token})
 
 
-async def fence(conn: Connection, lease: Lease) -> None:
-    """Let the rest of the transaction count only if the lease is still ours.
+async def fence_all(conn: Connection, leases: Iterable[Lease]) -> None:
+    """Let the rest of the transaction count only if these leases are still ours.
 
     Raises:
-        psycopg.Error: it is not; see :func:`is_fenced`.
+        psycopg.Error: one of them is not; see :func:`is_fenced`.
     """
-    await conn.execute(query("fence"), {"run_id": lease.run_id, "token": lease.token})
-
-
-async def fence_all(conn: Connection, leases: Iterable[Lease]) -> None:
-    """Do as :func:`fence` for many runs at once."""
     await conn.execute(query("fence_all"), {"leases": _rows(leases)})
 
 

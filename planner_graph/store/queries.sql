@@ -473,3 +473,8 @@ SELECT planner_graph_fence(%(run_id)s, %(token)s)
 -- name: fence_all
 SELECT planner_graph_fence(r.run_id, r.token)
 FROM jsonb_to_recordset(%(leases)s) AS r(run_id UUID, token BIGINT)
+
+-- name: set_status
+UPDATE execution_plans
+SET status = %(status)s, status_reason = %(reason)s, updated_at = NOW()
+WHERE workflow_execution_id = %(run_id)s

@@ -2,8 +2,8 @@
 
 import json
 import uuid
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -12,8 +12,10 @@ from psycopg.rows import DictRow
 from planner_graph.campaign import Campaign
 from planner_graph.errors import AmbiguousRunError, PlanMismatchError, RunNotFoundError
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.store import transitions
+from planner_graph.store import control, leases, transitions
+from planner_graph.store.commands import Answer, Command
 from planner_graph.store.database import Database
+from planner_graph.store.leases import Holder
 from planner_graph.store.locks import key_of
 from planner_graph.store.plain import exact_number
 from planner_graph.store.queries import query
@@ -30,15 +32,12 @@ _DIGITS = 32
 class Repository:
     """Runs in a database. Each method is one transaction; ids are full ids unless it says otherwise.
 
-    Every method that is given the id of no run raises :class:`RunNotFoundError`.
+    Every method that is given the id of no run raises :class:`RunNotFoundError`, and every method that is given the
+    ``token`` of a lease raises :class:`LeaseLostError` if another process holds the run by now.
     """
 
     def __init__(self, database: Database) -> None:
         self.database = database
-
-    def exclusive(self, run_id: RunId) -> AbstractAsyncContextManager[bool]:
-        """Hold a run for as long as the ``async with`` block lasts; gives ``False`` if someone else holds it."""
-        return self.database.locks.exclusive(run_id)
 
     async def accept_run(  # options, all by keyword
         self,
@@ -54,26 +53,32 @@ class Repository:
         async with self._transaction() as conn:
             await transitions.accept(conn, run_id, given)
 
-    async def start_run(self, run_id: RunId) -> None:
+    async def start_run(self, run_id: RunId, *, token: int | None = None) -> None:
         """Set a run running, or again running; agents that a process left behind as running wait once more.
 
         Raises:
             RunNotResumableError: it has ended.
         """
         async with self._transaction() as conn:
-            await transitions.start(conn, run_id)
+            await transitions.start(conn, run_id, token)
 
-    async def pause_run(self, run_id: RunId, reason: str) -> None:
+    async def pause_run(self, run_id: RunId, reason: str, *, token: int | None = None) -> None:
         """Say that nobody executes the run for now; agents still running were interrupted and wait once more.
 
         Raises:
             RunEndedError: it has ended.
         """
         async with self._transaction() as conn:
-            await transitions.pause(conn, run_id, reason)
+            await transitions.pause(conn, run_id, reason, token)
 
     async def finish_run(
-        self, run_id: RunId, status: RunStatus, result: Mapping[str, Any] | None, reason: str | None = None
+        self,
+        run_id: RunId,
+        status: RunStatus,
+        result: Mapping[str, Any] | None,
+        reason: str | None = None,
+        *,
+        token: int | None = None,
     ) -> None:
         """Let a run end; saying the same again changes nothing.
 
@@ -82,7 +87,23 @@ class Repository:
             ValueError: in ``status`` a run has not ended.
         """
         async with self._transaction() as conn:
-            await transitions.finish(conn, run_id, status, result, reason)
+            await transitions.finish(conn, run_id, status, result, reason, token=token)
+
+    async def command(self, run_id: RunId, command: Command, *, by: str, reason: str | None = None) -> Answer:
+        """Ask for a run to be paused, resumed or cancelled; what is asked for a second time changes nothing.
+
+        A process that executes the run hears of it within a second. ``by`` is who asks.
+
+        Raises:
+            CommandRefusedError: in its state this cannot be done.
+        """
+        async with self._transaction() as conn:
+            return await control.command(conn, run_id, command, by=by, reason=reason)
+
+    async def holders(self, runs: Iterable[RunId]) -> dict[RunId, Holder]:
+        """Give who executes which of these runs; those that nobody does are left out."""
+        async with self.database.pool.connection() as conn:
+            return await leases.holders(conn, runs)
 
     async def get_run(self, run_id: str) -> RunRow:
         """Give the run with this id, or the one whose id begins with these (at least four) digits.

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from planner_graph.campaign import Campaign
-from planner_graph.errors import RunEndedError, RunNotFoundError, RunNotResumableError
+from planner_graph.errors import LeaseLostError, RunEndedError, RunNotFoundError, RunNotResumableError
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store import accepting
 from planner_graph.store.plain import plain_json
@@ -23,6 +24,9 @@ from planner_graph.text import storable
 from planner_graph.types import AgentStatus, RunId, RunStatus
 
 Connection = AsyncConnection[DictRow]
+
+FENCED = "PGF01"
+"""SQLSTATE of what a process writes that does not hold the run any more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,14 +65,14 @@ async def accept(conn: Connection, run_id: RunId, given: Acceptance) -> None:
     await log(conn, run_id, "run_accepted", {"strategy": plan.strategy.value, "total_agents": len(plan.steps)})
 
 
-async def start(conn: Connection, run_id: RunId) -> None:
+async def start(conn: Connection, run_id: RunId, token: int | None = None) -> None:
     """Set a run running, or again running; agents that a process left behind as running wait once more.
 
     Raises:
         RunNotFoundError: there is no such run.
         RunNotResumableError: it has ended.
     """
-    status = await lock(conn, run_id)
+    status = await lock(conn, run_id, token)
     if status.ended:
         raise RunNotResumableError(run_id, f"it has ended as {status.value!r}")
     await _stop_agents(conn, run_id, AgentStatus.INTERRUPTED, "its process ended before it did")
@@ -78,7 +82,7 @@ async def start(conn: Connection, run_id: RunId) -> None:
     await log(conn, run_id, "run_started", {"again": status is not RunStatus.PENDING})
 
 
-async def pause(conn: Connection, run_id: RunId, reason: str) -> None:
+async def pause(conn: Connection, run_id: RunId, reason: str, token: int | None = None) -> None:
     """Say that nobody executes the run for now; agents still running were interrupted and wait once more.
 
     Raises:
@@ -86,7 +90,7 @@ async def pause(conn: Connection, run_id: RunId, reason: str) -> None:
         RunEndedError: it has ended.
     """
     reason = storable(reason)
-    status = await lock(conn, run_id)
+    status = await lock(conn, run_id, token)
     if status.ended:
         raise RunEndedError(run_id, status.value)
     await _stop_agents(conn, run_id, AgentStatus.INTERRUPTED, reason)
@@ -103,6 +107,7 @@ async def finish(  # noqa: PLR0913  # what is known of an end
     reason: str | None = None,
     *,
     ended_at: datetime | None = None,
+    token: int | None = None,
 ) -> None:
     """Let a run end, now unless ``ended_at`` is known to be earlier; saying the same again changes nothing.
 
@@ -113,7 +118,7 @@ async def finish(  # noqa: PLR0913  # what is known of an end
     """
     if not status.ended:
         raise ValueError(f"a run does not end as {status.value!r}; pause or start it")
-    before = await lock(conn, run_id)
+    before = await lock(conn, run_id, token)
     if before is status:
         return
     if before.ended:
@@ -153,16 +158,24 @@ async def log(conn: Connection, run_id: RunId, event: str, data: Mapping[str, An
     await conn.execute(query("append_event"), values)
 
 
-async def lock(conn: Connection, run_id: RunId) -> RunStatus:
+async def lock(conn: Connection, run_id: RunId, token: int | None = None) -> RunStatus:
     """Keep everyone else from changing a run until the transaction ends, and give its status.
+
+    With the ``token`` of a lease, the transaction counts only if that lease is still good.
 
     Raises:
         RunNotFoundError: there is no such run.
+        LeaseLostError: another process holds it.
     """
     cursor = await conn.execute(query("lock_run"), {"run_id": full_id(run_id)})
     row = await cursor.fetchone()
     if row is None:
         raise RunNotFoundError(run_id)
+    if token is not None:
+        try:
+            await conn.execute(query("fence"), {"run_id": run_id, "token": token})
+        except psycopg.Error as error:
+            raise (LeaseLostError(run_id) if error.sqlstate == FENCED else error) from error
     return RunStatus(row["status"])
 
 
