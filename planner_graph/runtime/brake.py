@@ -1,0 +1,107 @@
+"""Stops a run that goes on: gently first, by starting no further agent, then hard."""
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from langgraph.runtime import RunControl
+
+from planner_graph.errors import LeaseLostError
+from planner_graph.types import RunStatus
+
+
+class StopKind(StrEnum):
+    """Why a run stops; what comes later in this list outdoes what came before."""
+
+    PAUSE = "pause"
+    CANCEL = "cancel"
+    FAILURE = "failure"
+    LOST = "lost"
+
+
+_RANK = {kind: rank for rank, kind in enumerate(StopKind)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stop:
+    """A stop that was asked for, or that could not be avoided because of an ``error``."""
+
+    kind: StopKind
+    reason: str
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grace:
+    """Seconds that running agents get to end by themselves before they are stopped."""
+
+    pause: float = 30.0
+    cancel: float = 5.0
+
+
+class Brake:
+    """What stops one run. All methods are called in the run's event loop.
+
+    ``control`` goes to LangGraph: once it asks for a drain, no further agent starts.
+    """
+
+    def __init__(self, grace: Grace) -> None:
+        self.control = RunControl()
+        self.stop: Stop | None = None
+        self._grace = grace
+        self._task: asyncio.Task[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, task: asyncio.Task[Any]) -> None:
+        """Say which task is to be cancelled where the run does not stop by itself."""
+        self._task = task
+        if self.stop is not None:
+            self._brake(self.stop)
+
+    def hear(self, status: RunStatus | None, reason: str | None) -> None:
+        """Take the status that the run has in the database; ``None`` if another process has taken it over."""
+        if status is RunStatus.PAUSING:
+            self.pause(reason or "asked to pause")
+        elif status is RunStatus.CANCELLING:
+            self.cancel(reason or "asked to cancel")
+        elif status is None:
+            self._ask(Stop(kind=StopKind.LOST, reason="another process has taken the run over"))
+
+    def pause(self, reason: str, *, at_once: bool = False) -> None:
+        """Let the run pause when its running agents have ended, or when their grace is over."""
+        self._ask(Stop(kind=StopKind.PAUSE, reason=reason), at_once=at_once)
+
+    def cancel(self, reason: str) -> None:
+        """Let the run be cancelled."""
+        self._ask(Stop(kind=StopKind.CANCEL, reason=reason))
+
+    def fail(self, error: Exception) -> None:
+        """Stop because what the agents do cannot be stored any more."""
+        kind = StopKind.LOST if isinstance(error, LeaseLostError) else StopKind.FAILURE
+        reason = f"its checkpoint could not be written: {type(error).__name__}: {str(error).strip()}"
+        self._ask(Stop(kind=kind, reason=reason, error=error))
+
+    def release(self) -> None:
+        """Forget the run, which has stopped."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._task = None
+
+    def _ask(self, stop: Stop, *, at_once: bool = False) -> None:
+        if self.stop is None or _RANK[stop.kind] > _RANK[self.stop.kind]:
+            self.stop = stop
+            self.control.request_drain(stop.reason)
+            self._brake(stop)
+        if at_once:
+            self._let_no_more_grace()
+
+    def _brake(self, stop: Stop) -> None:
+        grace = {StopKind.PAUSE: self._grace.pause, StopKind.CANCEL: self._grace.cancel}.get(stop.kind, 0.0)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(grace, self._let_no_more_grace)
+
+    def _let_no_more_grace(self) -> None:
+        if self._task is not None:
+            self._task.cancel()

@@ -1,0 +1,148 @@
+"""Keeps the leases of the runs that a process executes, and hears what others want of them."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import psycopg
+
+from planner_graph.errors import DatabaseUnavailableError
+from planner_graph.store import leases
+from planner_graph.store.connection import connect
+from planner_graph.store.database import Database
+from planner_graph.store.leases import Lease
+from planner_graph.store.outages import is_outage
+from planner_graph.store.transitions import Connection
+from planner_graph.types import RunId, RunStatus
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS = 0.5
+"""How often leases are renewed, and so how long a command may take to arrive."""
+
+T = TypeVar("T")
+
+OnStatus = Callable[[RunStatus | None, str | None], None]
+"""Is told a run's status and the reason for it at each renewal, or ``None`` when the run is lost to another process."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    lease: Lease
+    on_status: OnStatus
+    loop: asyncio.AbstractEventLoop
+
+
+class LeaseKeeper:
+    """A thread with a connection of its own, so that a lease lives on while agents keep the event loop busy.
+
+    The session of its connection stands for the process: when that dies, the database notices at once.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._kept: dict[RunId, _Kept] = {}
+        self._conn: Connection | None = None
+        self._ready: Future[None] = Future()
+        self._thread = threading.Thread(target=self._serve, name="planner-graph-leases", daemon=True)
+
+    @property
+    def broken(self) -> bool:
+        """Whether it ended by itself."""
+        return not self._thread.is_alive()
+
+    async def open(self) -> None:
+        """Begin.
+
+        Raises:
+            DatabaseUnavailableError: the database cannot be reached.
+        """
+        self._thread.start()
+        await asyncio.wrap_future(self._ready)
+
+    async def close(self) -> None:
+        """End; leases that were not released last until they expire, or until the session's end is noticed."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        await asyncio.to_thread(self._thread.join)
+
+    async def hold(self, run_id: RunId, on_status: OnStatus, *, take_over: bool = False) -> Lease:
+        """Take a run and keep it; ``on_status`` is called in the caller's event loop.
+
+        Raises:
+            RunHeldError: another process holds it.
+        """
+        caller = asyncio.get_running_loop()
+
+        async def take() -> Lease:
+            async with self._using:
+                conn = await self._connected()
+                lease = await leases.acquire(conn, run_id, take_over=take_over)
+            self._kept[run_id] = _Kept(lease, on_status, caller)
+            return lease
+
+        return await self._run(take())
+
+    async def let_go(self, lease: Lease) -> None:
+        """Let others have a run; if the database is away, its lease expires by itself."""
+
+        async def give_back() -> None:
+            self._kept.pop(lease.run_id, None)
+            async with self._using:
+                with suppress(psycopg.Error, DatabaseUnavailableError):
+                    await leases.release(await self._connected(), lease)
+
+        await self._run(give_back())
+
+    async def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    def _serve(self) -> None:
+        try:
+            asyncio.run(self._keep())
+        except BaseException as error:  # handed over to whoever opens the keeper
+            if not self._ready.done():
+                self._ready.set_exception(error)
+            else:
+                log.exception("the keeper of leases broke; runs go on until another process takes them over")
+
+    async def _keep(self) -> None:
+        self._loop, self._stop, self._using = asyncio.get_running_loop(), asyncio.Event(), asyncio.Lock()
+        try:
+            await self._connected()
+            self._ready.set_result(None)
+            while not self._stop.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), BEAT_SECONDS)
+                await self._beat()
+        finally:
+            if self._conn is not None:
+                await self._conn.close()
+
+    async def _beat(self) -> None:
+        """Renew all leases; an outage is waited out, as nobody else can take a run over meanwhile."""
+        kept = dict(self._kept)
+        if not kept:
+            return
+        try:
+            async with self._using:
+                held = await leases.renew(await self._connected(), [run.lease for run in kept.values()])
+        except (psycopg.Error, DatabaseUnavailableError) as error:
+            if not is_outage(error):
+                log.warning("leases cannot be renewed: %s", error)
+            return
+        for run_id, run in kept.items():
+            status, reason = held.get(run_id, (None, None))
+            if status is None:
+                self._kept.pop(run_id, None)
+            with suppress(RuntimeError):  # its loop is closed: nobody executes it any more
+                run.loop.call_soon_threadsafe(run.on_status, status, reason)
+
+    async def _connected(self) -> Connection:
+        if self._conn is None or self._conn.closed:
+            self._conn = await connect(self._database.conninfo, self._database.target)
+        return self._conn
