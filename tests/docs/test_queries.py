@@ -46,7 +46,10 @@ FOUND: dict[str, list[dict[str, Any]]] = {
     "Who waits in a run, and for whom": [
         {"agent_name": "editor", "dependency_type": "hard", "waits_for": ["writer"]},
     ],
-    "What is asked of people, and in which runs": [{"value": "Shall it go out?"}],
+    "What is asked of people, and in which runs": [
+        {"value": "Shall it go out?"},
+        {"value": None},  # too long to be shown
+    ],
     "Which agents failed today, and why": [
         {
             "agent_name": "writer",
@@ -84,6 +87,7 @@ def runs(servers) -> Iterator[str]:
             invoke(mirror, "launch", PRICED, {"researcher": asking_a_model, "writer": failing(ConnectionError())})
             invoke(mirror, "newsletter", [LATE], {"writer": failing(TimeoutError("late"), TimeoutError("late"))})
             invoke(mirror, "mailing", [spec("sender")], {"sender": lambda _: interrupt("Shall it go out?")})
+            invoke(mirror, "poster", [spec("sender")], {"sender": lambda _: interrupt("Why? " * 5_000)})
             at_work, done = threading.Event(), threading.Event()
             bodies = {"researcher": lambda _: TEXT, "writer": working(at_work, done), "editor": lambda _: TEXT}
             sale = threading.Thread(target=invoke, args=(mirror, "sale", SALE, bodies, YOUR_RUN))
