@@ -52,9 +52,9 @@ def own_tables(own_servers):
         next(database)
 
 
-def graph_of(agents, **others) -> Any:
+def graph_of(agents, seconds=0.002, **others) -> Any:
     async def work(_):
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(seconds)
         return 1
 
     return compile_plan(make_plan(agents, strategy="adaptive"), {name: others.get(name) or work for name in agents})
@@ -117,14 +117,16 @@ async def test_a_connection_that_is_cut_again_and_again_costs_nothing(tables):
                     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 ).fetchall()
                 cut += len(killed)
-                over.wait(0.05)
+                over.wait(0.2)  # longer than a connection and a batch take
 
     agents = {**CHAIN, **{f"{name} again": [name] for name in CHAIN}}
     async with open_database(tables.dsn) as database, PlanMirror(database) as mirror:
         scissors = threading.Thread(target=cutting)
         scissors.start()
         try:
-            runs = [graph_of(agents).ainvoke(INPUT, followed_by(mirror, f"thread {number}")) for number in range(5)]
+            runs = [
+                graph_of(agents, 0.03).ainvoke(INPUT, followed_by(mirror, f"thread {number}")) for number in range(5)
+            ]
             await asyncio.gather(*runs)
         finally:
             over.set()
