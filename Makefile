@@ -43,6 +43,8 @@ pytest: $(VENV)/.test-installed
 bench: $(VENV)/.test-installed ## Run the benchmarks and print their tables.
 	$(BIN)/python -m benchmarks.plan_and_compile
 	$(BIN)/python -m benchmarks.adaptive
+	$(BIN)/python -m benchmarks.mirror
+	$(BIN)/python -m benchmarks.eta
 
 clean: ## Remove everything that was made here.
 	rm -rf $(VENV) out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -27,6 +27,7 @@ class Commands(LazyGroup):
         "run": "Plan a campaign and run it.",
         "resume": "Go on with a run that was paused or left behind.",
         "status": "Show how a run stands.",
+        "watch": "Follow a run while it goes on, whoever executes it.",
         "runs": "List the runs, newest first.",
         "history": "Show how agents did in past runs.",
         "catalog": "List, show and check the agents that exist.",

@@ -4,9 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from planner_graph.cli import screen
+from planner_graph.cli.account import Account, account_json
 from planner_graph.cli.files import write_files
 from planner_graph.cli.results import as_files
-from planner_graph.cli.summary import Account, account_json, account_text
+from planner_graph.cli.summary import account_text
 from planner_graph.errors import InvalidInputError
 from planner_graph.planning.pictures.svg import to_svg
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from planner_graph.cli import screen
-from planner_graph.cli.live import STYLES
+from planner_graph.cli.board import STYLES
 from planner_graph.cli.progress import timer
 from planner_graph.mirror.history import AgentPerformance, PastExecution, PastUsage, Spread
 

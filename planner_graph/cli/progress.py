@@ -3,18 +3,23 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any, Self
 
-from planner_graph.compiler.events import Event
+from planner_graph.compiler.events import Event, own_event
+from planner_graph.mirror.progress import ProgressReport, progress_report
+from planner_graph.mirror.standings import agents_now
+from planner_graph.mirror.usage import total_usage
 from planner_graph.planning.contents import PlanContents
-from planner_graph.store.rows import AgentRunRow
-from planner_graph.types import AgentName, AgentStatus
+from planner_graph.store.rows import AgentRunRow, EventRow, RunRow
+from planner_graph.types import AgentName, AgentStatus, RunStatus
 
 ENDED = (AgentStatus.COMPLETED, AgentStatus.FAILED, AgentStatus.SKIPPED)
+AT_WORK = (AgentStatus.RUNNING, AgentStatus.RETRYING)
 _URGENCY = {
     status: rank
     for rank, statuses in enumerate(
         [
-            (AgentStatus.RUNNING, AgentStatus.RETRYING),
+            AT_WORK,
             (AgentStatus.FAILED,),
             (AgentStatus.READY, AgentStatus.WAITING, AgentStatus.INTERRUPTED),
             (AgentStatus.SKIPPED, AgentStatus.CANCELLED),
@@ -28,7 +33,10 @@ _URGENCY = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AgentState:
-    """How one agent stands. ``started_at`` is the start of its first attempt, ``note`` what there is to say."""
+    """How one agent stands. ``started_at`` is the start of its first attempt, ``note`` what there is to say.
+
+    ``latest`` is its latest attempt as the tables have it, ``usage`` what all of its attempts used of chat models.
+    """
 
     name: AgentName
     estimate_seconds: float
@@ -37,6 +45,8 @@ class AgentState:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     note: str = ""
+    latest: AgentRunRow | None = None
+    usage: dict[str, Any] | None = None
 
     def seconds(self, now: datetime) -> float | None:
         """How long it has been at work, or was; ``None`` if it never began."""
@@ -52,20 +62,46 @@ class AgentState:
 
 
 class Progress:
-    """How all agents of a run stand; ``agents`` are in execution order.
+    """How a run and all of its agents stand; ``agents`` are in execution order.
 
-    ``attempts`` are those already made. What they left unfinished waits once more, unless shown ``as_stored``.
+    ``attempts`` are those in the tables. ``since`` is when the run began, or went on, if it is going on.
     """
 
-    def __init__(self, plan: PlanContents, attempts: Iterable[AgentRunRow] = (), *, as_stored: bool = False) -> None:
+    def __init__(self, plan: PlanContents, run: RunRow, attempts: Iterable[AgentRunRow] = ()) -> None:
+        self.plan = plan
+        self.run = run
+        self.since = run.started_at
         self.agents = {
             step.agent: AgentState(name=step.agent, estimate_seconds=step.estimate.seconds) for step in plan.steps
         }
-        for row in attempts:
-            self.agents[row.agent_name] = self._restored(row, as_stored=as_stored)
+        listed = list(attempts)
+        for row in listed:
+            self.agents[row.agent_name] = _restored(self.agents[row.agent_name], row)
+        for agent, here in agents_now(plan, run, listed).items():
+            before = self.agents[agent]
+            ended_at = before.ended_at
+            if here.status in AT_WORK:
+                ended_at = None
+            elif ended_at is None and before.started_at:  # its process did not live to tell its end
+                ended_at = max(run.updated_at, before.started_at)
+            self.agents[agent] = replace(before, status=here.status, ended_at=ended_at)
+
+    @classmethod
+    def unbegun(cls, plan: PlanContents, run: RunRow) -> Self:
+        """Give how a run stood before anything happened in it."""
+        return cls(plan, replace(run, status=RunStatus.PENDING, started_at=None, ended_at=None, failed_agents=()))
+
+    def begin(self, at: datetime) -> None:
+        """Let the run begin, or go on: what it left unfinished waits once more."""
+        self.run = replace(self.run, status=RunStatus.RUNNING, started_at=self.run.started_at or at, ended_at=None)
+        self.since = at
+        for agent in self.agents.values():
+            if agent.status not in ENDED:
+                anew = AgentState(name=agent.name, estimate_seconds=agent.estimate_seconds, usage=agent.usage)
+                self.agents[agent.name] = anew
 
     def apply(self, event: Event) -> AgentState:
-        """Take one event, and give how its agent stands now."""
+        """Take one event of an agent, and give how it stands now."""
         before = self.agents[AgentName(event["agent"])]
         at = datetime.fromisoformat(event["at"])
         match event["event"]:
@@ -77,25 +113,69 @@ class Progress:
                     attempt=event["attempt"],
                     started_at=at if first else before.started_at,
                     ended_at=None,
+                    latest=_attempt(before.name, event["attempt"], AgentStatus.RUNNING, at),
                 )
             case "attempt_failed":
-                error = event["error"]
-                note = f"attempt {event['attempt']} failed: {error['type']}: {error['message']}"
+                error = dict(event["error"])
+                row = replace(
+                    _latest(before, event["attempt"], at), status=AgentStatus.FAILED, ended_at=at, error=error
+                )
                 status = AgentStatus.RUNNING if event["retry_in_seconds"] is None else AgentStatus.RETRYING
-                after = replace(before, status=status, note=note)
+                after = replace(before, status=status, note=_note(row), latest=row)
             case "agent_interrupted":
-                after = replace(before, status=AgentStatus.INTERRUPTED, note=event["reason"])
+                after = _stopped(before, AgentStatus.INTERRUPTED, at, event["reason"])
+                after = replace(after, usage=total_usage([before.usage, event["usage"]]))
             case "agent_ended":
                 record = event["record"]
+                row = _latest(before, record["attempts"], at)
+                row = replace(row, status=AgentStatus(record["status"]), ended_at=at, reason=record["reason"])
                 after = replace(
                     before,
-                    status=AgentStatus(record["status"]),
+                    status=row.status,
                     attempt=record["attempts"],
                     ended_at=at,
                     note=record["reason"] or "",
+                    latest=row,
+                    usage=total_usage([before.usage, record["usage"]]),
                 )
         self.agents[before.name] = after
         return after
+
+    def take(self, row: EventRow) -> AgentState | None:
+        """Take one event from the log of the run, and give how its agent stands now, if it is about one."""
+        match row.event:
+            case "run_started":
+                self.begin(row.at)
+            case "run_paused":
+                reason = str(row.data.get("reason") or "")
+                self.run = replace(self.run, status=RunStatus.PAUSED, status_reason=reason, updated_at=row.at)
+                self._stop(AgentStatus.INTERRUPTED, row.at, reason)
+            case "run_ended":
+                status = RunStatus(row.data["status"])
+                self.run = replace(self.run, status=status, status_reason=row.data.get("reason"), ended_at=row.at)
+                stopped = AgentStatus.CANCELLED if status is RunStatus.CANCELLED else AgentStatus.INTERRUPTED
+                self._stop(stopped, row.at, f"the run ended as {status.value!r}")
+            case "agent_reopened" if row.agent_name:
+                before = self.agents[row.agent_name]
+                reopened = AgentState(
+                    name=before.name,
+                    estimate_seconds=before.estimate_seconds,
+                    note=str(row.data.get("reason") or ""),
+                    usage=before.usage,
+                )
+                self.agents[before.name] = reopened
+                return reopened
+            case _:
+                event = agent_event(row)
+                return self.apply(event) if event else None
+        return None
+
+    def report(self, now: datetime) -> ProgressReport:
+        """Report how far the run is, when it will end, and who waits for whom."""
+        agents = self.agents.values()
+        failed = tuple(agent.name for agent in agents if agent.status is AgentStatus.FAILED)
+        rows = [replace(agent.latest, usage=agent.usage) for agent in agents if agent.latest]
+        return progress_report(self.plan, replace(self.run, failed_agents=failed), rows, now)
 
     @property
     def ended(self) -> int:
@@ -121,20 +201,49 @@ class Progress:
         ranked = sorted(everyone, key=_rank)
         return ranked[:most], self.counts(ranked[most:])
 
-    def _restored(self, row: AgentRunRow, *, as_stored: bool) -> AgentState:
-        """Give how the agent of an attempt made earlier stands."""
-        before = self.agents[row.agent_name]
-        if row.status not in ENDED and not as_stored:
-            return AgentState(name=before.name, estimate_seconds=before.estimate_seconds)
-        anew = row.attempt <= 1
-        return replace(
-            before,
-            status=row.status,
-            attempt=row.attempt,
-            started_at=row.started_at if anew else before.started_at,
-            ended_at=row.ended_at,
-            note=row.reason or "",
-        )
+    def _stop(self, status: AgentStatus, at: datetime, reason: str) -> None:
+        for agent in self.agents.values():
+            if agent.status in AT_WORK:
+                self.agents[agent.name] = _stopped(agent, status, at, reason)
+
+
+def agent_event(row: EventRow) -> Event | None:
+    """Give an event from the log of a run as its agent told it; ``None`` if it is of another kind."""
+    return own_event({**row.data, "event": row.event, "agent": row.agent_name, "at": row.at.isoformat()})
+
+
+def _restored(before: AgentState, row: AgentRunRow) -> AgentState:
+    """Give how the agent of an attempt made earlier stands after it."""
+    return replace(
+        before,
+        attempt=row.attempt,
+        started_at=row.started_at if row.attempt <= 1 else before.started_at,
+        ended_at=row.ended_at,
+        note=_note(row),
+        latest=row,
+        usage=total_usage([before.usage, row.usage]),
+    )
+
+
+def _note(row: AgentRunRow) -> str:
+    if row.reason or not row.error:
+        return row.reason or ""
+    return f"attempt {row.attempt} failed: {row.error.get('type')}: {row.error.get('message')}"
+
+
+def _latest(agent: AgentState, number: int, at: datetime) -> AgentRunRow:
+    """Give the attempt of an agent with this number, or one like it if its start was never told."""
+    known = agent.latest
+    return known if known and known.attempt == number else _attempt(agent.name, number, AgentStatus.RUNNING, at)
+
+
+def _attempt(agent: AgentName, number: int, status: AgentStatus, at: datetime) -> AgentRunRow:
+    return AgentRunRow(agent_name=agent, execution=1, attempt=number, status=status, started_at=at, ended_at=None)
+
+
+def _stopped(agent: AgentState, status: AgentStatus, at: datetime, reason: str) -> AgentState:
+    row = replace(_latest(agent, agent.attempt, at), status=status, ended_at=at, reason=reason)
+    return replace(agent, status=status, ended_at=at, note=reason, latest=row)
 
 
 def _rank(agent: AgentState) -> tuple[int, float]:

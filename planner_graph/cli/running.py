@@ -10,13 +10,16 @@ import psycopg
 import typer
 
 from planner_graph.cli import delivery, interruptible, screen
+from planner_graph.cli.account import Account, read_account
 from planner_graph.cli.exits import ExitCode, exit_code
 from planner_graph.cli.live import View, view
-from planner_graph.cli.summary import Account, read_account
+from planner_graph.cli.progress import Progress
 from planner_graph.clock import SystemClock
 from planner_graph.errors import DatabaseUnavailableError, PlannerGraphError
+from planner_graph.mirror.handler import MirrorReport
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
 from planner_graph.store.connection import unavailable
+from planner_graph.text import one_line
 from planner_graph.types import RunId
 
 
@@ -28,19 +31,24 @@ class Session:
     run_id: RunId | None = None
     folder: Path | None = None
     account: Account | None = None
+    mirror: MirrorReport | None = None
 
     async def execute(self, orchestrator: CampaignOrchestrator, run_id: RunId, folder: Path | None) -> None:
         """Execute a run that is stored, and take account of it when it ends or is stopped."""
         repository = orchestrator.repository
-        self.view.begin(run_id, await repository.load_plan(run_id), await repository.agent_runs(run_id))
+        plan, row = await repository.load_plan(run_id), await repository.get_run(run_id)
+        progress = Progress(plan, row, await repository.agent_runs(run_id))
+        progress.begin(SystemClock().now())
+        self.view.begin(progress)
         self.run_id, self.folder = run_id, folder
         try:
-            await orchestrator.execute(run_id, on_event=self.view.on_event)
+            outcome = await orchestrator.execute(run_id, on_event=self.view.on_event)
         except asyncio.CancelledError:
             self.account = await read_account(repository, run_id, SystemClock().now())
             raise
         except psycopg.Error as error:
             raise unavailable(orchestrator.database.target, error) from error
+        self.mirror = outcome.mirror
         self.account = await read_account(repository, run_id, SystemClock().now())
 
 
@@ -76,4 +84,16 @@ def conclude(session: Session, *, as_json: bool) -> ExitCode:
     if account.row.status.ended and session.folder is not None:
         account = delivery.write(account, session.folder)
     delivery.show(account, as_json=as_json)
+    if session.mirror is not None and not session.mirror.caught_up:
+        screen.tell(behind(session.mirror), style="yellow")
     return exit_code(account.row.status)
+
+
+def behind(mirror: MirrorReport) -> str:
+    """Say that the tables do not tell all of a run, and what to do."""
+    one = mirror.missing == 1
+    problem = f" ({one_line(mirror.problem)})" if mirror.problem else ""
+    return (
+        f"{mirror.missing} of {mirror.told} entries {'is' if one else 'are'} missing in the tables{problem}; "
+        f"what is shown above may be out of date. Mend it: planner-graph reconcile {mirror.run_id}"
+    )

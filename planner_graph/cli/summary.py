@@ -1,105 +1,40 @@
-"""Says how a run stands or ended: as tables for people, as one JSON document for machines."""
+"""Says how a run stands or ended, as tables for people."""
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from planner_graph.cli import screen
-from planner_graph.cli.live import STYLES
-from planner_graph.cli.progress import AgentState, Progress, timer
-from planner_graph.mirror.progress import progress_report
+from planner_graph.cli.account import LONGEST_SILENCE, Account
+from planner_graph.cli.board import STYLES
+from planner_graph.cli.outlook import brief_reason, eta_text, path_text, share, silence_text
+from planner_graph.cli.performance import compact, dollars
+from planner_graph.cli.progress import Progress, timer
+from planner_graph.cli.usage import usage_text
 from planner_graph.planning.explanation import duration_text
-from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.store.repository import Repository
-from planner_graph.store.rows import RunRow
 from planner_graph.text import one_line, utf8
-from planner_graph.types import AgentStatus, RunId, RunStatus
+from planner_graph.types import AgentStatus, RunStatus
 
 KIBIBYTE = 1024
 MOST_WAITING = 20
-"""More agents than these are not listed one by one before anything happened to them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Account:
-    """All there is to say about a run at one moment.
-
-    ``left_behind`` says that it is stored as running, but nobody executes it. ``files`` are the deliverables that were
-    written, by name; ``picture`` is the plan's.
-    """
-
-    row: RunRow
-    plan: ExecutionPlan
-    progress: Progress
-    figures: Mapping[str, Any]
-    now: datetime
-    left_behind: bool = False
-    files: Mapping[str, Path] = field(default_factory=dict)
-    picture: Path | None = None
-
-    @property
-    def deliverables(self) -> dict[str, Any]:
-        """The deliverables of a run that has ended, by name."""
-        return dict((self.row.result or {}).get("deliverables", {}))
-
-    @property
-    def missing(self) -> list[str]:
-        """Deliverables that a run did not bring about."""
-        return list((self.row.result or {}).get("missing", []))
-
-
-async def read_account(repository: Repository, run_id: RunId, now: datetime) -> Account:
-    """Read from the database how a run stands.
-
-    Raises:
-        RunNotFoundError: there is no such run.
-    """
-    row = await repository.get_run(run_id)
-    left_behind = False
-    if row.status is RunStatus.RUNNING:
-        async with repository.exclusive(row.run_id) as granted:
-            left_behind = granted
-    plan, attempts = await repository.load_plan(row.run_id), await repository.agent_runs(row.run_id)
-    return Account(
-        row=row,
-        plan=plan,
-        progress=Progress(plan, attempts, as_stored=not left_behind),
-        figures=progress_report(plan, row, attempts, now),
-        now=now,
-        left_behind=left_behind,
-    )
-
-
-def account_json(account: Account) -> dict[str, Any]:
-    """Give an account as plain values; times are ISO 8601 in UTC."""
-    row = account.row
-    return {
-        **account.figures,
-        "reason": row.status_reason,
-        "left_behind": account.left_behind,
-        "campaign_id": account.plan.campaign_id,
-        "plan_hash": row.plan_hash,
-        "created_at": _iso(row.created_at),
-        "started_at": _iso(row.started_at),
-        "ended_at": _iso(row.ended_at),
-        "agents": {agent.name: _agent_json(agent) for agent in account.progress.agents.values()},
-        "deliverables": account.deliverables,
-        "missing": account.missing,
-        "files": {name: str(path) for name, path in account.files.items()},
-    }
+"""Of more agents that wait than these, only the first are listed one by one."""
 
 
 def account_text(account: Account) -> Iterator[RenderableType]:
     """Give an account as tables; what matters most comes last, where the eye is after a long list."""
-    yield from agents_table(account.progress, account.now)
+    yield from agents_tables(account.progress, account.now)
+    yield from _waiting(account)
     yield from _deliverables(account)
     yield headline(account)
+    for line in outlook(account):
+        yield Text(line)
+    silence = silence_text(None, account.silent_seconds or 0.0, longest=LONGEST_SILENCE)
+    if silence:
+        yield Text(silence, style="bold yellow")
     advice = next_step(account)
     if advice:
         yield Text(advice, style="bold")
@@ -116,31 +51,64 @@ def headline(account: Account) -> Text:
     text.append(row.status.value, f"bold {_STATUS_STYLES.get(row.status, '')}")
     if row.started_at:
         until = row.updated_at if row.status is RunStatus.PAUSED else row.ended_at or account.now
-        text.append(f" after {timer((until - row.started_at).total_seconds())}")
+        text.append(f" after {timer(max((until - row.started_at).total_seconds(), 0.0))}")
     text.append(f", {account.progress.ended} of {len(account.progress.agents)} agents ended")
+    skipped = account.figures["counts"]["skipped"]
+    if skipped:
+        text.append(f" ({skipped} skipped)")
+    if row.started_at and not row.status.ended:
+        text.append(f", {share(account.figures['weighted_progress'])} of the work")
     if row.status_reason:
         text.append(f": {one_line(row.status_reason)}")
     return text
 
 
-def agents_table(progress: Progress, now: datetime) -> Iterator[RenderableType]:
-    """Show how each agent stands; of many that still wait, only the number."""
-    agents = progress.agents.values()
-    waiting = [agent for agent in agents if agent.status is AgentStatus.WAITING]
-    folded = set(waiting) if len(waiting) > MOST_WAITING else set()
+def outlook(account: Account) -> Iterator[str]:
+    """Say when it should end and what decides over that, and what models have cost so far."""
+    if account.figures["eta"]:
+        yield eta_text(account.figures["eta"], account.now.astimezone())
+        yield one_line(path_text(account.figures["remaining_critical_path"]))
+    used = usage_text(account.figures["usage"])
+    if used:
+        yield used
+
+
+def agents_tables(progress: Progress, now: datetime) -> Iterator[RenderableType]:
+    """Show each agent that has begun or ended, with a reason where it is not that of the whole run.
+
+    Where models were used, tokens and cost take the place of the reasons, which then stand in a table of their own.
+    """
+    agents = [agent for agent in progress.agents.values() if agent.status is not AgentStatus.WAITING]
+    notes = {agent.name: agent.note for agent in agents if agent.note != progress.run.status_reason}
+    usages = [agent.usage for agent in agents if agent.usage]
+    with_usage, with_cost = bool(usages), any(usage["cost_usd"] is not None for usage in usages)
+    columns = ("reason",) if not with_usage else ("tokens", "cost") if with_cost else ("tokens",)
     table = screen.table(
-        "agent", "status", "attempts", "time", "reason", numbers=("attempts", "time"), wide=("reason",)
+        "agent",
+        "status",
+        "attempts",
+        "time",
+        *columns,
+        numbers=("attempts", "time", "tokens", "cost"),
+        wide=("reason",),
     )
     for agent in agents:
-        if agent in folded:
-            continue
         status = Text(agent.status.value, style=STYLES.get(agent.status, "dim"))
         seconds = agent.seconds(now)
         time = None if seconds is None else timer(seconds)
-        table.add_row(*screen.cells(agent.name, status, agent.attempt or None, time, agent.note))
-    yield table
-    if folded:
-        yield Text(f"and {len(folded)} waiting", style="dim")
+        usage = agent.usage
+        used = (usage and compact(usage["total_tokens"]), usage and dollars(usage["cost_usd"]))
+        last = used[: len(columns)] if with_usage else (notes.get(agent.name),)
+        table.add_row(*screen.cells(agent.name, status, agent.attempt or None, time, *last))
+    if agents:
+        yield table
+    if with_usage and any(notes.values()):
+        reasons = screen.table("agent", "reason", wide=("reason",))
+        for name, note in notes.items():
+            if note:
+                reasons.add_row(*screen.cells(name, note))
+        yield Text()
+        yield reasons
 
 
 def next_step(account: Account) -> str:
@@ -179,6 +147,24 @@ _STATUS_STYLES: Mapping[str, str] = {
 }
 
 
+def _waiting(account: Account) -> Iterator[RenderableType]:
+    """Show the agents that wait, and why; of many, the first."""
+    waiting = [agent for agent in account.progress.agents.values() if agent.status is AgentStatus.WAITING]
+    if not waiting:
+        return
+    going_on = account.silent_seconds is not None
+    table = screen.table("waiting", "why", wide=("why",))
+    for agent in waiting[:MOST_WAITING]:
+        why = account.figures["blocked"].get(agent.name)
+        text = agent.note if why is None else why["reason"] if going_on else brief_reason(why)
+        table.add_row(*screen.cells(agent.name, text))
+    if len(waiting) < len(account.progress.agents):
+        yield Text()
+    yield table
+    if len(waiting) > MOST_WAITING:
+        yield Text(f"and {len(waiting) - MOST_WAITING} more", style="dim")
+
+
 def _deliverables(account: Account) -> Iterator[RenderableType]:
     table = screen.table("deliverable", "", wide=("",))
     for name, value in account.deliverables.items():
@@ -190,17 +176,3 @@ def _deliverables(account: Account) -> Iterator[RenderableType]:
     if table.row_count:
         yield Text()
         yield table
-
-
-def _agent_json(agent: AgentState) -> dict[str, Any]:
-    return {
-        "status": agent.status.value,
-        "attempts": agent.attempt,
-        "started_at": _iso(agent.started_at),
-        "ended_at": _iso(agent.ended_at),
-        "reason": agent.note or None,
-    }
-
-
-def _iso(time: datetime | None) -> str | None:
-    return time.isoformat() if time else None

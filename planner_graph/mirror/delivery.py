@@ -10,6 +10,7 @@ from itertools import zip_longest
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.types.json import Jsonb
 
 from planner_graph.compiler.events import Event
@@ -147,14 +148,13 @@ class Delivery:
 
     async def _passes(self, error: Exception) -> bool:
         """Tell whether the same may be done later, after an outage, a conflict, a shortage."""
-        if isinstance(error, DatabaseUnavailableError):
-            return True
-        if not isinstance(error, psycopg.Error):
-            return False
-        state = error.sqlstate or ""
-        if state in PASSING_STATES and self._conn is not None:
-            await self._conn.close()
-        return self._conn is None or self._conn.closed or state.startswith(PASSING)
+        conn, state = self._conn, getattr(error, "sqlstate", None) or ""
+        silent = not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        elsewhere = silent or state in PASSING_STATES
+        cut_off = isinstance(error, psycopg.Error) and (conn is None or conn.closed)
+        if conn is not None and (elsewhere or not _usable(conn)):
+            await conn.close()
+        return elsewhere or cut_off or isinstance(error, DatabaseUnavailableError) or state.startswith(PASSING)
 
     def _out_of_patience(self, error: Exception) -> bool:
         self.obstacle = f"the database is away: {_words(error)}"
@@ -238,6 +238,12 @@ def _alive(track: Track, entries: Sequence[Entry]) -> bool:
         return True
     track.lose(len(entries), track.problem)
     return False
+
+
+def _usable(conn: Connection) -> bool:
+    """Tell whether a connection is ready for the next transaction; one that broke within a pipeline never is."""
+    idle = conn.info.transaction_status is TransactionStatus.IDLE
+    return idle and conn.info.pipeline_status is PipelineStatus.OFF
 
 
 def _words(error: Exception) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from planner_graph.compiler.state import AgentRecord
 from planner_graph.mirror.ledger import Attempt, Ledger
-from planner_graph.store.plain import exact_number, plain_json, preview
+from planner_graph.store.plain import beginning, exact_number, plain_json
 from planner_graph.store.rows import AgentRunRow
 from planner_graph.types import AgentName, AgentStatus, RunStatus
 
@@ -123,13 +123,14 @@ def _shows(shown: Any, output: Any, reference: Mapping[str, Any]) -> bool:
         return True
     if not isinstance(shown, dict) or shown.get("truncated") is not True or not isinstance(shown.get("preview"), str):
         return False
-    beginning = preview(output, len(shown["preview"]))
-    return {**beginning, "reference": reference} == shown
+    start = beginning(output, len(shown["preview"]))
+    return {"preview": start, "truncated": True, "reference": reference} == shown
 
 
 def short(value: Any) -> Any:
     """Give a value as plain JSON, only the beginning of a large one."""
-    return preview(value, SHOWN_CHARACTERS)
+    start = beginning(value, SHOWN_CHARACTERS)
+    return plain_json(value) if start is None else {"preview": start, "truncated": True}
 
 
 def _in_words(value: Any) -> str:

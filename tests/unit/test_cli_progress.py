@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from planner_graph.cli.progress import Progress
 from planner_graph.compiler.events import AgentEnded, AgentStarted, AttemptFailed
 from planner_graph.compiler.state import AgentRecord, ErrorInfo
-from planner_graph.store.rows import AgentRunRow
-from planner_graph.types import AgentName, AgentStatus
+from planner_graph.store.rows import AgentRunRow, EventRow
+from planner_graph.types import AgentName, AgentStatus, RunStatus
 from tests.plans import make_plan
+from tests.unit.test_progress_report import run_row
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -59,53 +60,78 @@ def attempt(agent: str, status: str, number: int = 1) -> AgentRunRow:
     )
 
 
+def stored(plan, *attempts, status="pending", **fields) -> Progress:
+    """Give a run as the tables have it."""
+    given = {"updated_at": START, "started_at": None if status == "pending" else START, **fields}
+    return Progress(plan, run_row(plan, status, **given), attempts)
+
+
+def going(plan, *attempts) -> Progress:
+    """Give a run that has just begun, or gone on after these attempts."""
+    progress = stored(plan, *attempts, status="paused" if attempts else "pending")
+    progress.begin(START)
+    return progress
+
+
+def logged(event, sequence=1, seconds=0.0, **data) -> EventRow:
+    """Give an event as the log of a run has it: of an agent, or by its name one of the run."""
+    if isinstance(event, str):
+        agent, kind, time = data.pop("agent", None), event, at(seconds)
+    else:
+        agent, kind, time = event["agent"], event["event"], datetime.fromisoformat(event["at"])
+        data = {key: value for key, value in event.items() if key not in {"event", "agent", "at"}}
+    return EventRow(
+        sequence=sequence, event=kind, agent_name=agent and AgentName(agent), at=time, recorded_at=time, data=data
+    )
+
+
 def test_everyone_waits_before_anything_happened():
-    progress = Progress(make_plan({"a": [], "b": ["a"]}))
+    progress = going(make_plan({"a": [], "b": ["a"]}))
     assert [(agent.name, agent.status) for agent in progress.agents.values()] == [("a", "waiting"), ("b", "waiting")]
     assert progress.ended == 0
 
 
 def test_a_running_agent_shows_its_time_against_its_estimate():
-    progress = Progress(make_plan({"a": []}, seconds={"a": 10}))
+    progress = going(make_plan({"a": []}, seconds={"a": 10}))
     agent = progress.apply(started("a", 0))
     assert (agent.status, agent.seconds(at(4)), agent.fraction(at(4))) == ("running", 4, 0.4)
 
 
 def test_time_alone_never_fills_the_bar():
-    progress = Progress(make_plan({"a": []}, seconds={"a": 10}))
+    progress = going(make_plan({"a": []}, seconds={"a": 10}))
     assert progress.apply(started("a", 0)).fraction(at(1000)) == 0.95
     assert progress.apply(ended("a", 1000)).fraction(at(2000)) == 1
 
 
 def test_a_failed_attempt_that_is_followed_by_another_shows_as_retrying_with_the_error():
-    progress = Progress(make_plan({"a": []}))
+    progress = going(make_plan({"a": []}))
     progress.apply(started("a", 0))
     agent = progress.apply(failed("a", 5, retry_in=2))
     assert (agent.status, agent.note) == ("retrying", "attempt 1 failed: TimeoutError: too slow")
 
 
 def test_the_time_of_an_agent_counts_from_its_first_attempt():
-    progress = Progress(make_plan({"a": []}))
+    progress = going(make_plan({"a": []}))
     for event in (started("a", 0), failed("a", 5, retry_in=2), started("a", 7, attempt=2), ended("a", 9, attempts=2)):
         agent = progress.apply(event)
     assert (agent.status, agent.attempt, agent.seconds(at(100))) == ("completed", 2, 9)
 
 
 def test_a_skipped_agent_has_its_reason_and_no_time():
-    agent = Progress(make_plan({"a": []})).apply(ended("a", 1, "skipped", "hard dependency 'b' failed", attempts=0))
+    agent = going(make_plan({"a": []})).apply(ended("a", 1, "skipped", "hard dependency 'b' failed", attempts=0))
     assert (agent.status, agent.note) == ("skipped", "hard dependency 'b' failed")
     assert agent.fraction(at(2)) == 0
 
 
 def test_all_agents_are_shown_in_execution_order_where_there_is_room():
-    progress = Progress(make_plan({"a": [], "b": ["a"], "c": ["b"]}))
+    progress = going(make_plan({"a": [], "b": ["a"], "c": ["b"]}))
     progress.apply(started("b", 0))
     shown, folded = progress.rows(3)
     assert ([agent.name for agent in shown], folded) == (["a", "b", "c"], {})
 
 
 def test_where_room_is_short_the_running_come_first_and_the_rest_is_counted():
-    progress = Progress(make_plan({name: [] for name in "abcdefgh"}))
+    progress = going(make_plan({name: [] for name in "abcdefgh"}))
     for event in (ended("a", 1), ended("b", 2, "failed", "broken"), ended("c", 3), started("f", 3), started("h", 4)):
         progress.apply(event)
     shown, folded = progress.rows(5)
@@ -114,7 +140,7 @@ def test_where_room_is_short_the_running_come_first_and_the_rest_is_counted():
 
 
 def test_among_the_finished_the_last_one_comes_first():
-    progress = Progress(make_plan({name: [] for name in "abc"}))
+    progress = going(make_plan({name: [] for name in "abc"}))
     for event in (ended("b", 1), ended("c", 3), ended("a", 2)):
         progress.apply(event)
     assert [agent.name for agent in progress.rows(2)[0]] == ["c", "a"]
@@ -127,14 +153,14 @@ def test_a_resumed_run_shows_what_has_ended_and_lets_the_interrupted_wait():
         attempt("b", "interrupted"),
         attempt("c", "running"),
     ]
-    progress = Progress(make_plan({"a": [], "b": [], "c": [], "d": []}), attempts)
+    progress = going(make_plan({"a": [], "b": [], "c": [], "d": []}), *attempts)
     assert [agent.status for agent in progress.agents.values()] == ["completed", "waiting", "waiting", "waiting"]
     assert progress.agents[AgentName("a")].seconds(at(100)) == 2
 
 
 def test_a_run_can_be_shown_as_it_is_stored():
     attempts = [attempt("a", "running"), attempt("b", "interrupted")]
-    progress = Progress(make_plan({"a": [], "b": []}), attempts, as_stored=True)
+    progress = stored(make_plan({"a": [], "b": []}), *attempts, status="running")
     assert [agent.status for agent in progress.agents.values()] == ["running", "interrupted"]
 
 
@@ -143,16 +169,106 @@ def test_time_before_an_interruption_does_not_count():
         attempt("a", "interrupted"),
         replace(attempt("a", "completed"), execution=2, started_at=at(50), ended_at=at(53)),
     ]
-    progress = Progress(make_plan({"a": []}), attempts, as_stored=True)
+    progress = stored(make_plan({"a": []}), *attempts, status="completed")
     assert progress.agents[AgentName("a")].seconds(at(100)) == 3
 
 
 def test_an_agent_run_anew_after_an_interruption_counts_from_its_new_start():
-    progress = Progress(make_plan({"a": []}), [attempt("a", "interrupted")])
+    progress = going(make_plan({"a": []}), attempt("a", "interrupted"))
     assert progress.apply(started("a", 50)).seconds(at(60)) == 10
 
 
 def test_an_agent_whose_result_was_lost_runs_again_from_the_start():
-    progress = Progress(make_plan({"a": []}), [attempt("a", "completed")])
+    progress = going(make_plan({"a": []}), attempt("a", "completed"))
     agent = progress.apply(started("a", 50))
     assert (agent.status, agent.seconds(at(60)), progress.ended) == ("running", 10, 0)
+
+
+ERROR = {"type": "TimeoutError", "message": "too slow"}
+USED = {"input_tokens": 8, "output_tokens": 2, "total_tokens": 10, "calls": 1, "cost_usd": 0.5, "models": {}}
+
+
+def retried(**settings):
+    """Give a plan whose agent may be tried three times."""
+    plan = make_plan({"a": []}, **settings)
+    return plan.model_copy(update={"steps": (plan.steps[0].model_copy(update={"max_retries": 2}),)})
+
+
+def test_an_agent_between_two_attempts_is_retrying_in_a_run_that_goes_on_and_waits_in_one_that_does_not():
+    broken = replace(attempt("a", "failed"), error=ERROR)
+    for status, shown in (("running", "retrying"), ("paused", "waiting")):
+        [agent] = stored(retried(), broken, status=status).agents.values()
+        assert (agent.status, agent.note) == (shown, "attempt 1 failed: TimeoutError: too slow")
+
+
+def test_an_agent_that_failed_for_good_stays_failed_when_the_run_goes_on():
+    plan = make_plan({"a": []})
+    progress = stored(plan, replace(attempt("a", "failed"), reason="broken"), status="paused", failed_agents=("a",))
+    progress.begin(at(100))
+    assert (progress.agents[AgentName("a")].status, progress.run.status) == ("failed", "running")
+
+
+def test_the_time_of_an_agent_whose_process_died_does_not_go_on():
+    progress = stored(make_plan({"a": []}), attempt("a", "running"), status="paused", updated_at=at(5))
+    [agent] = progress.agents.values()
+    assert (agent.status, agent.seconds(at(1000))) == ("interrupted", 4)
+
+
+def test_what_models_were_used_for_is_added_up_over_attempts_and_events():
+    progress = going(make_plan({"a": []}), replace(attempt("a", "interrupted"), usage=USED))
+    progress.apply(started("a", 1))
+    agent = progress.apply({**ended("a", 2), "record": {**ended("a", 2)["record"], "usage": USED}})
+    assert (agent.usage["total_tokens"], agent.usage["cost_usd"]) == (20, 1.0)
+    assert progress.report(at(3))["usage"]["total_tokens"] == 20
+
+
+def test_the_report_of_a_board_is_that_of_the_tables():
+    plan = make_plan({"a": [], "b": ["a"], "c": ["b"]}, strategy="adaptive")
+    board, rows = going(plan), [attempt("a", "completed"), attempt("b", "running")]
+    for event in (started("a", 1), ended("a", 2), started("b", 1)):
+        board.apply(event)
+    assert board.report(at(30)) == stored(plan, *rows, status="running").report(at(30))
+    assert board.report(at(30))["remaining_critical_path"] == ["b", "c"]
+    assert board.report(at(30))["blocked"]["c"]["waits_for"] == ["b"]
+
+
+def test_an_agent_that_retries_is_reported_as_one_that_goes_on_soon():
+    progress = going(retried())
+    progress.apply(started("a", 0))
+    progress.apply(failed("a", 5, retry_in=1))
+    assert "retrying: attempt 2" in progress.report(at(5))["blocked"]["a"]["reason"]
+
+
+def test_a_run_is_told_by_its_log_alone():
+    plan = make_plan({"a": [], "b": ["a"]})
+    progress = Progress.unbegun(plan, run_row(plan, "completed", failed_agents=("b",), ended_at=at(100)))
+    assert (progress.run.status, progress.since, progress.counts()) == ("pending", None, {AgentStatus.WAITING: 2})
+    progress.take(logged("run_accepted"))
+    progress.take(logged("run_started", seconds=1, again=False))
+    assert (progress.run.status, progress.since) == (RunStatus.RUNNING, at(1))
+    assert progress.take(logged(started("a", 2))).status == "running"
+    progress.take(logged("run_paused", seconds=5, reason="Ctrl-C"))
+    [a, b] = progress.agents.values()
+    assert (a.status, a.note, a.seconds(at(100)), b.status) == ("interrupted", "Ctrl-C", 3, "waiting")
+    assert progress.report(at(6))["eta"]["p50"] is None
+    progress.take(logged("run_started", seconds=50, again=True))
+    [a, _] = progress.agents.values()
+    assert (a.status, a.note, progress.since) == ("waiting", "", at(50))
+    for event in (started("a", 51), ended("a", 52), started("b", 53)):
+        progress.take(logged(event))
+    progress.take(logged("run_ended", seconds=60, status="cancelled", reason="enough"))
+    assert [agent.status for agent in progress.agents.values()] == ["completed", "cancelled"]
+    assert (progress.run.status, progress.run.ended_at) == (RunStatus.CANCELLED, at(60))
+    assert progress.report(at(100))["eta"] is None
+
+
+def test_an_agent_whose_result_was_lost_waits_again_and_says_why():
+    progress = going(make_plan({"a": []}), attempt("a", "completed"))
+    agent = progress.take(logged("agent_reopened", agent="a", reason="it was cut off"))
+    assert (agent.status, agent.note, agent.latest, progress.ended) == ("waiting", "it was cut off", None, 0)
+
+
+def test_what_a_log_may_tell_one_day_is_no_reason_to_stop():
+    progress = going(make_plan({"a": []}))
+    assert progress.take(logged("run_reconciled", differences=0)) is None
+    assert progress.take(logged("agent_praised", agent="a")) is None

@@ -9,9 +9,12 @@ import pytest
 import typer
 
 from planner_graph.cli import interruptible
-from planner_graph.cli.running import Session, conduct
+from planner_graph.cli.running import Session, behind, conclude, conduct
 from planner_graph.errors import DatabaseUnavailableError, RunNotResumableError
+from planner_graph.mirror.handler import MirrorReport
 from planner_graph.types import RunId
+from tests.plans import make_plan
+from tests.unit.test_cli_summary import account
 
 RUN = RunId("3f2a8c1e-0000-4000-8000-000000000000")
 
@@ -92,3 +95,29 @@ def test_the_result_of_the_work_is_given_back():
         return await asyncio.to_thread(lambda: "done")
 
     assert interruptible.run(work()) == "done"
+
+
+@pytest.mark.parametrize(
+    ("missing", "problem", "message"),
+    [
+        (1, None, "1 of 9 entries is missing in the tables; "),
+        (2, "gone\nfor good", "2 of 9 entries are missing in the tables (gone for good); "),
+    ],
+)
+def test_tables_that_do_not_tell_all_are_told_of_with_the_remedy(capsys, missing, problem, message):
+    session = Session(view=None, account=account(make_plan({"a": []}), status="completed"))
+    assert conclude(session, as_json=False) == 0
+    assert capsys.readouterr().err == ""
+    session.mirror = MirrorReport(run_id=RUN, told=9, missing=missing, problem=problem)
+    assert conclude(session, as_json=False) == 0
+    told = capsys.readouterr().err
+    assert told == f"{behind(session.mirror)}\n"
+    assert told.startswith(message)
+    assert told.endswith(f" Mend it: planner-graph reconcile {RUN}\n")
+
+
+def test_of_tables_that_tell_all_nothing_is_said(capsys):
+    session = Session(view=None, account=account(make_plan({"a": []}), status="completed"))
+    session.mirror = MirrorReport(run_id=RUN, told=9, missing=0, problem=None)
+    conclude(session, as_json=False)
+    assert capsys.readouterr().err == ""

@@ -27,5 +27,6 @@ SET skipped_agents = ARRAY(
         AND NOT a.agent_name::TEXT = ANY (
             l.current_agents_running || l.completed_agents || l.failed_agents || l.waiting_agents
         )
-    ORDER BY a.ended_at, a.agent_name
+    GROUP BY a.agent_name
+    ORDER BY max(a.ended_at), a.agent_name
 );

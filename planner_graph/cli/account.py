@@ -1,0 +1,135 @@
+"""Takes account of a run: all there is to say about it at one moment, read from the database; as JSON for machines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from planner_graph.cli.progress import AgentState, Progress
+from planner_graph.errors import Finding, InvalidInputError
+from planner_graph.mirror.progress import progress_report
+from planner_graph.mirror.standings import GOING_ON
+from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.store.accepting import thread_of
+from planner_graph.store.repository import Repository
+from planner_graph.store.rows import RunRow, Vitals
+from planner_graph.types import RunId, RunStatus
+
+LONGEST_SILENCE = 30.0
+"""Seconds after which a run is taken for dead or cut off that does not show any life; it should every five."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """All there is to say about a run at one moment.
+
+    ``left_behind`` says that it is stored as running, but nobody executes it; of one that runs, ``silent_seconds`` is
+    how long ago the tables were told of it. ``files`` are the deliverables that were written, by name; ``picture`` is
+    the plan's.
+    """
+
+    row: RunRow
+    plan: ExecutionPlan
+    progress: Progress
+    figures: Mapping[str, Any]
+    now: datetime
+    left_behind: bool = False
+    silent_seconds: float | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
+    picture: Path | None = None
+
+    @property
+    def deliverables(self) -> dict[str, Any]:
+        """The deliverables of a run that has ended, by name."""
+        return dict((self.row.result or {}).get("deliverables", {}))
+
+    @property
+    def missing(self) -> list[str]:
+        """Deliverables that a run did not bring about."""
+        return list((self.row.result or {}).get("missing", []))
+
+
+async def read_account(repository: Repository, run_id: RunId, now: datetime) -> Account:
+    """Read from the database how a run stands.
+
+    Raises:
+        RunNotFoundError: there is no such run.
+    """
+    row = await repository.get_run(run_id)
+    vitals = await repository.vitals(row.run_id)
+    left_behind = is_left_behind(row, vitals)
+    plan, attempts = await repository.load_plan(row.run_id), await repository.agent_runs(row.run_id)
+    stands = replace(row, status=RunStatus.PAUSED) if left_behind else row
+    return Account(
+        row=row,
+        plan=plan,
+        progress=Progress(plan, stands, attempts),
+        figures={**progress_report(plan, stands, attempts, now), "status": row.status.value},
+        now=now,
+        left_behind=left_behind,
+        silent_seconds=vitals.silent_seconds if row.status in GOING_ON and not left_behind else None,
+    )
+
+
+async def find_run(repository: Repository, run: str | None) -> RunRow:
+    """Find a run by its id or the beginning of it; without ``run``, the latest one.
+
+    Raises:
+        InvalidInputError: there is no run at all.
+        RunNotFoundError: there is no such run.
+        AmbiguousRunError: there is more than one.
+    """
+    if run is not None:
+        return await repository.get_run(run)
+    latest = await repository.list_runs(limit=1)
+    if not latest:
+        problem = f"no run in the database {repository.database.target}"
+        raise InvalidInputError([Finding(problem=problem, remedy="start one with: planner-graph run FILE")])
+    return latest[0]
+
+
+def is_left_behind(row: RunRow, vitals: Vitals) -> bool:
+    """Tell whether nobody executes a run that is stored as running.
+
+    A graph that its owner invokes alone, on a thread of its own, holds no right to the run; it shows life otherwise.
+    """
+    if row.status is not RunStatus.RUNNING or vitals.held:
+        return False
+    ours = row.thread_id == thread_of(row.run_id, row.plan_revision)
+    return ours or vitals.silent_seconds > LONGEST_SILENCE
+
+
+def account_json(account: Account) -> dict[str, Any]:
+    """Give an account as plain values; times are ISO 8601 in UTC."""
+    row = account.row
+    return {
+        **account.figures,
+        "reason": row.status_reason,
+        "left_behind": account.left_behind,
+        "silent_seconds": account.silent_seconds,
+        "campaign_id": account.plan.campaign_id,
+        "plan_hash": row.plan_hash,
+        "created_at": _iso(row.created_at),
+        "started_at": _iso(row.started_at),
+        "ended_at": _iso(row.ended_at),
+        "agents": {agent.name: _agent_json(agent) for agent in account.progress.agents.values()},
+        "deliverables": account.deliverables,
+        "missing": account.missing,
+        "files": {name: str(path) for name, path in account.files.items()},
+    }
+
+
+def _agent_json(agent: AgentState) -> dict[str, Any]:
+    return {
+        "status": agent.status.value,
+        "attempts": agent.attempt,
+        "started_at": _iso(agent.started_at),
+        "ended_at": _iso(agent.ended_at),
+        "reason": agent.note or None,
+        "usage": agent.usage,
+    }
+
+
+def _iso(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None

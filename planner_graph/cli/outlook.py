@@ -1,0 +1,80 @@
+"""Says in words when a run will end, what decides over it, and who waits for whom."""
+
+from datetime import datetime
+
+from planner_graph.mirror.blocking import Blocked, span
+from planner_graph.mirror.progress import Eta
+from planner_graph.text import one_line
+
+TO_THE_SECOND = 600.0
+"""Seconds before its end from which on an end is told to the second."""
+
+
+def eta_text(eta: Eta, now: datetime) -> str:
+    """Say when a run should end; times of day are those of the zone of ``now``.
+
+    >>> from datetime import UTC
+    >>> eta = Eta(p50=None, p90=None, p50_seconds=2800.0, p90_seconds=3200.5)
+    >>> eta_text(eta, datetime(2026, 3, 1, 12, tzinfo=UTC))
+    'takes about 46 min 40 s more, at most 53 min 20 s (9 of 10)'
+    >>> eta["p50"], eta["p90"] = "2026-03-01T12:46:40+00:00", "2026-03-01T12:53:20+00:00"
+    >>> eta_text(eta, datetime(2026, 3, 1, 12, tzinfo=UTC))
+    'ends about 12:46 (in 46 min 40 s), at most 12:53 (9 of 10)'
+    """
+    likely, latest = eta["p50"], eta["p90"]
+    if likely is None or latest is None:
+        seconds = eta["p50_seconds"], eta["p90_seconds"]
+        return f"takes about {span(seconds[0])} more, at most {span(seconds[1])} (9 of 10)"
+    precise = eta["p90_seconds"] < TO_THE_SECOND
+    times = [_clock(datetime.fromisoformat(time), now, precise=precise) for time in (likely, latest)]
+    return f"ends about {times[0]} (in {span(eta['p50_seconds'])}), at most {times[1]} (9 of 10)"
+
+
+def path_text(path: list[str]) -> str:
+    """Say what decides over the end; nothing if nothing is left to do.
+
+    >>> path_text(["writer", "editor"]), path_text(["editor"]), path_text([])
+    ('decided by writer -> editor', 'decided by editor', '')
+    """
+    return f"decided by {' -> '.join(path)}" if path else ""
+
+
+def brief_reason(why: Blocked) -> str:
+    """Say in few words why an agent waits.
+
+    >>> brief_reason(Blocked(waits_for=["writer", "image"], reason="waits for 'writer' (hard), which waits itself"))
+    'waits for writer, image'
+    >>> brief_reason(Blocked(waits_for=[], reason="ready, starts next"))
+    'ready, starts next'
+    """
+    return f"waits for {', '.join(why['waits_for'])}" if why["waits_for"] else why["reason"]
+
+
+def share(fraction: float) -> str:
+    """Write how much of the work is over; all of it only when all of it is.
+
+    >>> share(0.0), share(0.426), share(0.9999), share(1.0)
+    ('0 %', '42 %', '99 %', '100 %')
+    """
+    return f"{int(fraction * 100)} %"
+
+
+def silence_text(problem: str | None, silent_seconds: float, *, longest: float) -> str:
+    """Say that the tables may not tell the truth any more; nothing if they do.
+
+    >>> silence_text(None, 1.0, longest=30.0)
+    ''
+    >>> silence_text(None, 125.0, longest=30.0)
+    'no sign of life for 2 min 5 s; it may hang, or cannot reach the database'
+    """
+    if problem:
+        return f"the database is away, trying again: {one_line(problem)}"
+    if silent_seconds <= longest:
+        return ""
+    return f"no sign of life for {span(silent_seconds)}; it may hang, or cannot reach the database"
+
+
+def _clock(time: datetime, now: datetime, *, precise: bool) -> str:
+    local = time.astimezone(now.tzinfo)
+    day = "" if local.date() == now.date() else f"{local:%Y-%m-%d} "
+    return f"{day}{local:%H:%M:%S}" if precise else f"{day}{local:%H:%M}"

@@ -1,0 +1,238 @@
+-- The tables of planner_graph. This file is the truth; it may be applied any number of times.
+--
+-- execution_plans, agent_dependencies and workflow_state_live are read by other teams' SQL: their names, columns,
+-- types, defaults and indexes stay. One run is one row of execution_plans, known everywhere by its
+-- workflow_execution_id, which therefore leads the key of every table that is written while a run goes on.
+-- LangGraph's own tables (checkpoints, checkpoint_blobs, checkpoint_writes, checkpoint_migrations) stand beside these
+-- and belong to LangGraph.
+
+-- Which version of this file the tables have; one row per version that was ever applied, the highest counts.
+CREATE TABLE IF NOT EXISTS planner_graph_schema (
+    version INTEGER PRIMARY KEY,
+    applied_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    CONSTRAINT planner_graph_schema_version_positive CHECK (version > 0)
+);
+
+INSERT INTO planner_graph_schema (version) VALUES (1) ON CONFLICT (version) DO NOTHING;
+
+-- What was asked for, under the id its author gave it, as it was last accepted. What a certain run was asked for
+-- stands in that run's row.
+CREATE TABLE IF NOT EXISTS campaigns (
+    id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
+    campaign_key TEXT NOT NULL,
+    name TEXT NOT NULL DEFAULT '',
+    campaign_type TEXT,
+    definition JSONB NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    updated_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    -- Serves: accepting a run finds its campaign by key.
+    CONSTRAINT campaigns_campaign_key_unique UNIQUE (campaign_key),
+    CONSTRAINT campaigns_campaign_key_present CHECK (campaign_key <> ''),
+    CONSTRAINT campaigns_definition_object CHECK (jsonb_typeof(definition) = 'object')
+);
+
+CREATE TABLE IF NOT EXISTS campaign_tasks (
+    campaign_id UUID NOT NULL REFERENCES campaigns(id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    task_type TEXT NOT NULL,
+    title TEXT NOT NULL DEFAULT '',
+    description TEXT NOT NULL DEFAULT '',
+    parameters JSONB NOT NULL DEFAULT '{}',
+    -- Serves: the tasks of a campaign, in order.
+    PRIMARY KEY (campaign_id, position),
+    CONSTRAINT campaign_tasks_position_from_one CHECK (position >= 1),
+    CONSTRAINT campaign_tasks_task_type_present CHECK (task_type <> '')
+);
+
+-- One row per run: what was planned, and how far it is.
+CREATE TABLE IF NOT EXISTS execution_plans (
+    id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
+    campaign_id UUID NOT NULL REFERENCES campaigns(id) ON DELETE CASCADE,
+    workflow_execution_id UUID UNIQUE NOT NULL,
+
+    -- Execution configuration
+    execution_strategy VARCHAR(50) NOT NULL DEFAULT 'sequential',
+    total_agents INTEGER NOT NULL,
+    estimated_duration_minutes INTEGER,
+
+    -- Plan data. "plan" is the whole plan in its canonical form, whose SHA-256 is "plan_hash"; "campaign" is the
+    -- campaign as this run accepted it.
+    planned_sequence JSONB NOT NULL,
+    agent_configurations JSONB,
+    plan JSONB NOT NULL,
+    plan_hash TEXT NOT NULL,
+    plan_revision INTEGER NOT NULL DEFAULT 1,
+    campaign JSONB NOT NULL,
+
+    -- Where the run continues: its LangGraph thread, the "module:attribute" of its agents' bodies, where results go.
+    thread_id TEXT NOT NULL,
+    agents_reference TEXT,
+    output_folder TEXT,
+
+    -- State tracking. "current_step" is the furthest step that has begun.
+    status TEXT NOT NULL DEFAULT 'pending',
+    status_reason TEXT,
+    current_step INTEGER NOT NULL DEFAULT 0,
+    completed_agents TEXT[] NOT NULL DEFAULT ARRAY[]::TEXT[],
+    failed_agents TEXT[] NOT NULL DEFAULT ARRAY[]::TEXT[],
+    result JSONB,
+
+    -- Metadata
+    created_by_agent VARCHAR(100) NOT NULL DEFAULT 'MasterPlannerAgent',
+    planning_reasoning TEXT,
+
+    -- Timestamps
+    created_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    updated_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    started_at TIMESTAMPTZ,
+    ended_at TIMESTAMPTZ,
+
+    -- Serves: which run a checkpoint belongs to. Two runs on one thread would overwrite each other.
+    CONSTRAINT execution_plans_thread_id_unique UNIQUE (thread_id),
+    CONSTRAINT execution_plans_strategy_known CHECK (execution_strategy IN ('sequential', 'parallel', 'adaptive')),
+    CONSTRAINT execution_plans_status_known CHECK (status IN (
+        'pending', 'running', 'pausing', 'paused', 'cancelling', 'cancelled', 'completed', 'partial_success', 'failed'
+    )),
+    CONSTRAINT execution_plans_counts_not_negative CHECK (
+        total_agents >= 0 AND estimated_duration_minutes >= 0 AND current_step >= 0
+    ),
+    CONSTRAINT execution_plans_step_within_plan CHECK (current_step <= total_agents),
+    CONSTRAINT execution_plans_agents_within_plan CHECK (
+        cardinality(completed_agents) + cardinality(failed_agents) <= total_agents
+    ),
+    CONSTRAINT execution_plans_completed_or_failed CHECK (NOT completed_agents && failed_agents),
+    CONSTRAINT execution_plans_hash_is_sha256 CHECK (plan_hash ~ '^[0-9a-f]{64}$'),
+    CONSTRAINT execution_plans_revision_from_one CHECK (plan_revision >= 1),
+    CONSTRAINT execution_plans_ended_at_when_ended CHECK (
+        (ended_at IS NOT NULL) = (status IN ('cancelled', 'completed', 'partial_success', 'failed'))
+    ),
+    CONSTRAINT execution_plans_started_at_when_running CHECK (started_at IS NOT NULL OR status <> 'running'),
+    CONSTRAINT execution_plans_ends_after_start CHECK (ended_at >= started_at)
+);
+
+-- The edges of each plan. An agent has one row per kind of dependency it has, and one row of kind 'hard' with an empty
+-- array if it has none; what is said of the agent itself is the same in each of its rows.
+CREATE TABLE IF NOT EXISTS agent_dependencies (
+    id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
+    execution_plan_id UUID NOT NULL REFERENCES execution_plans(id) ON DELETE CASCADE,
+
+    -- Agent identification
+    agent_name VARCHAR(100) NOT NULL,
+    agent_type VARCHAR(100) NOT NULL,
+
+    -- Dependency configuration
+    depends_on_agents TEXT[] NOT NULL DEFAULT ARRAY[]::TEXT[],
+    dependency_type VARCHAR(20) NOT NULL DEFAULT 'hard',
+    execution_order INTEGER NOT NULL,
+
+    -- Parallel execution
+    parallel_group_id INTEGER,
+    is_parallel_eligible BOOLEAN NOT NULL DEFAULT FALSE,
+
+    -- Execution constraints
+    max_retries INTEGER NOT NULL DEFAULT 3,
+    timeout_minutes INTEGER NOT NULL DEFAULT 30,
+    resource_requirements JSONB,
+
+    created_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+
+    -- Serves: the place of certain agents in their plan, looked up as they start and end.
+    CONSTRAINT agent_dependencies_agent_and_type_unique UNIQUE (execution_plan_id, agent_name, dependency_type),
+    CONSTRAINT agent_dependencies_type_known CHECK (dependency_type IN ('hard', 'soft', 'optional')),
+    CONSTRAINT agent_dependencies_order_from_one CHECK (execution_order >= 1),
+    CONSTRAINT agent_dependencies_retries_not_negative CHECK (max_retries >= 0),
+    CONSTRAINT agent_dependencies_timeout_positive CHECK (timeout_minutes > 0),
+    CONSTRAINT agent_dependencies_not_on_itself CHECK (NOT agent_name::TEXT = ANY (depends_on_agents))
+);
+
+-- Where each run is at this moment. "waiting_agents" are those that have not started yet or wait for their next
+-- attempt; skipped agents are in no list. "intermediate_outputs" maps agents to their outputs, and large outputs to
+-- {"preview": "...", "truncated": true}; whole outputs are in the checkpoint.
+CREATE TABLE IF NOT EXISTS workflow_state_live (
+    workflow_execution_id UUID PRIMARY KEY
+        REFERENCES execution_plans(workflow_execution_id) ON DELETE CASCADE,
+
+    -- Current execution state
+    current_agents_running TEXT[] NOT NULL DEFAULT ARRAY[]::TEXT[],
+    current_step INTEGER NOT NULL DEFAULT 0,
+
+    -- Completion tracking
+    completed_agents TEXT[] NOT NULL DEFAULT ARRAY[]::TEXT[],
+    failed_agents TEXT[] NOT NULL DEFAULT ARRAY[]::TEXT[],
+    waiting_agents TEXT[] NOT NULL DEFAULT ARRAY[]::TEXT[],
+
+    -- Performance metrics
+    start_time TIMESTAMPTZ,
+    estimated_completion_time TIMESTAMPTZ,
+
+    -- State data
+    execution_metadata JSONB,
+    intermediate_outputs JSONB,
+
+    -- Heartbeat for monitoring
+    last_heartbeat TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+
+    created_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    updated_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+
+    CONSTRAINT workflow_state_live_step_not_negative CHECK (current_step >= 0),
+    CONSTRAINT workflow_state_live_one_list_per_agent CHECK (NOT (
+        current_agents_running && completed_agents
+        OR current_agents_running && failed_agents
+        OR current_agents_running && waiting_agents
+        OR completed_agents && failed_agents
+        OR completed_agents && waiting_agents
+        OR failed_agents && waiting_agents
+    ))
+);
+
+-- One row per attempt of an agent. A resumed run executes an unfinished agent anew: "execution" counts those, and
+-- "attempt" counts the tries within each. Attempt 0 stands for an agent that ended without ever starting: skipped,
+-- cancelled, or failed before its first attempt.
+CREATE TABLE IF NOT EXISTS agent_runs (
+    workflow_execution_id UUID NOT NULL
+        REFERENCES execution_plans(workflow_execution_id) ON DELETE CASCADE,
+    agent_name VARCHAR(100) NOT NULL,
+    execution INTEGER NOT NULL DEFAULT 1,
+    attempt INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    started_at TIMESTAMPTZ,
+    ended_at TIMESTAMPTZ,
+    error JSONB,
+    reason TEXT,
+    usage JSONB,
+
+    -- Serves: the attempts of a run, and those of certain agents in it.
+    PRIMARY KEY (workflow_execution_id, agent_name, execution, attempt),
+    CONSTRAINT agent_runs_status_known CHECK (
+        status IN ('running', 'completed', 'failed', 'skipped', 'cancelled', 'interrupted')
+    ),
+    CONSTRAINT agent_runs_counts_not_negative CHECK (execution >= 1 AND attempt >= 0),
+    CONSTRAINT agent_runs_attempt_zero_never_started CHECK ((attempt = 0) = (started_at IS NULL)),
+    CONSTRAINT agent_runs_running_has_started CHECK (attempt > 0 OR status IN ('skipped', 'cancelled', 'failed')),
+    CONSTRAINT agent_runs_ended_at_when_ended CHECK ((ended_at IS NULL) = (status = 'running')),
+    CONSTRAINT agent_runs_ends_after_start CHECK (ended_at >= started_at),
+    CONSTRAINT agent_runs_no_error_if_completed CHECK (status <> 'completed' OR error IS NULL),
+    CONSTRAINT agent_runs_skip_has_reason CHECK (status <> 'skipped' OR reason IS NOT NULL)
+);
+
+-- Serves: all runs of a campaign.
+CREATE INDEX IF NOT EXISTS idx_execution_plans_campaign ON execution_plans(campaign_id);
+-- Serves: the run with a certain id. The unique constraint would do; other teams' tools look for this name.
+CREATE INDEX IF NOT EXISTS idx_execution_plans_workflow ON execution_plans(workflow_execution_id);
+-- Serves: the runs, latest first.
+CREATE INDEX IF NOT EXISTS idx_execution_plans_created ON execution_plans(created_at DESC);
+-- Serves: the runs in a certain state, latest first.
+CREATE INDEX IF NOT EXISTS idx_execution_plans_status ON execution_plans(status, created_at DESC);
+-- Serves: the edges of a plan. The index by order would do; other teams' tools look for this name.
+CREATE INDEX IF NOT EXISTS idx_agent_dependencies_plan ON agent_dependencies(execution_plan_id);
+-- Serves: the edges of a plan in execution order.
+CREATE INDEX IF NOT EXISTS idx_agent_dependencies_order ON agent_dependencies(execution_plan_id, execution_order);
+-- Serves: runs that have not been heard of for a while.
+CREATE INDEX IF NOT EXISTS idx_workflow_state_live_heartbeat ON workflow_state_live(last_heartbeat);
+-- Serves: nothing is completed twice; "exactly once" is promised for results.
+CREATE UNIQUE INDEX IF NOT EXISTS idx_agent_runs_one_completed
+    ON agent_runs(workflow_execution_id, agent_name) WHERE status = 'completed';
+-- Serves: an agent runs at most once at a time, and the running ones of a run are found when it stops.
+CREATE UNIQUE INDEX IF NOT EXISTS idx_agent_runs_one_running
+    ON agent_runs(workflow_execution_id, agent_name) WHERE status = 'running';
