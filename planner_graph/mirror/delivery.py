@@ -18,8 +18,10 @@ from planner_graph.errors import DatabaseUnavailableError, PlannerGraphError
 from planner_graph.mirror import tables
 from planner_graph.mirror.entries import Change, Entry, Known, Track
 from planner_graph.mirror.ledger import Ledger
+from planner_graph.store import leases
 from planner_graph.store.connection import connect
 from planner_graph.store.database import Database
+from planner_graph.store.leases import Lease
 from planner_graph.store.queries import query
 from planner_graph.store.transitions import Connection
 from planner_graph.types import RunId
@@ -194,6 +196,7 @@ async def _apply(conn: Connection, turns: Sequence[Turn]) -> None:
 
 async def _take(conn: Connection, told: Mapping[Track, Sequence[Told]]) -> None:
     """Let ledgers take what the agents of their runs did, and write what that changed."""
+    await leases.fence_all(conn, [Lease(run_id=track.run_id, token=track.token) for track in told if track.token])
     locked = await tables.lock(conn, [track.run_id for track in told])
     for track in told:
         known = locked.get(track.run_id)

@@ -35,6 +35,7 @@ class Track:
     plan: ExecutionPlan | None
     thread_id: str | None
     place: str | None = None
+    token: int | None = None
     ledger: Ledger | None = None
     told: int = 0
     written: int = 0

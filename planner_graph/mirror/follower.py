@@ -25,7 +25,7 @@ from planner_graph.types import RunId, RunStatus
 class RunFollower(Follower):
     """Turns what happens in one invocation into entries.
 
-    ``managed`` tells whether the start and the end of a run are somebody else's to record; ``on_end`` is called when
+    ``managed`` gives the token of a run that somebody holds, whose start and end are that one's to record; ``on_end`` is called when
     the invocation has ended.
     """
 
@@ -34,13 +34,13 @@ class RunFollower(Follower):
         writer: MirrorWriter,
         settings: MirrorSettings,
         *,
-        managed: Callable[[RunId], bool],
+        managed: Callable[[RunId], int | None],
         on_begin: Callable[[Track], None],
         on_end: Callable[[], None],
     ) -> None:
         self._writer = writer
         self._settings = settings
-        self._is_managed = managed
+        self._token_of = managed
         self._on_begin = on_begin
         self._on_end = on_end
         self._track: Track | None = None
@@ -58,10 +58,13 @@ class RunFollower(Follower):
             RunIdError: its ``workflow_execution_id`` is no UUID.
         """
         run_id = _run_id(beginning)
-        self._managed = self._is_managed(run_id)
+        token = self._token_of(run_id)
+        self._managed = token is not None
         self._preview = self._settings.preview_of_each(len(beginning.plan.steps))
         place = " ".join(filter(None, (beginning.thread_id, beginning.namespace))) if beginning.thread_id else None
-        self._track = track = Track(run_id=run_id, plan=beginning.plan, thread_id=beginning.thread_id, place=place)
+        self._track = track = Track(
+            run_id=run_id, plan=beginning.plan, thread_id=beginning.thread_id, place=place, token=token
+        )
         self._on_begin(track)
         if not self._managed:
             acceptance = Acceptance(campaign=_campaign(beginning), plan=beginning.plan, thread_id=place)

@@ -19,6 +19,7 @@ from planner_graph.mirror.follower import RunFollower, asked
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.mirror.writer import MirrorWriter, OpenDatabase
 from planner_graph.store.database import Database, open_database
+from planner_graph.store.leases import Lease
 from planner_graph.types import RunId
 
 MOST_REPORTS = 10_000
@@ -63,7 +64,7 @@ class PlanMirror(PlanObserver):
         self._writer: MirrorWriter | None = None
         self._followers: dict[uuid.UUID, RunFollower] = {}
         self._tracks: deque[Track] = deque(maxlen=MOST_REPORTS)
-        self._managed: set[RunId] = set()
+        self._managed: dict[RunId, int] = {}
 
     def __enter__(self) -> Self:
         opening = self._started()
@@ -109,7 +110,7 @@ class PlanMirror(PlanObserver):
         follower = RunFollower(
             self._writer,
             self.settings,
-            managed=self._managed.__contains__,
+            managed=self._managed.get,
             on_begin=self._tracks.append,
             on_end=lambda: self._forget(invocation),
         )
@@ -136,13 +137,13 @@ class PlanMirror(PlanObserver):
         return MirrorReport(run_id=track.run_id, told=track.told, missing=missing, problem=problem)
 
     @contextmanager
-    def managed(self, run_id: RunId) -> Iterator[None]:
-        """Within this block, follow only the agents of a run: its start and end are somebody else's to record."""
-        self._managed.add(run_id)
+    def managed(self, lease: Lease) -> Iterator[None]:
+        """Within this block, follow only the agents of a run: its start and end are the holder's to record."""
+        self._managed[lease.run_id] = lease.token
         try:
             yield
         finally:
-            self._managed.discard(run_id)
+            self._managed.pop(lease.run_id, None)
 
     @property
     def broken(self) -> bool:

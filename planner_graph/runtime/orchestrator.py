@@ -2,53 +2,34 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any, Literal, cast
+from collections.abc import Mapping
 
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import merge_configs
 
 from planner_graph.agents.factory import AgentFactory
 from planner_graph.campaign import Campaign
 from planner_graph.clock import Clock
 from planner_graph.compiler.body import Body
-from planner_graph.compiler.compiler import CompiledPlan, compile_plan
-from planner_graph.compiler.events import Event, own_event
-from planner_graph.compiler.state import PlanInput, Result
+from planner_graph.compiler.compiler import compile_plan
 from planner_graph.compiler.usage import Prices
 from planner_graph.errors import RunNotResumableError
-from planner_graph.mirror.handler import MirrorReport, PlanMirror
+from planner_graph.mirror.handler import PlanMirror
 from planner_graph.mirror.history import PerformanceTracker
 from planner_graph.mirror.settings import MirrorSettings
-from planner_graph.mirror.shared import SharedMirror
 from planner_graph.planning.estimates import MIN_RUNS
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
+from planner_graph.runtime.brake import Brake, Grace
+from planner_graph.runtime.execution import Durability, Execution, OnEvent, RunOutcome
+from planner_graph.runtime.services import SharedServices
+from planner_graph.store.commands import Answer, Command
 from planner_graph.store.database import Database
+from planner_graph.store.leases import PROCESS, Lease
+from planner_graph.store.outages import OUTAGE_SECONDS, Patience
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import RunRow
-from planner_graph.store.saver import checkpointer
+from planner_graph.store.saver import RunSaver
 from planner_graph.types import RunId, RunStatus, Strategy
-
-Durability = Literal["async", "sync", "exit"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunOutcome:
-    """Where a run stands after it was executed; ``result`` is ``None`` unless it ended.
-
-    ``mirror`` tells whether the live tables say all that happened; where they do not, ``planner-graph reconcile`` makes
-    them.
-    """
-
-    run_id: RunId
-    status: RunStatus
-    result: Result | None
-    reason: str | None
-    plan: ExecutionPlan
-    mirror: MirrorReport
 
 
 class CampaignOrchestrator:
@@ -57,7 +38,8 @@ class CampaignOrchestrator:
     ``agents`` maps agent names to bodies (see :class:`~planner_graph.agents.factory.AgentFactory`); ``prices`` of the
     models they call are the factory's by default. ``planner`` is one with the built-in catalog by default; agents with
     at least ``history_min_runs`` successful runs in the database are estimated from these (``None``: nobody is).
-    ``mirror`` holds settings of the live tables.
+    ``mirror`` holds settings of the live tables, ``grace`` how long running agents may go on when a run is paused or
+    cancelled. An outage of the database is waited for during ``outage_seconds``, then the run is paused.
     """
 
     def __init__(  # noqa: PLR0913  # options, all by keyword
@@ -71,6 +53,8 @@ class CampaignOrchestrator:
         prices: Prices | None = None,
         history_min_runs: int | None = MIN_RUNS,
         mirror: MirrorSettings | None = None,
+        grace: Grace | None = None,
+        outage_seconds: float = OUTAGE_SECONDS,
     ) -> None:
         self.database = database
         self.agents = agents
@@ -80,14 +64,17 @@ class CampaignOrchestrator:
         self.durability = durability
         self.prices = prices if prices is not None else agents.prices if isinstance(agents, AgentFactory) else {}
         self.history_min_runs = history_min_runs
-        self._mirror = SharedMirror(database, mirror)
+        self.grace = grace or Grace()
+        self.outage_seconds = outage_seconds
+        self._services = SharedServices(database, mirror)
+        self._brakes: dict[RunId, Brake] = {}
 
     async def run(
         self,
         campaign: Campaign,
         *,
         strategy: Strategy | str | None = None,
-        on_event: Callable[[Event], None] | None = None,
+        on_event: OnEvent = None,
     ) -> RunOutcome:
         """Plan ``campaign``, store campaign and plan, run it to its end, and store how it ended.
 
@@ -122,28 +109,59 @@ class CampaignOrchestrator:
         )
         return run_id, plan
 
-    async def execute(self, run_id: RunId, *, on_event: Callable[[Event], None] | None = None) -> RunOutcome:
+    async def execute(self, run_id: RunId, *, take_over: bool = False, on_event: OnEvent = None) -> RunOutcome:
         """Run an accepted run, or go on with one that was paused or left behind; finished agents are not run again.
+
+        With ``take_over``, a process that executes the run already is fenced out: nothing it writes counts any more.
 
         Raises:
             RunNotFoundError: there is no such run.
-            RunNotResumableError: it has ended, or another process is executing it.
+            RunHeldError: another process is executing it.
+            RunNotResumableError: it has ended.
             PlanMismatchError: its checkpoint was written by another plan.
+            LeaseLostError: another process has taken it over meanwhile.
         """
-        row = await self.repository.get_run(run_id)
-        async with self.repository.exclusive(row.run_id) as granted:
-            if not granted:
-                raise RunNotResumableError(row.run_id, "another process is executing it")
-            row = await self.repository.get_run(row.run_id)
-            if row.status.ended:
-                raise RunNotResumableError(row.run_id, f"it has ended as {row.status}")
-            execution = await self._prepare(row)
-            await self.repository.start_run(row.run_id)
-            return await self._drive(execution, on_event)
+        run_id = (await self.repository.get_run(run_id)).run_id
+        brake = self._brakes[run_id] = Brake(self.grace)
+        try:
+            async with self._services.used() as services:
+                lease = await services.keeper.hold(run_id, brake.hear, take_over=take_over)
+                try:
+                    return await self._carry_out(lease, brake, services.mirror, on_event)
+                finally:
+                    await asyncio.shield(services.keeper.let_go(lease))
+        finally:
+            self._brakes.pop(run_id, None)
 
-    async def resume(self, run_id: RunId, *, on_event: Callable[[Event], None] | None = None) -> RunOutcome:
+    async def resume(self, run_id: RunId, *, take_over: bool = False, on_event: OnEvent = None) -> RunOutcome:
         """Go on with a run that was paused or left behind; the same as :meth:`execute`, by the word users look for."""
-        return await self.execute(run_id, on_event=on_event)
+        return await self.execute(run_id, take_over=take_over, on_event=on_event)
+
+    async def pause(self, run_id: RunId, *, by: str = PROCESS, reason: str | None = None) -> Answer:
+        """Ask for a run to be paused, whichever process executes it; see :meth:`Repository.command`."""
+        return await self.repository.command(run_id, Command.PAUSE, by=by, reason=reason)
+
+    async def cancel(self, run_id: RunId, *, by: str = PROCESS, reason: str | None = None) -> Answer:
+        """Ask for a run to be cancelled, whichever process executes it; see :meth:`Repository.command`."""
+        return await self.repository.command(run_id, Command.CANCEL, by=by, reason=reason)
+
+    def pause_all(self, reason: str, *, at_once: bool = False) -> int:
+        """Pause every run that this orchestrator executes; gives how many. For signal handlers."""
+        for brake in self._brakes.values():
+            brake.pause(reason, at_once=at_once)
+        return len(self._brakes)
+
+    async def _carry_out(self, lease: Lease, brake: Brake, mirror: PlanMirror, on_event: OnEvent) -> RunOutcome:
+        row = await self.repository.get_run(lease.run_id)
+        if row.status.ended:
+            raise RunNotResumableError(row.run_id, f"it has ended as {row.status}")
+        execution = await self._prepare(row, lease, brake)
+        if row.status is RunStatus.CANCELLING:
+            brake.cancel(row.status_reason or "asked to cancel")
+        else:
+            brake.hear(await self.repository.start_run(row.run_id, expecting=row.status, token=lease.token), None)
+        with mirror.managed(lease):
+            return await execution.carry_out(mirror, on_event)
 
     async def _planner(self) -> MasterPlanner:
         """Give a planner that knows the past runs in the database."""
@@ -153,102 +171,27 @@ class CampaignOrchestrator:
         declared = self.planner.estimator
         return self.planner.estimating_by(await tracker.estimates(min_runs=self.history_min_runs, otherwise=declared))
 
-    async def _prepare(self, row: RunRow) -> "_Execution":
+    async def _prepare(self, row: RunRow, lease: Lease, brake: Brake) -> Execution:
         """Compile the plan of a run, and find out what to start it with."""
         plan = await self.repository.load_plan(row.run_id)
-        graph = compile_plan(
-            plan, self.agents, checkpointer=checkpointer(self.database), clock=self.clock, prices=self.prices
-        )
+        patience = Patience(self.outage_seconds)
+        saver = RunSaver(self.database, lease, patience=patience, on_failure=brake.fail)
+        graph = compile_plan(plan, self.agents, checkpointer=saver, clock=self.clock, prices=self.prices)
         config: RunnableConfig = {
             "configurable": {"thread_id": row.thread_id, "workflow_execution_id": row.run_id},
         }
         campaign = await self.repository.load_campaign(row.run_id)
         state = await graph.aget_state(config)
         begun = bool(state.created_at)  # without a checkpoint it never started, or not for long
-        return _Execution(
-            run_id=row.run_id,
+        return Execution(
+            lease=lease,
             plan=plan,
             graph=graph,
             config=config,
             given=None if begun else {"campaign": campaign.model_dump(mode="json")},
             timeout_seconds=campaign.limits.timeout_seconds,
+            durability=self.durability,
+            brake=brake,
+            patience=patience,
+            repository=self.repository,
         )
-
-    async def _drive(self, execution: "_Execution", on_event: Callable[[Event], None] | None) -> RunOutcome:
-        """Stream the graph to its end or to where it stops, and record what its agents tell."""
-        async with self._mirror.following(execution.run_id) as mirror:
-            reason = await self._stream(execution, mirror, on_event)
-        if reason is None:
-            return await self._conclude(execution, mirror)
-        await self.repository.pause_run(execution.run_id, reason)
-        return self._outcome(execution, mirror, status=RunStatus.PAUSED, reason=reason)
-
-    async def _stream(
-        self, execution: "_Execution", mirror: PlanMirror, on_event: Callable[[Event], None] | None
-    ) -> str | None:
-        """Stream the graph; gives why it is to be paused if its time was over."""
-        limit = asyncio.timeout(execution.timeout_seconds)
-        config = merge_configs(execution.config, {"callbacks": [mirror]})
-        stream = execution.graph.astream(execution.given, config, stream_mode="custom", durability=self.durability)
-        try:
-            async with limit, aclosing(cast("AsyncGenerator[Any, None]", stream)) as items:
-                async for told in items:
-                    event = own_event(told)
-                    if event is not None and on_event:
-                        on_event(event)
-        except asyncio.CancelledError:
-            pause = self.repository.pause_run(execution.run_id, "stopped from outside; resume it to go on")
-            await asyncio.shield(pause)
-            raise
-        except Exception as error:
-            if limit.expired():
-                return f"the time limit of {execution.timeout_seconds:g} s is over; resume it for as long again"
-            await self.repository.pause_run(execution.run_id, f"{type(error).__name__}: {error}")
-            raise
-        return None
-
-    async def _conclude(self, execution: "_Execution", mirror: PlanMirror) -> RunOutcome:
-        """Store how the run ended, or that it waits for a human."""
-        state = await execution.graph.aget_state(execution.config)
-        result: Result | None = None if state.next else state.values.get("result")
-        if result is not None:
-            status, reason = RunStatus(result["status"]), None
-            await self.repository.finish_run(execution.run_id, status, result)
-        else:
-            waiting = ", ".join(task.name for task in state.tasks if task.interrupts)
-            status, reason = RunStatus.PAUSED, f"waiting for an answer to: {waiting or ', '.join(state.next)}"
-            await self.repository.pause_run(execution.run_id, reason)
-        return self._outcome(execution, mirror, status=status, reason=reason, result=result)
-
-    def _outcome(
-        self,
-        execution: "_Execution",
-        mirror: PlanMirror,
-        *,
-        status: RunStatus,
-        reason: str | None,
-        result: Result | None = None,
-    ) -> RunOutcome:
-        return RunOutcome(
-            run_id=execution.run_id,
-            status=status,
-            result=result,
-            reason=reason,
-            plan=execution.plan,
-            mirror=mirror.report(execution.run_id),
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Execution:
-    """A run that this process executes.
-
-    ``given`` is its input, or ``None`` to go on from the checkpoint.
-    """
-
-    run_id: RunId
-    plan: ExecutionPlan
-    graph: CompiledPlan
-    config: RunnableConfig
-    given: PlanInput | None
-    timeout_seconds: float | None

@@ -159,7 +159,10 @@ SELECT status FROM execution_plans WHERE workflow_execution_id = %(run_id)s FOR 
 
 -- name: start_run
 UPDATE execution_plans
-SET status = 'running', status_reason = NULL, started_at = COALESCE(started_at, NOW()), updated_at = NOW()
+SET status = CASE WHEN %(stays)s THEN status ELSE 'running' END,
+    status_reason = CASE WHEN %(stays)s THEN status_reason END,
+    started_at = COALESCE(started_at, NOW()),
+    updated_at = NOW()
 WHERE workflow_execution_id = %(run_id)s
 
 -- name: start_live_state

@@ -53,14 +53,18 @@ class Repository:
         async with self._transaction() as conn:
             await transitions.accept(conn, run_id, given)
 
-    async def start_run(self, run_id: RunId, *, token: int | None = None) -> None:
+    async def start_run(
+        self, run_id: RunId, *, expecting: RunStatus | None = None, token: int | None = None
+    ) -> RunStatus:
         """Set a run running, or again running; agents that a process left behind as running wait once more.
+
+        Gives the status it has now; see :func:`transitions.start`.
 
         Raises:
             RunNotResumableError: it has ended.
         """
         async with self._transaction() as conn:
-            await transitions.start(conn, run_id, token)
+            return await transitions.start(conn, run_id, expecting=expecting, token=token)
 
     async def pause_run(self, run_id: RunId, reason: str, *, token: int | None = None) -> None:
         """Say that nobody executes the run for now; agents still running were interrupted and wait once more.

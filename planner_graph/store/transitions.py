@@ -65,21 +65,29 @@ async def accept(conn: Connection, run_id: RunId, given: Acceptance) -> None:
     await log(conn, run_id, "run_accepted", {"strategy": plan.strategy.value, "total_agents": len(plan.steps)})
 
 
-async def start(conn: Connection, run_id: RunId, token: int | None = None) -> None:
+async def start(
+    conn: Connection, run_id: RunId, *, expecting: RunStatus | None = None, token: int | None = None
+) -> RunStatus:
     """Set a run running, or again running; agents that a process left behind as running wait once more.
+
+    Gives the status that the run has now: if it is no longer the one that is expected, because it was asked to pause or
+    to be cancelled meanwhile, that stays.
 
     Raises:
         RunNotFoundError: there is no such run.
         RunNotResumableError: it has ended.
+        LeaseLostError: another process holds it.
     """
     status = await lock(conn, run_id, token)
     if status.ended:
         raise RunNotResumableError(run_id, f"it has ended as {status.value!r}")
     await _stop_agents(conn, run_id, AgentStatus.INTERRUPTED, "its process ended before it did")
     await conn.execute(query("pause_live_state"), {"run_id": run_id})
-    await conn.execute(query("start_run"), {"run_id": run_id})
+    stays = expecting is not None and status is not expecting and status in {RunStatus.PAUSING, RunStatus.CANCELLING}
+    await conn.execute(query("start_run"), {"run_id": run_id, "stays": stays})
     await conn.execute(query("start_live_state"), {"run_id": run_id})
     await log(conn, run_id, "run_started", {"again": status is not RunStatus.PENDING})
+    return status if stays else RunStatus.RUNNING
 
 
 async def pause(conn: Connection, run_id: RunId, reason: str, token: int | None = None) -> None:

@@ -1,0 +1,181 @@
+"""One run that this process executes: streams its graph on its checkpoints, stops where it is told to, stores the end."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import merge_configs
+from langgraph.errors import GraphDrained
+
+from planner_graph.compiler.compiler import CompiledPlan
+from planner_graph.compiler.events import Event, own_event
+from planner_graph.compiler.state import PlanInput, Result
+from planner_graph.errors import LeaseLostError
+from planner_graph.mirror.handler import MirrorReport, PlanMirror
+from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.runtime.brake import Brake, Stop, StopKind
+from planner_graph.store.leases import Lease
+from planner_graph.store.outages import Patience
+from planner_graph.store.repository import Repository
+from planner_graph.types import RunId, RunStatus
+
+Durability = Literal["async", "sync", "exit"]
+
+OnEvent = Callable[[Event], None] | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunOutcome:
+    """Where a run stands after it was executed; ``result`` is ``None`` unless it ended.
+
+    ``mirror`` tells whether the live tables say all that happened; where they do not, ``planner-graph reconcile`` makes
+    them.
+    """
+
+    run_id: RunId
+    status: RunStatus
+    result: Result | None
+    reason: str | None
+    plan: ExecutionPlan
+    mirror: MirrorReport
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """A run that this process holds.
+
+    ``given`` is the input of its graph, or ``None`` to go on from the checkpoint.
+    """
+
+    lease: Lease
+    plan: ExecutionPlan
+    graph: CompiledPlan
+    config: RunnableConfig
+    given: PlanInput | None
+    timeout_seconds: float | None
+    durability: Durability
+    brake: Brake
+    patience: Patience
+    repository: Repository
+
+    async def carry_out(self, mirror: PlanMirror, on_event: OnEvent) -> RunOutcome:
+        """Execute the run until it ends or stops, and store which.
+
+        Raises:
+            LeaseLostError: another process has taken the run over; nothing more is stored.
+        """
+        stop = await self._streamed(mirror, on_event)
+        match stop:
+            case None:
+                return await self._conclude(mirror)
+            case Stop(kind=StopKind.LOST):
+                raise LeaseLostError(self.lease.run_id) from stop.error
+            case Stop(kind=StopKind.CANCEL):
+                return await self._ended(mirror, RunStatus.CANCELLED, None, stop.reason)
+            case _:
+                return await self._paused(mirror, stop.reason)
+
+    async def _streamed(self, mirror: PlanMirror, on_event: OnEvent) -> Stop | None:
+        """Stream the graph; gives why it stopped before its end."""
+        streaming = asyncio.create_task(self._stream(mirror, on_event), name=f"run {self.lease.run_id}")
+        self.brake.watch(streaming)
+        limit = self._limited()
+        try:
+            await asyncio.wait({streaming})
+        except asyncio.CancelledError:
+            self.brake.pause("stopped from outside; resume it to go on", at_once=True)
+            await self._stopped(streaming)
+            if self.brake.stop is not None and self.brake.stop.kind is StopKind.PAUSE:
+                await asyncio.shield(self._pause(self.brake.stop.reason))
+            raise
+        finally:
+            if limit is not None:
+                limit.cancel()
+            self.brake.release()
+        return await self._why(streaming)
+
+    async def _stream(self, mirror: PlanMirror, on_event: OnEvent) -> None:
+        config = merge_configs(self.config, {"callbacks": [mirror]})
+        stream = self.graph.astream(
+            self.given, config, stream_mode="custom", durability=self.durability, control=self.brake.control
+        )
+        async with aclosing(cast("AsyncGenerator[Any, None]", stream)) as items:
+            async for told in items:
+                event = own_event(told)
+                if event is not None and on_event:
+                    on_event(event)
+
+    async def _stopped(self, streaming: "asyncio.Task[None]") -> None:
+        """Wait until the graph has let go; a write under way ends or gives up."""
+        self.patience.give_up()
+        await asyncio.wait({streaming})
+        if not streaming.cancelled():
+            streaming.exception()  # it is stopping: what else is wrong does not matter any more
+
+    async def _why(self, streaming: "asyncio.Task[None]") -> Stop | None:
+        """Tell a natural end from a stop and from an error of the graph.
+
+        Raises:
+            Exception: what the graph raised by itself; the run is paused.
+        """
+        stop = self.brake.stop
+        if streaming.cancelled():
+            return stop or Stop(kind=StopKind.PAUSE, reason="its task was cancelled")
+        error = streaming.exception()
+        if error is None:
+            return stop if stop is not None and stop.kind is StopKind.LOST else None
+        if stop is not None:
+            return stop
+        if isinstance(error, GraphDrained):
+            return Stop(kind=StopKind.PAUSE, reason=f"paused: {error.reason}")
+        await self._pause(f"{type(error).__name__}: {error}")
+        raise error
+
+    def _limited(self) -> asyncio.TimerHandle | None:
+        if self.timeout_seconds is None:
+            return None
+        reason = f"the time limit of {self.timeout_seconds:g} s is over; resume it for as long again"
+        return asyncio.get_running_loop().call_later(
+            self.timeout_seconds, lambda: self.brake.pause(reason, at_once=True)
+        )
+
+    async def _conclude(self, mirror: PlanMirror) -> RunOutcome:
+        """Store how the run ended, or that it waits for a human."""
+        state = await self.graph.aget_state(self.config)
+        result: Result | None = None if state.next else state.values.get("result")
+        if result is not None:
+            return await self._ended(mirror, RunStatus(result["status"]), result, None)
+        waiting = ", ".join(task.name for task in state.tasks if task.interrupts)
+        return await self._paused(mirror, f"waiting for an answer to: {waiting or ', '.join(state.next)}")
+
+    async def _ended(
+        self, mirror: PlanMirror, status: RunStatus, result: Result | None, reason: str | None
+    ) -> RunOutcome:
+        token = self.lease.token
+        await self._persist(lambda: self.repository.finish_run(self.lease.run_id, status, result, reason, token=token))
+        return self._outcome(mirror, status, result, reason)
+
+    async def _paused(self, mirror: PlanMirror, reason: str) -> RunOutcome:
+        await self._pause(reason)
+        return self._outcome(mirror, RunStatus.PAUSED, None, reason)
+
+    async def _pause(self, reason: str) -> None:
+        token = self.lease.token
+        await self._persist(lambda: self.repository.pause_run(self.lease.run_id, reason, token=token))
+
+    async def _persist(self, write: Callable[[], Any]) -> None:
+        """Store the end of the run through an outage, for as long as one is waited for."""
+        await Patience(self.patience.seconds).persist(write)
+
+    def _outcome(self, mirror: PlanMirror, status: RunStatus, result: Result | None, reason: str | None) -> RunOutcome:
+        return RunOutcome(
+            run_id=self.lease.run_id,
+            status=status,
+            result=result,
+            reason=reason,
+            plan=self.plan,
+            mirror=mirror.report(self.lease.run_id),
+        )
