@@ -23,7 +23,9 @@ from tests.databases import TEMPLATE, fresh
 from tests.fakes import ScriptedChatModel, planned
 from tests.mirrors import accept
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "mirror.md").read_text()
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs" / "mirror.md").read_text()
+README = re.findall(r"^```sql\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 QUERIES = dict(re.findall(r"^([^\n]+):\n\n```sql\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL))
 YOUR_RUN = "3f0e8c1a-5b7d-4c2e-9a64-d1f2b3c4e5a6"
 SECONDS = 30
@@ -184,6 +186,11 @@ def test_the_cost_of_a_campaign_is_that_of_its_tokens(runs):
 
 def test_events_come_in_order(runs):
     assert [row["sequence"] for row in rows(runs, QUERIES["What happened in a run after event 3"])] == [4, 5]
+
+
+@pytest.mark.parametrize("query", README)
+def test_a_query_of_the_readme_finds_something(query, runs):
+    assert rows(runs, query)
 
 
 def described(table: str) -> list[str]:
