@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from planner_graph.planning.plan import ExecutionPlan as ExecutionPlan
     from planner_graph.planning.planner import MasterPlanner as MasterPlanner
     from planner_graph.planning.planner import PlannerSettings as PlannerSettings
+    from planner_graph.runtime.execution import RunOutcome as RunOutcome
     from planner_graph.runtime.orchestrator import CampaignOrchestrator as CampaignOrchestrator
-    from planner_graph.runtime.orchestrator import RunOutcome as RunOutcome
     from planner_graph.store.database import open_database as open_database
     from planner_graph.types import AgentStatus as AgentStatus
     from planner_graph.types import DependencyKind as DependencyKind
@@ -63,7 +63,7 @@ _HOMES = {
     "PlannerGraphError": "errors",
     "PlannerSettings": "planning.planner",
     "Rule": "catalog.catalog",
-    "RunOutcome": "runtime.orchestrator",
+    "RunOutcome": "runtime.execution",
     "RunStatus": "types",
     "Strategy": "types",
     "Task": "campaign",

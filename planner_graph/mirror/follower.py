@@ -25,8 +25,8 @@ from planner_graph.types import RunId, RunStatus
 class RunFollower(Follower):
     """Turns what happens in one invocation into entries.
 
-    ``managed`` gives the token of a run that somebody holds, whose start and end are that one's to record; ``on_end`` is called when
-    the invocation has ended.
+    ``managed`` gives the token of a run that somebody holds, whose start and end are that one's to record; ``on_end``
+    is called when the invocation has ended.
     """
 
     def __init__(

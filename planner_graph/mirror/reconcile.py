@@ -1,18 +1,19 @@
 """Makes the tables of runs equal to their checkpoints, which are the truth: whatever a mirror lost is mended here."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from planner_graph.errors import PlannerGraphError, RunBusyError
+from planner_graph.errors import PlannerGraphError, RunBusyError, RunHeldError
 from planner_graph.mirror import differences, tables
 from planner_graph.mirror.checkpoint import CheckpointState, read_checkpoint
 from planner_graph.mirror.differences import Difference, Said
 from planner_graph.mirror.ledger import Ledger, moment
 from planner_graph.mirror.previews import lean_record
 from planner_graph.mirror.settings import MirrorSettings
-from planner_graph.store import transitions
+from planner_graph.store import leases, transitions
 from planner_graph.store.database import Database
 from planner_graph.store.plain import plain_json
 from planner_graph.store.queries import query
@@ -66,14 +67,12 @@ async def reconcile(
     """
     repository = Repository(database)
     run_id = (await repository.get_run(run)).run_id
-    async with repository.exclusive(run_id) as granted:
-        if not granted:
-            raise RunBusyError(run_id)
+    async with database.pool.connection() as conn, _held(conn, run_id):
         state = await read_checkpoint(database, run_id)
         settings = settings or MirrorSettings()
         if not state.own and await _is_followed(repository, run_id, settings):
             raise RunBusyError(run_id)
-        async with database.pool.connection() as conn, conn.transaction(force_rollback=dry_run):
+        async with conn.transaction(force_rollback=dry_run):
             found = await _Comparison(conn, state, settings).settle()
     return found if not dry_run else Reconciliation(run_id=run_id, differences=found.differences, remark=found.remark)
 
@@ -91,6 +90,19 @@ async def reconcile_all(
         except PlannerGraphError as error:
             found.append(Reconciliation(run_id=run_id, problem=str(error)))
     return found
+
+
+@asynccontextmanager
+async def _held(conn: Connection, run_id: RunId) -> AsyncIterator[None]:
+    """Hold a run for as long as the block lasts."""
+    try:
+        lease = await leases.acquire(conn, run_id)
+    except RunHeldError as error:
+        raise RunBusyError(run_id) from error
+    try:
+        yield
+    finally:
+        await leases.release(conn, lease)
 
 
 async def _is_followed(repository: Repository, run_id: RunId, settings: MirrorSettings) -> bool:

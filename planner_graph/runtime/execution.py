@@ -1,4 +1,4 @@
-"""One run that this process executes: streams its graph on its checkpoints, stops where it is told to, stores the end."""
+"""One run that this process executes: streams its graph, stops where it is told to, stores how it ended."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable

@@ -177,10 +177,8 @@ class CampaignOrchestrator:
         patience = Patience(self.outage_seconds)
         saver = RunSaver(self.database, lease, patience=patience, on_failure=brake.fail)
         graph = compile_plan(plan, self.agents, checkpointer=saver, clock=self.clock, prices=self.prices)
-        config: RunnableConfig = {
-            "configurable": {"thread_id": row.thread_id, "workflow_execution_id": row.run_id},
-        }
         campaign = await self.repository.load_campaign(row.run_id)
+        config = config_of(row)
         state = await graph.aget_state(config)
         begun = bool(state.created_at)  # without a checkpoint it never started, or not for long
         return Execution(
@@ -195,3 +193,8 @@ class CampaignOrchestrator:
             patience=patience,
             repository=self.repository,
         )
+
+
+def config_of(row: RunRow) -> RunnableConfig:
+    """Give the config under which a run's graph finds its checkpoints."""
+    return {"configurable": {"thread_id": row.thread_id, "workflow_execution_id": row.run_id}}

@@ -13,7 +13,6 @@ from psycopg_pool import AsyncConnectionPool
 
 from planner_graph.store.connection import CONNECTION, connect, describe, read_dsn, unavailable
 from planner_graph.store.embedded import embedded_server, home_folder
-from planner_graph.store.locks import RunLocks
 from planner_graph.store.upgrades import upgrade, versions
 
 DSN_VARIABLE = "PLANNER_GRAPH_DSN"
@@ -27,7 +26,6 @@ class Database:
     conninfo: str = field(repr=False)
     pool: AsyncConnectionPool[AsyncConnection[DictRow]]
     target: str
-    locks: RunLocks = field(repr=False)
 
 
 @asynccontextmanager
@@ -89,12 +87,8 @@ async def _open(
         open=False,
         name="planner_graph",
     )
-    locks = RunLocks(conninfo, target)
     async with pool:
-        try:
-            yield Database(conninfo=conninfo, pool=pool, target=target, locks=locks)
-        finally:
-            await locks.close()
+        yield Database(conninfo=conninfo, pool=pool, target=target)
 
 
 async def _prepare(connection: AsyncConnection[DictRow], target: str, *, ours: bool) -> None:

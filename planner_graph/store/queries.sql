@@ -18,12 +18,6 @@ SELECT pg_try_advisory_lock(hashtextextended('planner_graph upgrade', 0)) AS gra
 -- name: unlock_upgrade
 SELECT pg_advisory_unlock(hashtextextended('planner_graph upgrade', 0))
 
--- name: try_lock_run
-SELECT pg_try_advisory_lock(%(key)s) AS granted
-
--- name: unlock_run
-SELECT pg_advisory_unlock(%(key)s)
-
 -- name: upsert_campaign
 INSERT INTO campaigns (campaign_key, name, campaign_type, definition)
 VALUES (%(campaign_key)s, %(name)s, %(campaign_type)s, %(definition)s)
@@ -127,18 +121,14 @@ ORDER BY sequence
 LIMIT %(limit)s
 
 -- name: get_vitals
--- An advisory lock on a 64-bit number is listed with its halves in classid and objid, and objsubid 1.
 SELECT p.status,
     EXTRACT(EPOCH FROM greatest(clock_timestamp() - l.last_heartbeat, INTERVAL '0'))::FLOAT8 AS silent_seconds,
-    EXISTS (
-        SELECT FROM pg_locks k
-        WHERE k.locktype = 'advisory'
-            AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-            AND k.classid::BIGINT = (%(key)s::BIGINT >> 32) & 4294967295
-            AND k.objid::BIGINT = %(key)s::BIGINT & 4294967295
-            AND k.objsubid = 1
-            AND k.granted
-    ) AS held
+    (
+        SELECT h.holder
+        FROM run_leases h
+        JOIN pg_stat_activity a ON a.pid = h.session_pid AND a.backend_start = h.session_start
+        WHERE h.workflow_execution_id = p.workflow_execution_id AND h.expires_at > clock_timestamp()
+    ) AS holder
 FROM execution_plans p
 JOIN workflow_state_live l USING (workflow_execution_id)
 WHERE p.workflow_execution_id = %(run_id)s

@@ -16,7 +16,6 @@ from planner_graph.store import control, leases, transitions
 from planner_graph.store.commands import Answer, Command
 from planner_graph.store.database import Database
 from planner_graph.store.leases import Holder
-from planner_graph.store.locks import key_of
 from planner_graph.store.plain import exact_number
 from planner_graph.store.queries import query
 from planner_graph.store.rows import AgentRunRow, EventRow, RunRow, Vitals
@@ -150,8 +149,7 @@ class Repository:
 
     async def vitals(self, run_id: RunId) -> Vitals:
         """Give the signs of life of a run."""
-        full = full_id(run_id)
-        rows = await self._fetch("get_vitals", {"run_id": full, "key": key_of(RunId(str(full)))})
+        rows = await self._fetch("get_vitals", {"run_id": full_id(run_id)})
         if not rows:
             raise RunNotFoundError(run_id)
         return Vitals.of(rows[0])

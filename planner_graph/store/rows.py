@@ -131,19 +131,24 @@ class EventRow:
 class Vitals:
     """Signs of life of a run.
 
-    ``held`` says that a process has the right to execute it. ``silent_seconds`` is how long ago the tables were told
-    of it, by the database's clock: a run that is followed is mentioned every few seconds, whether or not anything
-    happens.
+    ``holder`` names the living process that has the right to execute it, if there is one. ``silent_seconds`` is how
+    long ago the tables were told of it, by the database's clock: a run that is followed is mentioned every few seconds,
+    whether or not anything happens.
     """
 
     status: RunStatus
-    held: bool
+    holder: str | None
     silent_seconds: float
+
+    @property
+    def held(self) -> bool:
+        """Whether a living process has that right."""
+        return self.holder is not None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
         """Make it of a row of the query ``get_vitals``."""
-        return cls(status=RunStatus(row["status"]), held=row["held"], silent_seconds=row["silent_seconds"])
+        return cls(status=RunStatus(row["status"]), holder=row["holder"], silent_seconds=row["silent_seconds"])
 
 
 def in_utc(time: datetime | None) -> datetime | None:

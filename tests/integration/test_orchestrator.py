@@ -19,7 +19,7 @@ from planner_graph import (
     agent,
 )
 from planner_graph.compiler.compiler import compile_plan
-from planner_graph.errors import PlanError, RunNotFoundError, RunNotResumableError, UnboundAgentsError
+from planner_graph.errors import PlanError, RunNotFoundError, RunHeldError, RunNotResumableError, UnboundAgentsError
 from planner_graph.store.saver import checkpointer
 from tests.mirrors import live, progress
 
@@ -187,7 +187,7 @@ async def test_a_run_has_one_executor_and_one_end(database):
     running = asyncio.create_task(orchestrator.execute(run_id, on_event=lambda _: started.set()))
     await started.wait()
 
-    with pytest.raises(RunNotResumableError, match="another process is executing it"):
+    with pytest.raises(RunHeldError, match="is executed by process"):
         await company.orchestrator(database).execute(run_id)
     company.gates["planner"].set()
     await running
