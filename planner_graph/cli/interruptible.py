@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 from planner_graph.cli.exits import ExitCode
@@ -18,6 +19,10 @@ T = TypeVar("T")
 
 MOST_THREADS = 1000
 """So many of them may run side by side; a thread is only made when it is needed."""
+
+
+MOST_SIGNALS = 2
+"""After so many signals nothing is waited for any more, not even an event loop that is kept busy."""
 
 
 class Interrupted(Exception):  # noqa: N818  # no error: the user wanted it
@@ -48,8 +53,11 @@ class Threads(ThreadPoolExecutor):
         return any(future.running() for future in tuple(self._submitted))
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run ``work`` to its end; the first Ctrl-C or SIGTERM cancels it, so that it can put things in order.
+def run(work: Coroutine[Any, Any, T], gently: Callable[[], bool] = lambda: False) -> T:
+    """Run ``work`` to its end; Ctrl-C and SIGTERM let it put things in order first.
+
+    The first one calls ``gently``, in the event loop; if that gives ``True``, the work is about to end by itself. The
+    next one, or the first if that gives ``False``, cancels the work, and yet another one ends it at once.
 
     Raises:
         Interrupted: it was stopped. The process should now end by :func:`leave`.
@@ -58,7 +66,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     runner = asyncio.Runner()
     runner.get_loop().set_default_executor(threads)
     try:
-        result = runner.run(_stoppable(work))
+        result = runner.run(_stoppable(work, gently))
     except (asyncio.CancelledError, KeyboardInterrupt) as stop:
         busy = threads.busy
         if busy:
@@ -80,8 +88,24 @@ def leave(code: ExitCode) -> NoReturn:
     os._exit(code)
 
 
-async def _stoppable(work: Coroutine[Any, Any, T]) -> T:
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await work
+async def _stoppable(work: Coroutine[Any, Any, T], gently: Callable[[], bool]) -> T:
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    heard = 0
+
+    def react() -> None:
+        if task is not None and (heard > 1 or not gently()):
+            task.cancel()
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        nonlocal heard
+        heard += 1
+        if heard > MOST_SIGNALS:
+            signal.default_int_handler(number, frame)
+        loop.call_soon_threadsafe(react)
+
+    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return await work
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -17,6 +17,7 @@ from planner_graph.cli.progress import Progress
 from planner_graph.clock import SystemClock
 from planner_graph.errors import DatabaseUnavailableError, PlannerGraphError
 from planner_graph.mirror.handler import MirrorReport
+from planner_graph.planning.explanation import duration_text
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
 from planner_graph.store.connection import unavailable
 from planner_graph.text import one_line
@@ -32,17 +33,28 @@ class Session:
     folder: Path | None = None
     account: Account | None = None
     mirror: MirrorReport | None = None
+    orchestrator: CampaignOrchestrator | None = None
 
-    async def execute(self, orchestrator: CampaignOrchestrator, run_id: RunId, folder: Path | None) -> None:
+    def pause(self) -> bool:
+        """Let the run pause when its running agents have ended; gives ``False`` if there is none to pause."""
+        if self.orchestrator is None or not self.orchestrator.pause_all("stopped from outside; resume it to go on"):
+            return False
+        grace = duration_text(self.orchestrator.grace.pause)
+        screen.tell(f"pausing: running agents may end, for {grace} at most; once more to stop at once")
+        return True
+
+    async def execute(
+        self, orchestrator: CampaignOrchestrator, run_id: RunId, folder: Path | None, *, take_over: bool = False
+    ) -> None:
         """Execute a run that is stored, and take account of it when it ends or is stopped."""
         repository = orchestrator.repository
         plan, row = await repository.load_plan(run_id), await repository.get_run(run_id)
         progress = Progress(plan, row, await repository.agent_runs(run_id))
         progress.begin(SystemClock().now())
         self.view.begin(progress)
-        self.run_id, self.folder = run_id, folder
+        self.run_id, self.folder, self.orchestrator = run_id, folder, orchestrator
         try:
-            outcome = await orchestrator.execute(run_id, on_event=self.view.on_event)
+            outcome = await orchestrator.execute(run_id, take_over=take_over, on_event=self.view.on_event)
         except asyncio.CancelledError:
             self.account = await read_account(repository, run_id, SystemClock().now())
             raise
@@ -59,7 +71,7 @@ def conduct(work: Callable[[Session], Coroutine[Any, Any, None]], *, as_json: bo
     with screen.only_results(wanted=as_json):
         try:
             with session.view:
-                interruptible.run(work(session))
+                interruptible.run(work(session), session.pause)
         except interruptible.Interrupted as stop:
             busy = stop.busy
         except Exception as error:

@@ -471,3 +471,16 @@ FROM jsonb_to_recordset(%(leases)s) AS r(run_id UUID, token BIGINT)
 UPDATE execution_plans
 SET status = %(status)s, status_reason = %(reason)s, updated_at = NOW()
 WHERE workflow_execution_id = %(run_id)s
+
+-- name: list_left_behind
+SELECT p.workflow_execution_id
+FROM execution_plans p
+WHERE p.status IN ('pending', 'running', 'pausing', 'cancelling')
+    AND p.thread_id = p.workflow_execution_id || ':' || p.plan_revision
+    AND p.updated_at < clock_timestamp() - make_interval(secs => %(silence)s)
+    AND NOT EXISTS (
+        SELECT FROM run_leases l
+        JOIN pg_stat_activity a ON a.pid = l.session_pid AND a.backend_start = l.session_start
+        WHERE l.workflow_execution_id = p.workflow_execution_id AND l.expires_at > clock_timestamp()
+    )
+ORDER BY p.created_at, p.workflow_execution_id

@@ -154,6 +154,14 @@ class Repository:
             raise RunNotFoundError(run_id)
         return Vitals.of(rows[0])
 
+    async def left_behind(self) -> list[RunId]:
+        """Give the runs that are to go on but that no living process executes, oldest first.
+
+        Those that were accepted or changed only a moment ago are left out: somebody is about to execute them.
+        """
+        rows = await self._fetch("list_left_behind", {"silence": leases.SILENCE_SECONDS})
+        return [RunId(str(row["workflow_execution_id"])) for row in rows]
+
     async def load_plan(self, run_id: RunId) -> ExecutionPlan:
         """Give the plan that a run was accepted with.
 

@@ -1,0 +1,96 @@
+"""``planner-graph recover``: go on with runs whose process died."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated
+
+import typer
+
+from planner_graph.agents.factory import AgentFactory
+from planner_graph.cli import interruptible, screen
+from planner_graph.cli.agents import load
+from planner_graph.cli.exits import ExitCode, exit_code
+from planner_graph.cli.options import AgentsReference, AsJson, Dsn
+from planner_graph.compiler.body import Body
+from planner_graph.errors import Finding, InvalidInputError
+from planner_graph.runtime.recovery import Recovery
+from planner_graph.runtime.recovery import recover as recover_runs
+from planner_graph.store.database import open_database
+from planner_graph.store.repository import Repository
+from planner_graph.store.rows import RunRow
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def recover(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Ids of runs, or the beginnings of ids.", show_default=False),
+    ] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Go on with all that were left behind.")] = False,
+    agents: AgentsReference = None,
+    dsn: Dsn = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with runs whose process died.
+
+    Only their unfinished agents run again, with the code that each run was started with, unless --agents is given.
+    """
+    if bool(runs) == everything:
+        problem = "name runs or give --all" if not runs else "has no effect together with names of runs"
+        raise InvalidInputError([Finding(problem=problem, remedy="planner-graph recover --all", key="--all")])
+    try:
+        found = interruptible.run(_recover(runs, agents, dsn))
+    except interruptible.Interrupted as stop:
+        screen.tell("stopped; go on with: planner-graph recover --all")
+        if stop.busy:
+            interruptible.leave(ExitCode.STOPPED)
+        raise typer.Exit(ExitCode.STOPPED) from stop
+    _show(found, as_json=as_json)
+    raise typer.Exit(_worst(found))
+
+
+async def _recover(names: Iterable[str] | None, reference: str | None, dsn: str | None) -> list[Recovery]:
+    def agents_of(row: RunRow) -> Mapping[str, Body]:
+        chosen = reference or row.agents_reference
+        return load(chosen) if chosen else AgentFactory.installed()
+
+    async with open_database(dsn) as database:
+        repository = Repository(database)
+        runs = [(await repository.get_run(name)).run_id for name in names] if names else None
+        return await recover_runs(database, agents_of, runs=runs)
+
+
+def _show(found: list[Recovery], *, as_json: bool) -> None:
+    if as_json:
+        screen.show_json({"runs": [_json(recovery) for recovery in found]})
+    elif not found:
+        screen.tell("no run was left behind")
+    else:
+        for recovery in found:
+            screen.show(f"run {recovery.run_id}: {_says(recovery)}")
+
+
+def _says(recovery: Recovery) -> str:
+    if recovery.outcome is None:
+        return str(recovery.error)
+    reason = f": {recovery.outcome.reason}" if recovery.outcome.reason else ""
+    return f"{recovery.outcome.status.value}{reason}"
+
+
+def _json(recovery: Recovery) -> dict[str, str | None]:
+    outcome = recovery.outcome
+    return {
+        "workflow_execution_id": recovery.run_id,
+        "status": outcome.status.value if outcome else None,
+        "reason": outcome.reason if outcome else None,
+        "error": str(recovery.error) if recovery.error else None,
+    }
+
+
+def _worst(found: list[Recovery]) -> ExitCode:
+    """Give the exit code that says most: a run that could not be gone on with counts as failed."""
+    codes = [exit_code(recovery.outcome.status) if recovery.outcome else ExitCode.FAILED for recovery in found]
+    order = (ExitCode.FAILED, ExitCode.PARTIAL_SUCCESS, ExitCode.STOPPED)
+    return next((code for code in order if code in codes), ExitCode.COMPLETED)
