@@ -84,8 +84,14 @@ class RunSaver(AsyncPostgresSaver):
             landing.set_result(None)
 
     async def _telling(self, call: Callable[[], Any]) -> Any:
+        writing = asyncio.ensure_future(self._patience.persist(call))
         try:
-            return await self._patience.persist(call)
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:  # what an agent has finished is stored, however the run is stopped
+            await asyncio.wait({writing})
+            if not writing.cancelled():
+                writing.exception()
+            raise
         except psycopg.Error as error:
             if is_fenced(error):
                 lost = LeaseLostError(self._lease.run_id)
