@@ -239,6 +239,13 @@ def test_an_agent_that_retries_is_reported_as_one_that_goes_on_soon():
     assert "retrying: attempt 2" in progress.report(at(5))["blocked"]["a"]["reason"]
 
 
+def test_an_agent_that_failed_for_good_is_reported_so_even_if_it_might_have_been_tried_again():
+    progress = going(retried())
+    progress.apply(started("a", 0))
+    progress.apply(ended("a", 1, "failed"))
+    assert progress.report(at(2))["agents_status"]["failed"] == ["a"]
+
+
 def test_a_run_is_told_by_its_log_alone():
     plan = make_plan({"a": [], "b": ["a"]})
     progress = Progress.unbegun(plan, run_row(plan, "completed", failed_agents=("b",), ended_at=at(100)))

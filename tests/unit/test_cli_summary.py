@@ -39,9 +39,10 @@ def account(plan, *attempts, status="running", now=30, silent_seconds=None, **fi
 
 def text(taken: Account, width=80) -> list[str]:
     """Give the lines of an account on a terminal."""
-    screen = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, _environ={})
+    written = io.StringIO()
+    screen = Console(file=written, width=width, color_system=None, force_terminal=False, _environ={})
     screen.print(*account_text(taken), sep="\n")
-    lines = screen.file.getvalue().splitlines()
+    lines = written.getvalue().splitlines()
     assert all(len(line) <= width for line in lines)
     return [line.rstrip() for line in lines]
 
