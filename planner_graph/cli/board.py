@@ -30,8 +30,8 @@ LAST_LINES = 2
 WIDE = 100
 """Columns from which there is room for longer bars."""
 
-REPORT_SECONDS, SOONEST_SECONDS = 1.0, 0.25
-"""How old a forecast may be, and how old where agents have ended since; each takes some milliseconds."""
+REPORT_SECONDS, SOONEST_SECONDS = 1.0, 0.5
+"""How old a forecast may be, and how old where agents have ended since; of a large plan each takes 50 ms."""
 
 
 class Board:
