@@ -91,10 +91,11 @@ class Board:
 
     def _details(self, report: ProgressReport, now: datetime) -> Iterator[tuple[str, str]]:
         halted = bool(self.notice) and self.progress.run.status is RunStatus.RUNNING
-        if report["eta"] and not halted:
+        path = report["remaining_critical_path"]
+        if report["eta"] and path and not halted:
             yield eta_text(report["eta"], now.astimezone()), ""
-        if report["remaining_critical_path"]:
-            yield path_text(report["remaining_critical_path"]), "dim"
+        if path:
+            yield path_text(path), "dim"
         for line in self.notice.splitlines():
             yield line, "yellow"
 

@@ -145,6 +145,12 @@ def test_of_a_run_that_shows_no_life_no_end_is_promised():
     assert "ends about" not in "".join(plain(drawn))
 
 
+def test_of_a_run_that_has_nothing_left_to_do_no_end_is_told():
+    lines = plain(board(make_plan({"a": []}), ended("a", 1)))
+    assert len(lines) == 3
+    assert "100 %" in lines[1]
+
+
 def test_what_was_skipped_has_no_time():
     drawn = board(
         make_plan({"a": [], "b": ["a"]}), ended("a", 1, "failed", "bad"), ended("b", 1, "skipped", "why", attempts=0)

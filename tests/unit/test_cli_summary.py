@@ -79,6 +79,12 @@ def test_a_run_that_has_ended_has_neither_an_end_to_come_nor_anyone_who_waits():
     assert not any("ends about" in line or "decided by" in line or "waiting" in line for line in lines)
 
 
+def test_a_run_whose_agents_have_all_ended_says_no_more_of_its_end():
+    lines = text(account(make_plan({"a": []}), attempt("a", "completed")))
+    assert lines[0].split() == ["agent", "status", "attempts", "time"]
+    assert lines[-1] == "run run running after 30.0 s, 1 of 1 agents ended, 100 % of the work"
+
+
 def test_a_paused_run_says_how_much_is_left_and_does_not_repeat_why():
     stopped = replace(attempt("writer", "interrupted"), reason="Ctrl-C")
     lines = text(account(chain(), stopped, status="paused", status_reason="Ctrl-C"))
