@@ -49,7 +49,7 @@ class Team:
         self.gates: dict[str, asyncio.Event] = {}
         self.arrived: dict[str, asyncio.Event] = {}
         self.calls: list[str] = []
-        self.bodies = {agent.name: self.body(agent.name, agent.outputs[0]) for agent in SPECS}
+        self.bodies: dict[str, Any] = {agent.name: self.body(agent.name, agent.outputs[0]) for agent in SPECS}
 
     def shut(self, agent: str) -> None:
         self.gates[agent], self.arrived[agent] = asyncio.Event(), asyncio.Event()
@@ -83,10 +83,16 @@ class Orchestrated:
 
     async def go(self, on_event: Any = None) -> None:
         """Begin, or go on."""
-        orchestrator = CampaignOrchestrator(self.database, self.team.bodies, planner=PLANNER)
         if not self.run_id:
-            self.run_id, _ = await orchestrator.accept(CAMPAIGN, strategy=self.strategy)
-        await orchestrator.execute(self.run_id, on_event=on_event)
+            await self.accept()
+        await self.orchestrator().execute(self.run_id, on_event=on_event)
+
+    async def accept(self) -> RunId:
+        self.run_id, _ = await self.orchestrator().accept(CAMPAIGN, strategy=self.strategy)
+        return self.run_id
+
+    def orchestrator(self) -> CampaignOrchestrator:
+        return CampaignOrchestrator(self.database, self.team.bodies, planner=PLANNER)
 
     async def answer(self, answers: Any) -> None:
         row = await Repository(self.database).get_run(self.run_id)

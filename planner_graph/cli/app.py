@@ -32,6 +32,7 @@ class Commands(LazyGroup):
         "status": "Show how a run stands.",
         "watch": "Follow a run while it goes on, whoever executes it.",
         "runs": "List the runs, newest first.",
+        "reconcile": "Make the tables of a run equal to its checkpoint.",
         "history": "Show how agents did in past runs.",
         "catalog": "List, show and check the agents that exist.",
         "db": "Check the database, or bring its tables up to date.",

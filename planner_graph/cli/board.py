@@ -30,8 +30,8 @@ LAST_LINES = 2
 WIDE = 100
 """Columns from which there is room for longer bars."""
 
-REPORT_SECONDS, SOONEST_SECONDS = 1.0, 0.25
-"""How old a forecast may be, and how old where agents have ended since; each takes some milliseconds."""
+REPORT_SECONDS, SOONEST_SECONDS = 1.0, 0.5
+"""How old a forecast may be, and how old where agents have ended since; of a large plan each takes 50 ms."""
 
 
 class Board:
@@ -91,10 +91,11 @@ class Board:
 
     def _details(self, report: ProgressReport, now: datetime) -> Iterator[tuple[str, str]]:
         halted = bool(self.notice) and self.progress.run.status is RunStatus.RUNNING
-        if report["eta"] and not halted:
+        path = report["remaining_critical_path"]
+        if report["eta"] and path and not halted:
             yield eta_text(report["eta"], now.astimezone()), ""
-        if report["remaining_critical_path"]:
-            yield path_text(report["remaining_critical_path"]), "dim"
+        if path:
+            yield path_text(path), "dim"
         for line in self.notice.splitlines():
             yield line, "yellow"
 

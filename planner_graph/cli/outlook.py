@@ -31,12 +31,12 @@ def eta_text(eta: Eta, now: datetime) -> str:
 
 
 def path_text(path: list[str]) -> str:
-    """Say what decides over the end; nothing if nothing is left to do.
+    """Say what decides over the end.
 
-    >>> path_text(["writer", "editor"]), path_text(["editor"]), path_text([])
-    ('decided by writer -> editor', 'decided by editor', '')
+    >>> path_text(["writer", "editor"])
+    'decided by writer -> editor'
     """
-    return f"decided by {' -> '.join(path)}" if path else ""
+    return f"decided by {' -> '.join(path)}"
 
 
 def brief_reason(why: Blocked) -> str:

@@ -65,9 +65,10 @@ def headline(account: Account) -> Text:
 
 def outlook(account: Account) -> Iterator[str]:
     """Say when it should end and what decides over that, and what models have cost so far."""
-    if account.figures["eta"]:
+    path = account.figures["remaining_critical_path"]
+    if account.figures["eta"] and path:
         yield eta_text(account.figures["eta"], account.now.astimezone())
-        yield one_line(path_text(account.figures["remaining_critical_path"]))
+        yield one_line(path_text(path))
     used = usage_text(account.figures["usage"])
     if used:
         yield used
@@ -82,7 +83,9 @@ def agents_tables(progress: Progress, now: datetime) -> Iterator[RenderableType]
     notes = {agent.name: agent.note for agent in agents if agent.note != progress.run.status_reason}
     usages = [agent.usage for agent in agents if agent.usage]
     with_usage, with_cost = bool(usages), any(usage["cost_usd"] is not None for usage in usages)
-    columns = ("reason",) if not with_usage else ("tokens", "cost") if with_cost else ("tokens",)
+    columns = (
+        ("tokens", "cost") if with_cost else ("tokens",) if with_usage else ("reason",) if any(notes.values()) else ()
+    )
     table = screen.table(
         "agent",
         "status",
@@ -98,8 +101,8 @@ def agents_tables(progress: Progress, now: datetime) -> Iterator[RenderableType]
         time = None if seconds is None else timer(seconds)
         usage = agent.usage
         used = (usage and compact(usage["total_tokens"]), usage and dollars(usage["cost_usd"]))
-        last = used[: len(columns)] if with_usage else (notes.get(agent.name),)
-        table.add_row(*screen.cells(agent.name, status, agent.attempt or None, time, *last))
+        last = used if with_usage else (notes.get(agent.name),)
+        table.add_row(*screen.cells(agent.name, status, agent.attempt or None, time, *last[: len(columns)]))
     if agents:
         yield table
     if with_usage and any(notes.values()):

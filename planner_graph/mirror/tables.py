@@ -1,7 +1,7 @@
 """Reads the ledgers of runs from the tables and writes what changed in them; the caller holds the transaction."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -88,8 +88,18 @@ def _numbered(run_id: RunId, ledger: Ledger) -> Iterator[dict[str, Any]]:
 
 
 def _attempt(run_id: RunId, row: AgentRunRow) -> dict[str, Any]:
-    times = {key: time.isoformat() if (time := getattr(row, key)) else None for key in ("started_at", "ended_at")}
-    return {**asdict(row), **times, "workflow_execution_id": run_id}
+    return {
+        "workflow_execution_id": run_id,
+        "agent_name": row.agent_name,
+        "execution": row.execution,
+        "attempt": row.attempt,
+        "status": row.status.value,
+        "started_at": row.started_at.isoformat() if row.started_at else None,
+        "ended_at": row.ended_at.isoformat() if row.ended_at else None,
+        "error": row.error,
+        "reason": row.reason,
+        "usage": row.usage,
+    }
 
 
 def _state(run_id: RunId, ledger: Ledger, estimated_end: datetime | None) -> dict[str, Any]:

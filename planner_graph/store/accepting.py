@@ -59,12 +59,11 @@ def plan_values(run_id: RunId, campaign: Campaign, plan: ExecutionPlan) -> dict[
     }
 
 
-def dependency_values(plan: ExecutionPlan, plan_id: Any) -> Iterator[dict[str, Any]]:
-    """Give what ``insert_agent_dependency`` takes: for each agent one row per kind of dependency, at least one."""
+def dependency_rows(plan: ExecutionPlan) -> Iterator[dict[str, Any]]:
+    """Give the rows of ``insert_agent_dependencies``: for each agent one per kind of dependency, at least one."""
     for step in plan.steps:
         for kind, agents in _by_kind(step).items():
             yield {
-                "plan_id": plan_id,
                 "agent_name": step.agent,
                 "agent_type": step.type,
                 "depends_on_agents": agents,
@@ -74,7 +73,7 @@ def dependency_values(plan: ExecutionPlan, plan_id: Any) -> Iterator[dict[str, A
                 "is_parallel_eligible": step.parallel_group_id is not None,
                 "max_retries": step.max_retries,
                 "timeout_minutes": max(1, math.ceil(step.timeout_seconds / 60)),
-                "resource_requirements": Jsonb(step.resources),
+                "resource_requirements": dict(step.resources),
             }
 
 

@@ -47,13 +47,17 @@ INSERT INTO execution_plans (
 )
 RETURNING id
 
--- name: insert_agent_dependency
+-- name: insert_agent_dependencies
 INSERT INTO agent_dependencies (
     execution_plan_id, agent_name, agent_type, depends_on_agents, dependency_type, execution_order,
     parallel_group_id, is_parallel_eligible, max_retries, timeout_minutes, resource_requirements
-) VALUES (
-    %(plan_id)s, %(agent_name)s, %(agent_type)s, %(depends_on_agents)s, %(dependency_type)s, %(execution_order)s,
-    %(parallel_group_id)s, %(is_parallel_eligible)s, %(max_retries)s, %(timeout_minutes)s, %(resource_requirements)s
+)
+SELECT %(plan_id)s, r.agent_name, r.agent_type, r.depends_on_agents, r.dependency_type, r.execution_order,
+    r.parallel_group_id, r.is_parallel_eligible, r.max_retries, r.timeout_minutes, r.resource_requirements
+FROM jsonb_to_recordset(%(rows)s) AS r(
+    agent_name TEXT, agent_type TEXT, depends_on_agents TEXT[], dependency_type TEXT, execution_order INTEGER,
+    parallel_group_id INTEGER, is_parallel_eligible BOOLEAN, max_retries INTEGER, timeout_minutes INTEGER,
+    resource_requirements JSONB
 )
 
 -- name: insert_live_state

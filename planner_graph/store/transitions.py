@@ -60,7 +60,8 @@ async def accept(conn: Connection, run_id: RunId, given: Acceptance) -> None:
         if given.thread_id:
             values["thread_id"] = storable(given.thread_id)
         plan_id = await _id_of(cur, "insert_plan", values)
-        await cur.executemany(query("insert_agent_dependency"), accepting.dependency_values(plan, plan_id))
+        dependencies = {"plan_id": plan_id, "rows": Jsonb(list(accepting.dependency_rows(plan)))}
+        await cur.execute(query("insert_agent_dependencies"), dependencies)
         await cur.execute(query("insert_live_state"), accepting.live_values(run_id, plan, plan_id))
     await log(conn, run_id, "run_accepted", {"strategy": plan.strategy.value, "total_agents": len(plan.steps)})
 

@@ -26,7 +26,7 @@ def test_a_run_shows_its_agents_and_writes_its_deliverables(stored):
     shown = stored("run", stored.write("c.yaml", SOUND), "--agents", AGENTS, "--output", "out/new")
     assert shown.code == 0
     lines = shown.out.splitlines()
-    assert words(lines[1]) == ["agent", "status", "attempts", "time", "reason"]
+    assert words(lines[1]) == ["agent", "status", "attempts", "time"]
     assert [words(line)[:3] for line in lines[2:6]] == [
         [name, "completed", "1"] for name in ("digger", "painter", "author", "summarist")
     ]

@@ -118,14 +118,14 @@ def test_a_forecast_is_made_once_a_second_and_when_agents_have_ended():
         (0.4, None),
         (0.2, None),
         (0.3, ended("a", 1)),
-        (0.1, None),
+        (0.3, None),
     ):
         clock.time += timedelta(seconds=seconds)
         if event:
             progress.apply(event)
         plain(drawn)
         counts.append(progress.reports)
-    assert counts == [1, 1, 1, 2, 3, 3]
+    assert counts == [1, 1, 1, 2, 2, 3]
 
 
 def test_a_paused_run_stands_still_and_says_how_long_it_will_take():
@@ -143,6 +143,12 @@ def test_of_a_run_that_shows_no_life_no_end_is_promised():
     drawn = board(make_plan({"a": []}), started("a", 0))
     drawn.notice = "no process is executing it"
     assert "ends about" not in "".join(plain(drawn))
+
+
+def test_of_a_run_that_has_nothing_left_to_do_no_end_is_told():
+    lines = plain(board(make_plan({"a": []}), ended("a", 1)))
+    assert len(lines) == 3
+    assert "100 %" in lines[1]
 
 
 def test_what_was_skipped_has_no_time():

@@ -218,8 +218,9 @@ def test_what_models_were_used_for_is_added_up_over_attempts_and_events():
     progress = going(make_plan({"a": []}), replace(attempt("a", "interrupted"), usage=USED))
     progress.apply(started("a", 1))
     agent = progress.apply({**ended("a", 2), "record": {**ended("a", 2)["record"], "usage": USED}})
-    assert (agent.usage["total_tokens"], agent.usage["cost_usd"]) == (20, 1.0)
-    assert progress.report(at(3))["usage"]["total_tokens"] == 20
+    twice = {"input_tokens": 16, "output_tokens": 4, "total_tokens": 20, "calls": 2, "cost_usd": 1.0, "models": {}}
+    assert agent.usage == twice
+    assert progress.report(at(3))["usage"] == twice
 
 
 def test_the_report_of_a_board_is_that_of_the_tables():
@@ -239,6 +240,13 @@ def test_an_agent_that_retries_is_reported_as_one_that_goes_on_soon():
     assert "retrying: attempt 2" in progress.report(at(5))["blocked"]["a"]["reason"]
 
 
+def test_an_agent_that_failed_for_good_is_reported_so_even_if_it_might_have_been_tried_again():
+    progress = going(retried())
+    progress.apply(started("a", 0))
+    progress.apply(ended("a", 1, "failed"))
+    assert progress.report(at(2))["agents_status"]["failed"] == ["a"]
+
+
 def test_a_run_is_told_by_its_log_alone():
     plan = make_plan({"a": [], "b": ["a"]})
     progress = Progress.unbegun(plan, run_row(plan, "completed", failed_agents=("b",), ended_at=at(100)))
@@ -246,11 +254,14 @@ def test_a_run_is_told_by_its_log_alone():
     progress.take(logged("run_accepted"))
     progress.take(logged("run_started", seconds=1, again=False))
     assert (progress.run.status, progress.since) == (RunStatus.RUNNING, at(1))
-    assert progress.take(logged(started("a", 2))).status == "running"
+    progress.take(logged(started("a", 2)))
+    assert progress.agents[AgentName("a")].status == "running"
     progress.take(logged("run_paused", seconds=5, reason="Ctrl-C"))
     [a, b] = progress.agents.values()
     assert (a.status, a.note, a.seconds(at(100)), b.status) == ("interrupted", "Ctrl-C", 3, "waiting")
-    assert progress.report(at(6))["eta"]["p50"] is None
+    eta = progress.report(at(6))["eta"]
+    assert eta is not None
+    assert eta["p50"] is None
     progress.take(logged("run_started", seconds=50, again=True))
     [a, _] = progress.agents.values()
     assert (a.status, a.note, progress.since) == ("waiting", "", at(50))
@@ -265,6 +276,7 @@ def test_a_run_is_told_by_its_log_alone():
 def test_an_agent_whose_result_was_lost_waits_again_and_says_why():
     progress = going(make_plan({"a": []}), attempt("a", "completed"))
     agent = progress.take(logged("agent_reopened", agent="a", reason="it was cut off"))
+    assert agent is progress.agents[AgentName("a")]
     assert (agent.status, agent.note, agent.latest, progress.ended) == ("waiting", "it was cut off", None, 0)
 
 

@@ -4,16 +4,22 @@ import asyncio
 import os
 import signal
 import threading
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import typer
 
 from planner_graph.cli import interruptible
+from planner_graph.cli.live import LinesView
 from planner_graph.cli.running import Session, behind, conclude, conduct
+from planner_graph.clock import SystemClock
 from planner_graph.errors import DatabaseUnavailableError, RunNotResumableError
 from planner_graph.mirror.handler import MirrorReport
+from planner_graph.store.rows import Vitals
 from planner_graph.types import RunId
 from tests.plans import make_plan
+from tests.unit.test_cli_progress import started
 from tests.unit.test_cli_summary import account
 
 RUN = RunId("3f2a8c1e-0000-4000-8000-000000000000")
@@ -105,7 +111,7 @@ def test_the_result_of_the_work_is_given_back():
     ],
 )
 def test_tables_that_do_not_tell_all_are_told_of_with_the_remedy(capsys, missing, problem, message):
-    session = Session(view=None, account=account(make_plan({"a": []}), status="completed"))
+    session = Session(view=LinesView(SystemClock()), account=account(make_plan({"a": []}), status="completed"))
     assert conclude(session, as_json=False) == 0
     assert capsys.readouterr().err == ""
     session.mirror = MirrorReport(run_id=RUN, told=9, missing=missing, problem=problem)
@@ -117,7 +123,45 @@ def test_tables_that_do_not_tell_all_are_told_of_with_the_remedy(capsys, missing
 
 
 def test_of_tables_that_tell_all_nothing_is_said(capsys):
-    session = Session(view=None, account=account(make_plan({"a": []}), status="completed"))
+    session = Session(view=LinesView(SystemClock()), account=account(make_plan({"a": []}), status="completed"))
     session.mirror = MirrorReport(run_id=RUN, told=9, missing=0, problem=None)
     conclude(session, as_json=False)
     assert capsys.readouterr().err == ""
+
+
+class OneRun:
+    """A repository of one run that has ended, and an orchestrator whose mirror did not catch up."""
+
+    def __init__(self):
+        self.taken = account(make_plan({"a": []}), status="completed")
+        self.repository = self
+
+    async def get_run(self, _):
+        return self.taken.row
+
+    async def load_plan(self, _):
+        return self.taken.plan
+
+    async def agent_runs(self, _):
+        return []
+
+    async def vitals(self, _):
+        return Vitals(status=self.taken.row.status, held=True, silent_seconds=0.0)
+
+    async def execute(self, run_id, *, on_event):
+        on_event(started("a", 0))
+        mirror = MirrorReport(run_id=run_id, told=3, missing=1, problem=None)
+        return SimpleNamespace(mirror=mirror)
+
+
+def test_what_came_of_the_tables_is_told_at_the_end_of_a_run(capsys):
+    async def work(session: Session) -> None:
+        orchestrator: Any = OneRun()
+        await session.execute(orchestrator, RUN, None)
+
+    with pytest.raises(typer.Exit) as over:
+        conduct(work, as_json=False)
+    told = capsys.readouterr()
+    assert over.value.exit_code == 0
+    assert "run run completed" in told.out
+    assert told.err.splitlines()[-1].startswith("1 of 3 entries is missing in the tables; ")

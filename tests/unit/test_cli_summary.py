@@ -39,9 +39,10 @@ def account(plan, *attempts, status="running", now=30, silent_seconds=None, **fi
 
 def text(taken: Account, width=80) -> list[str]:
     """Give the lines of an account on a terminal."""
-    screen = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, _environ={})
+    written = io.StringIO()
+    screen = Console(file=written, width=width, color_system=None, force_terminal=False, _environ={})
     screen.print(*account_text(taken), sep="\n")
-    lines = screen.file.getvalue().splitlines()
+    lines = written.getvalue().splitlines()
     assert all(len(line) <= width for line in lines)
     return [line.rstrip() for line in lines]
 
@@ -76,6 +77,12 @@ def test_a_run_that_has_ended_has_neither_an_end_to_come_nor_anyone_who_waits():
     lines = text(account(make_plan({"a": []}), attempt("a", "completed"), status="completed"))
     assert lines[-1] == "run run completed after 30.0 s, 1 of 1 agents ended"
     assert not any("ends about" in line or "decided by" in line or "waiting" in line for line in lines)
+
+
+def test_a_run_whose_agents_have_all_ended_says_no_more_of_its_end():
+    lines = text(account(make_plan({"a": []}), attempt("a", "completed")))
+    assert lines[0].split() == ["agent", "status", "attempts", "time"]
+    assert lines[-1] == "run run running after 30.0 s, 1 of 1 agents ended, 100 % of the work"
 
 
 def test_a_paused_run_says_how_much_is_left_and_does_not_repeat_why():
