@@ -16,6 +16,7 @@ from planner_graph.compiler.body import BINDABLE, Body
 from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.ends import dataflow_entry, end, entry
 from planner_graph.compiler.graph import PlanGraph
+from planner_graph.compiler.joins import secure_joins
 from planner_graph.compiler.node import AgentNode
 from planner_graph.compiler.state import PlanInput, PlanOutput, node_schema, state_schema
 from planner_graph.compiler.usage import Prices, checked_prices
@@ -77,7 +78,9 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
     builder.add_node(EXIT, end(plan), input_schema=node_schema(plan.by_agent))
     for sources, target in edges(plan):
         builder.add_edge(sources[0] if len(sources) == 1 else list(sources), target)
-    graph = PlanGraph.of(builder.compile(checkpointer=checkpointer, store=store, name=name), plan, loop)
+    compiled = builder.compile(checkpointer=checkpointer, store=store, name=name)
+    secure_joins(compiled)
+    graph = PlanGraph.of(compiled, plan, loop)
     for agent, body in bodies.items():
         if isinstance(body, Pregel):  # shows an agent that is a graph in xray pictures and in subgraph streams
             graph.nodes[agent].subgraphs = [body]

@@ -105,9 +105,7 @@ class MirrorWriter:
             if self._taking:
                 self._queue.append((track, done))
                 # Not in the caller's context: the loop would keep it, and with it the graph, until the time is over.
-                context = contextvars.Context()
-                wait = self._settings.flush_seconds
-                self._loop.call_soon_threadsafe(self._loop.call_later, wait, _resolve, done, context=context)
+                self._loop.call_soon_threadsafe(self._expect, done, context=contextvars.Context())
                 self._signal()
                 return done
         done.set_result(None)
@@ -118,11 +116,19 @@ class MirrorWriter:
         with self._lock:
             if self._taking:
                 self._taking = False
-                self._loop.call_soon_threadsafe(self._stop.set)
-                self._loop.call_soon_threadsafe(self._wake.set)
+                self._loop.call_soon_threadsafe(self._stop)
             self._closing = True
         if self._thread.ident is not None:
             self._thread.join()
+
+    def _expect(self, done: Future[None]) -> None:
+        """Let a flush be done soon, or after the longest time it may take."""
+        self._hurry.set()
+        self._loop.call_later(self._settings.flush_seconds, _resolve, done)
+
+    def _stop(self) -> None:
+        for event in (self._stopped, self._hurry, self._wake):
+            event.set()
 
     def _signal(self) -> None:
         if not self._signalled:
@@ -139,12 +145,13 @@ class MirrorWriter:
             log.exception("the mirror ended")
 
     async def _open_and_work(self) -> None:
-        self._loop, self._wake, self._stop = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._wake, self._hurry, self._stopped = asyncio.Event(), asyncio.Event(), asyncio.Event()
         async with self._open_database() as database:
             delivery = self._delivery = Delivery(database, patience_seconds=self._settings.patience_seconds)
             self._taking = not self._closing
             self._ready.set_result(None)
-            work, stop = asyncio.create_task(self._work(delivery)), asyncio.create_task(self._stop.wait())
+            work, stop = asyncio.create_task(self._work(delivery)), asyncio.create_task(self._stopped.wait())
             why_not = "the mirror was closed before the database took everything"
             try:
                 if self._taking:
@@ -152,7 +159,7 @@ class MirrorWriter:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(work, self._settings.flush_seconds)
             except BaseException as error:
-                why_not = f"the mirror broke: {type(error).__name__}: {error}"
+                why_not = self._why_not = f"the mirror broke: {type(error).__name__}: {error}"
                 raise
             finally:
                 stop.cancel()
@@ -192,11 +199,11 @@ class MirrorWriter:
     async def _pause(self) -> None:
         """Wait until there is something to do, and a little longer, so that more of it comes together."""
         if not self._queue and self._taking:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._settings.heartbeat_seconds)
+            await _within(self._settings.heartbeat_seconds, self._wake)
         self._wake.clear()
         if self._taking:
-            await asyncio.sleep(self._settings.delay_seconds)
+            await _within(self._settings.delay_seconds, self._hurry)
+        self._hurry.clear()
         self._signalled = False
 
     def _drain(self) -> tuple[dict[Track, list[Entry]], dict[Future[None], Track]]:
@@ -259,7 +266,6 @@ class MirrorWriter:
         """Take nothing any more, and say of everything that is still in the queue that it is lost."""
         with self._lock:
             self._taking = False
-            self._why_not = why
             while self._queue:
                 track, entry = self._queue.popleft()
                 if isinstance(entry, Future):
@@ -278,3 +284,10 @@ def _resolve(done: Future[None]) -> None:
 def _release(room: asyncio.Future[None]) -> None:
     if not room.done():
         room.set_result(None)
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    """Wait for an event, but no longer than this."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

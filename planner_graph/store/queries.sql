@@ -165,7 +165,7 @@ SET start_time = p.started_at,
     -- What is left of the estimate, in proportion to the agents that have not ended.
     estimated_completion_time = NOW() + make_interval(secs => (
         ((p.plan #>> '{duration,predicted}')::FLOAT8 + (p.plan #>> '{duration,buffer}')::FLOAT8)
-        * (p.total_agents - cardinality(p.completed_agents) - cardinality(p.failed_agents))
+        * (p.total_agents - cardinality(l.completed_agents || l.failed_agents || l.skipped_agents))
         / greatest(p.total_agents, 1)
     )),
     last_heartbeat = NOW(),
