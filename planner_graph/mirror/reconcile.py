@@ -151,6 +151,8 @@ class _Comparison:
         """
         if self.state.begun or said.status is RunStatus.PENDING:
             return None
+        if self.state.removed_at:
+            return f"its checkpoint was removed on {self.state.removed_at:%Y-%m-%d}, after it had ended"
         if said.status.ended:
             return "its checkpoint is gone, as it may be of a run that has ended"
         if not self.state.own:

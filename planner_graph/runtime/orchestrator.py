@@ -3,8 +3,11 @@
 import asyncio
 import uuid
 from collections.abc import Mapping
+from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.types import Command as GraphCommand
+from langgraph.types import StateSnapshot
 
 from planner_graph.agents.factory import AgentFactory
 from planner_graph.campaign import Campaign
@@ -13,15 +16,19 @@ from planner_graph.compiler.body import Body
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.compiler.usage import Prices
 from planner_graph.errors import RunNotResumableError
+from planner_graph.mirror.checkpoint import open_questions
 from planner_graph.mirror.handler import PlanMirror
 from planner_graph.mirror.history import PerformanceTracker
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.planning.estimates import MIN_RUNS
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
+from planner_graph.runtime import approval
+from planner_graph.runtime.approval import values
 from planner_graph.runtime.brake import Brake, Grace
 from planner_graph.runtime.execution import Durability, Execution, OnEvent, RunOutcome
 from planner_graph.runtime.services import SharedServices
+from planner_graph.store.answers import Answered
 from planner_graph.store.commands import Answer, Command
 from planner_graph.store.database import Database
 from planner_graph.store.leases import PROCESS, Lease
@@ -145,6 +152,19 @@ class CampaignOrchestrator:
         """Ask for a run to be cancelled, whichever process executes it; see :meth:`Repository.command`."""
         return await self.repository.command(run_id, Command.CANCEL, by=by, reason=reason)
 
+    async def answer(  # noqa: PLR0913  # what there is to say about an answer
+        self,
+        run_id: str,
+        agent: str,
+        value: Any,
+        *,
+        by: str = PROCESS,
+        reason: str | None = None,
+        question: str | None = None,
+    ) -> Answered:
+        """Answer what an agent asks, ``True`` to approve, ``False`` to reject; see :func:`approval.answer`."""
+        return await approval.answer(self.database, run_id, agent, value, by=by, reason=reason, question=question)
+
     def pause_all(self, reason: str, *, at_once: bool = False) -> int:
         """Pause every run that this orchestrator executes; gives how many. For signal handlers."""
         for brake in self._brakes.values():
@@ -186,13 +206,22 @@ class CampaignOrchestrator:
             plan=plan,
             graph=graph,
             config=config,
-            given=None if begun else {"campaign": campaign.model_dump(mode="json")},
+            given=await self._answers(lease, state) if begun else {"campaign": campaign.model_dump(mode="json")},
             timeout_seconds=campaign.limits.timeout_seconds,
             durability=self.durability,
             brake=brake,
             patience=patience,
             repository=self.repository,
         )
+
+    async def _answers(self, lease: Lease, state: StateSnapshot) -> "GraphCommand[Any] | None":
+        """Give what people have answered to the questions that a run was left with."""
+        questions = open_questions(state)
+        if not questions:
+            return None
+        ids = [question.id for question in questions]
+        found = await self.repository.take_answers(lease.run_id, ids, token=lease.token)
+        return GraphCommand(resume=values(questions, found)) if found else None
 
 
 def config_of(row: RunRow) -> RunnableConfig:
