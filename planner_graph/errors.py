@@ -287,3 +287,14 @@ class AnswerRefusedError(PlannerGraphError, RuntimeError):
     def __init__(self, run_id: str, agent: str, problem: str, remedy: str) -> None:
         self.run_id, self.agent = run_id, agent
         super().__init__(f"cannot answer agent {agent!r} of run {run_id}: {problem}; {remedy}")
+
+
+class PlanChangedError(PlannerGraphError, ValueError):
+    """What a run would be planned as today is not the plan it was started with; ``differences`` says in what."""
+
+    def __init__(self, run_id: str, differences: Sequence[str]) -> None:
+        self.run_id, self.differences = run_id, tuple(differences)
+        lines = [f"run {run_id} was started with another plan; what changed since:"]
+        lines += [f"  {line}" for line in self.differences]
+        remedy = f"to go on under the new plan: planner-graph resume {run_id} --replan, with the same options"
+        super().__init__("\n".join(lines) + f"; {remedy}")

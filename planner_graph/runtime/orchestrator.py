@@ -27,6 +27,7 @@ from planner_graph.runtime import approval
 from planner_graph.runtime.approval import values
 from planner_graph.runtime.brake import Brake, Grace
 from planner_graph.runtime.execution import Durability, Execution, OnEvent, RunOutcome
+from planner_graph.runtime.replanning import Proposal, Replanned, Replanning, propose, require_no_change
 from planner_graph.runtime.services import SharedServices
 from planner_graph.store.answers import Answered
 from planner_graph.store.commands import Answer, Command
@@ -143,6 +144,51 @@ class CampaignOrchestrator:
     async def resume(self, run_id: RunId, *, take_over: bool = False, on_event: OnEvent = None) -> RunOutcome:
         """Go on with a run that was paused or left behind; the same as :meth:`execute`, by the word users look for."""
         return await self.execute(run_id, take_over=take_over, on_event=on_event)
+
+    async def require_same_plan(
+        self, run_id: str, campaign: Campaign | None = None, *, strategy: Strategy | str | None = None
+    ) -> None:
+        """Refuse to go on with a run that this planner would plan otherwise; see :func:`replanning.propose`.
+
+        Raises:
+            PlanChangedError: it would; estimates do not count.
+        """
+        require_no_change(await self._proposed(run_id, campaign, strategy))
+
+    async def replan(
+        self,
+        run_id: str,
+        campaign: Campaign | None = None,
+        *,
+        strategy: Strategy | str | None = None,
+        by: str = PROCESS,
+        take_over: bool = False,
+    ) -> Replanned:
+        """Let a run go on, when it is executed next, as this planner plans ``campaign``, else its own, now.
+
+        Agents keep the records that stay true under the new plan; see :func:`keeping.keep` and
+        :meth:`Replanning.carry_out`.
+
+        Raises:
+            RunHeldError: another process is executing it, and ``take_over`` does not ask to fence that one out.
+        """
+        row = await self.repository.get_run(run_id)
+        async with self._services.used() as services:
+            lease = await services.keeper.hold(row.run_id, lambda *_: None, take_over=take_over)
+            try:
+                replanning = Replanning(
+                    database=self.database,
+                    lease=lease,
+                    agents=self.agents,
+                    settings=services.mirror.settings,
+                    by=by,
+                )
+                return await replanning.carry_out(await self._proposed(row.run_id, campaign, strategy))
+            finally:
+                await asyncio.shield(services.keeper.let_go(lease))
+
+    async def _proposed(self, run: str, campaign: Campaign | None, strategy: Strategy | str | None) -> Proposal:
+        return await propose(self.repository, await self._planner(), run, campaign, strategy)
 
     async def pause(self, run_id: RunId, *, by: str = PROCESS, reason: str | None = None) -> Answer:
         """Ask for a run to be paused, whichever process executes it; see :meth:`Repository.command`."""

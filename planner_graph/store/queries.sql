@@ -612,3 +612,34 @@ UPDATE execution_plans SET checkpoints_removed_at = NOW() WHERE workflow_executi
 
 -- name: limit_lock_waits
 SET LOCAL lock_timeout = '2s'
+
+-- Another plan for a run that goes on
+
+-- name: revise_plan
+UPDATE execution_plans
+SET campaign_id = %(campaign_id)s,
+    execution_strategy = %(strategy)s,
+    total_agents = %(total_agents)s,
+    estimated_duration_minutes = %(estimated_duration_minutes)s,
+    planned_sequence = %(planned_sequence)s,
+    agent_configurations = %(agent_configurations)s,
+    plan = %(plan)s,
+    plan_hash = %(plan_hash)s,
+    plan_revision = %(revision)s,
+    campaign = %(campaign)s,
+    thread_id = %(thread_id)s,
+    planning_reasoning = %(reasoning)s,
+    current_step = 0,
+    completed_agents = ARRAY[]::TEXT[],
+    failed_agents = ARRAY[]::TEXT[],
+    updated_at = NOW()
+WHERE workflow_execution_id = %(run_id)s
+RETURNING id
+
+-- name: delete_agent_dependencies
+DELETE FROM agent_dependencies WHERE execution_plan_id = %(plan_id)s
+
+-- name: revise_live_state
+UPDATE workflow_state_live
+SET execution_metadata = %(execution_metadata)s, estimated_completion_time = NULL, updated_at = NOW()
+WHERE workflow_execution_id = %(run_id)s

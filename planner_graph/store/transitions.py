@@ -47,10 +47,8 @@ class Acceptance:
 async def accept(conn: Connection, run_id: RunId, given: Acceptance) -> None:
     """Store campaign and plan as a pending run."""
     campaign, plan = given.campaign, given.plan
+    campaign_id = await store_campaign(conn, campaign)
     async with conn.cursor() as cur:
-        campaign_id = await _id_of(cur, "upsert_campaign", accepting.campaign_values(campaign))
-        await cur.execute(query("delete_campaign_tasks"), {"campaign_id": campaign_id})
-        await cur.executemany(query("insert_campaign_task"), accepting.task_values(campaign, campaign_id))
         values = accepting.plan_values(run_id, campaign, plan) | {
             "campaign_id": campaign_id,
             "agents_reference": given.agents_reference and storable(given.agents_reference),
@@ -64,6 +62,15 @@ async def accept(conn: Connection, run_id: RunId, given: Acceptance) -> None:
         await cur.execute(query("insert_agent_dependencies"), dependencies)
         await cur.execute(query("insert_live_state"), accepting.live_values(run_id, plan, plan_id))
     await log(conn, run_id, "run_accepted", {"strategy": plan.strategy.value, "total_agents": len(plan.steps)})
+
+
+async def store_campaign(conn: Connection, campaign: Campaign) -> uuid.UUID:
+    """Store a campaign with its tasks, or what has become of it since it was stored; gives the id of its row."""
+    async with conn.cursor() as cur:
+        campaign_id = await _id_of(cur, "upsert_campaign", accepting.campaign_values(campaign))
+        await cur.execute(query("delete_campaign_tasks"), {"campaign_id": campaign_id})
+        await cur.executemany(query("insert_campaign_task"), accepting.task_values(campaign, campaign_id))
+    return campaign_id
 
 
 async def start(
