@@ -19,6 +19,7 @@ from langgraph.types import StateSnapshot
 from planner_graph.compiler.attempt import state_before
 from planner_graph.compiler.board import Board
 from planner_graph.compiler.events import Event
+from planner_graph.compiler.failfast import FailFast
 from planner_graph.compiler.observing import Beginning, Following
 from planner_graph.compiler.state import AgentRecord, ended_tasks
 from planner_graph.planning.plan import ExecutionPlan
@@ -96,21 +97,22 @@ class Boards(ABC):
             invocation.board.add_done_callback(_look_at)
         return await asyncio.shield(invocation.board)
 
-    def new_board(self, state: dict[str, Any]) -> Board:
+    def new_board(self, plan: ExecutionPlan, state: dict[str, Any]) -> Board:
         """Make a board whose agents pause when the invocation is asked to drain."""
         runtime = get_runtime()
-        return Board(self.new_scheduler(), state, drain_requested=lambda: runtime.drain_requested)
+        fail_fast = FailFast(plan, state) if plan.fail_fast else None
+        return Board(self.new_scheduler(), state, fail_fast=fail_fast, drain_requested=lambda: runtime.drain_requested)
 
     async def _fill(self, invocation: Invocation, config: RunnableConfig, *, sync: bool) -> Board:
         """Make the board of an invocation whose first agent comes."""
         if not self._must_know(invocation):
-            return self.new_board({})
+            return self.new_board(invocation.plan, {})
         state = state_before(config, ["campaign", *invocation.plan.by_agent])
         state |= ended_tasks(await _snapshot(invocation, config, sync=sync))
         if not invocation.following.begun:
             records = {agent: state[agent] for agent in invocation.plan.by_agent if state.get(agent) is not None}
             invocation.begin(config, state["campaign"], records)
-        return self.new_board(state)
+        return self.new_board(invocation.plan, state)
 
     @abstractmethod
     def _must_know(self, invocation: Invocation) -> bool:
@@ -121,7 +123,8 @@ class StepBoards(Boards):
     """Boards of graphs in which LangGraph itself brings the records along: they only keep the limits."""
 
     def _must_know(self, invocation: Invocation) -> bool:
-        return bool(invocation.following) and not invocation.following.begun
+        somebody_asks = bool(invocation.following) or invocation.plan.fail_fast
+        return somebody_asks and not invocation.following.begun
 
 
 class DataflowBoards(Boards):
@@ -134,8 +137,9 @@ class DataflowBoards(Boards):
     def begin(self, config: RunnableConfig, state: dict[str, Any]) -> None:
         """Open the board of an invocation that starts from the beginning; nothing has to be read then."""
         opened: asyncio.Future[Board] = asyncio.get_running_loop().create_future()
-        opened.set_result(self.new_board(state))
-        invocation_of(config).board = opened
+        invocation = invocation_of(config)
+        opened.set_result(self.new_board(invocation.plan, state))
+        invocation.board = opened
 
     def _must_know(self, invocation: Invocation) -> bool:  # noqa: ARG002
         return True
