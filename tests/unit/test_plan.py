@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import Any
 
 import pytest
 
@@ -141,7 +142,7 @@ def test_a_damaged_plan_is_refused_with_everything_that_is_wrong():
 
 def test_what_a_catalog_leaves_at_its_default_is_not_in_the_bytes_of_a_plan():
     """So plans that do not use what was added later keep the hashes that their checkpoints are pinned to."""
-    added = {
+    added: dict[str, Any] = {
         "total_timeout_seconds": 9.0,
         "retry_on": ["KeyError"],
         "do_not_retry": ["OSError"],
