@@ -84,8 +84,14 @@ class Board:
             self._leave(agent)
             raise
 
-    def settle(self, agent: AgentName, record: AgentRecord) -> None:
-        """Take the record of an agent that has ended."""
+    def settle(self, agent: AgentName, record: AgentRecord, landing: asyncio.Future[None] | None = None) -> None:
+        """Take the record of an agent that has ended: at once, or when its ``landing`` says that it is stored."""
+        if landing is None:
+            self._take(agent, record)
+        else:
+            landing.add_done_callback(lambda _: self._take(agent, record))
+
+    def _take(self, agent: AgentName, record: AgentRecord) -> None:
         self.state[agent] = record
         if self._fail_fast is not None:
             self._fail_fast.note(agent, self.state)

@@ -20,6 +20,7 @@ from planner_graph.compiler.attempt import state_before
 from planner_graph.compiler.board import Board
 from planner_graph.compiler.events import Event
 from planner_graph.compiler.failfast import FailFast
+from planner_graph.compiler.landing import TellsLanding
 from planner_graph.compiler.observing import Beginning, Following
 from planner_graph.compiler.state import AgentRecord, ended_tasks
 from planner_graph.planning.plan import ExecutionPlan
@@ -33,6 +34,7 @@ INVOCATION = "__planner_graph_invocation"
 class Invocation:
     """One call of ``graph``, on new input or to go on; its nodes all run in one event loop.
 
+    ``stores`` is the checkpointer, where agents wait until the records they read are stored.
     An ``inner`` one was made by an agent of another plan, whose workflow execution its config names.
     It does not keep the graph alive: an event loop keeps the contexts of timers that nobody needs any more, and with
     them the configs of runs that have ended.
@@ -45,12 +47,14 @@ class Invocation:
         following: Following | None = None,
         *,
         inner: bool = False,
+        stores: TellsLanding | None = None,
     ) -> None:
         self.graph = weakref.ref(graph)
         self.plan = plan
         self.following = following if following is not None else Following()
         self.inner = inner
         self.board: asyncio.Future[Board] | None = None
+        self.stores = stores
 
     async def tell(self, event: Event) -> None:
         """Tell whoever streams the graph, and whoever follows it."""

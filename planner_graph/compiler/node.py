@@ -23,6 +23,7 @@ from planner_graph.compiler.current import Execution
 from planner_graph.compiler.events import AgentEnded, AgentInterrupted, AgentStarted, AttemptFailed, timestamp
 from planner_graph.compiler.failure import Failure, ReportedError, message_of
 from planner_graph.compiler.isolation import IsolatedBody
+from planner_graph.compiler.landing import landing_here
 from planner_graph.compiler.obstacle import STOPPED, Obstacle, find_obstacle
 from planner_graph.compiler.output import check_output
 from planner_graph.compiler.retry import is_worth_retrying, seconds_to_wait
@@ -73,7 +74,7 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
             obstacle = self._obstacle(state, board)
             record = self._skipped(obstacle) if obstacle else await self._run(state, config, invocation)
             await invocation.tell(AgentEnded(event="agent_ended", agent=agent, at=record["ended_at"], record=record))
-            board.settle(agent, record)
+            board.settle(agent, record, landing_here(invocation.stores) if invocation.stores else None)
         return {agent: record}
 
     def _obstacle(self, state: Mapping[str, Any], board: Board) -> Obstacle | None:
