@@ -9,7 +9,7 @@ class MirrorSettings(Value):
     An event is written ``delay_seconds`` after it was told, with all that came until then. When ``queue_limit``
     events wait to be written, agents wait before they tell more. At its end an invocation waits at most
     ``flush_seconds`` for its events to be written. A database that is away for longer than ``patience_seconds`` is
-    given up: from then on events are counted as missing until it is back.
+    given up for the runs that go on then, whose reports say so; runs that begin when it is back are followed.
 
     ``output_preview`` is how many characters of one agent's output the live table shows at most, ``all_previews`` how
     many of all outputs of a run together; a run of many agents shows less of each.

@@ -40,11 +40,14 @@ INSERT INTO execution_plans (
     campaign_id, workflow_execution_id, execution_strategy, total_agents, estimated_duration_minutes,
     planned_sequence, agent_configurations, plan, plan_hash, campaign, thread_id, agents_reference, output_folder,
     planning_reasoning
-) VALUES (
-    %(campaign_id)s, %(run_id)s, %(strategy)s, %(total_agents)s, %(estimated_duration_minutes)s,
-    %(planned_sequence)s, %(agent_configurations)s, %(plan)s, %(plan_hash)s, %(campaign)s, %(thread_id)s,
-    %(agents_reference)s, %(output_folder)s, %(reasoning)s
 )
+SELECT %(campaign_id)s, %(run_id)s, %(strategy)s, %(total_agents)s, %(estimated_duration_minutes)s, given.plan -> 'steps',
+    (
+        SELECT COALESCE(jsonb_object_agg(step ->> 'agent', step -> 'configuration'), '{}')
+        FROM jsonb_array_elements(given.plan -> 'steps') step
+    ),
+    given.plan, %(plan_hash)s, %(campaign)s, %(thread_id)s, %(agents_reference)s, %(output_folder)s, %(reasoning)s
+FROM (SELECT %(plan)s::JSONB AS plan) given
 RETURNING id
 
 -- name: insert_agent_dependencies

@@ -12,14 +12,18 @@ from typing import Any
 
 import pytest
 
+from planner_graph.compiler.events import AgentStarted
+from planner_graph.compiler.observing import Beginning, Ending
 from planner_graph.errors import DatabaseUnavailableError
 from planner_graph.mirror import writer as module
 from planner_graph.mirror.entries import Note, Track
+from planner_graph.mirror.follower import RunFollower
 from planner_graph.mirror.handler import PlanMirror
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.mirror.shared import SharedMirror
 from planner_graph.mirror.writer import MirrorWriter
 from planner_graph.types import RunId
+from tests.events import NOON
 from tests.plans import make_plan
 
 PLAN = make_plan({"a": []})
@@ -37,6 +41,7 @@ class Notes:
         self.arrived = threading.Semaphore(0)
         self.beats = threading.Semaphore(0)
         self.raises: BaseException | None = None
+        self.victim: Track | None = None
         self.obstacle: str | None = None
 
     @property
@@ -47,11 +52,12 @@ class Notes:
         return self
 
     async def deliver(self, batch):
-        self.batches.append([(track.run_id, entry.event) for track, entries in batch.items() for entry in entries])
+        told = [(track.run_id, entry) for track, entries in batch.items() for entry in entries]
+        self.batches.append([(run_id, getattr(entry, "event", "")) for run_id, entry in told])
         self.arrived.release()
         while not self.gate.is_set():  # noqa: ASYNC110  # the gate is another thread's
             await asyncio.sleep(0.001)
-        if self.raises:
+        if self.raises and self.victim in {None, *batch}:
             raise self.raises
         for track, entries in batch.items():
             track.written += len(entries)
@@ -111,6 +117,31 @@ def test_closing_writes_what_is_left(notes):
 
     assert one.written == 2_500
     assert [len(batch) for batch in notes.batches] == [1_000, 1_000, 500]
+
+
+def test_a_flush_does_not_wait_for_more_to_come(notes):
+    writer, one = writing(delay_seconds=60), track()
+    for number in range(2):
+        writer.put(one, note(str(number)))
+        writer.flush(one).result(SECONDS)
+    writer.close()
+
+    assert notes.batches == [[(one.run_id, "0")], [(one.run_id, "1")]]
+
+
+@pytest.mark.usefixtures("notes")
+async def test_an_agent_that_is_told_to_stop_and_is_late_tells_nothing_of_a_run_that_has_paused():
+    writer, tracks = writing(), list[Track]()
+    follower = RunFollower(
+        writer, MirrorSettings(), managed=lambda _: True, on_begin=tracks.append, on_end=lambda: None
+    )
+    follower.begin(Beginning(plan=PLAN, campaign={}, run_id=None, thread_id=None, namespace="", fresh=True, records={}))
+    await asyncio.wrap_future(follower.end(Ending(result=None, error=None)))
+    before = tracks[0].told
+    await follower.tell(AgentStarted(event="agent_started", agent="a", attempt=1, at=NOON.isoformat()))
+    await asyncio.to_thread(writer.close)
+
+    assert tracks[0].told == before == 1
 
 
 def test_what_comes_after_the_end_is_lost_and_nobody_waits_for_it(notes):
@@ -276,18 +307,25 @@ def test_a_loop_that_is_gone_does_not_keep_others_waiting(notes):
 
 
 def test_a_fault_breaks_the_mirror_and_says_so(notes, caplog):
-    writer, one, late = writing(), track(), track()
-    notes.raises = ZeroDivisionError("oops")
+    writer, first, one, behind, late = writing(batch_limit=2), track(), track(), track(), track()
+    notes.gate.clear()
+    writer.put(first, note())
+    assert notes.arrived.acquire(timeout=SECONDS)
     writer.put(one, note())
-    writer.flush(one).result(SECONDS)
+    waiting = [writer.flush(one)]  # it comes in one batch with what fails, and the next one never comes
+    writer.put(behind, note())
+    waiting.append(writer.flush(behind))
+    notes.raises, notes.victim = ZeroDivisionError("oops"), one
+    notes.gate.set()
     writer._thread.join(SECONDS)
+    assert all(done.done() for done in waiting)
     writer.put(late, note())
 
     assert writer.flush(late).done()
     assert writer.open
     assert writer.broken
     assert one.problem == "ZeroDivisionError: oops"
-    assert late.problem == "the mirror broke: ZeroDivisionError: oops"
+    assert behind.problem == late.problem == "the mirror broke: ZeroDivisionError: oops"
     assert "the mirror ended" in caplog.text
     writer.close()
     assert not writer.broken
