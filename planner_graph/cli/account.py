@@ -19,7 +19,7 @@ from planner_graph.store.rows import RunRow, Vitals
 from planner_graph.types import AgentName, AgentStatus, RunId, RunStatus
 
 LONGEST_SILENCE = 30.0
-"""Seconds after which a run is taken for dead or cut off that does not show any life; it should every five."""
+"""Seconds after which a run is taken for dead or cut off that does not show any life; it should every two."""
 
 
 @dataclass(frozen=True, kw_only=True)

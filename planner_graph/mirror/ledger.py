@@ -91,10 +91,10 @@ class Ledger:
         """What all attempts have used."""
         return total_usage(row.usage for rows in self._rows.values() for row in rows.values())
 
-    def started_at(self, agent: AgentName) -> datetime | None:
-        """Give when the latest attempt of an agent began."""
+    def latest(self, agent: AgentName) -> AgentRunRow | None:
+        """Give the latest attempt of an agent."""
         rows = self._rows.get(agent)
-        return rows[max(rows)].started_at if rows else None
+        return rows[max(rows)] if rows else None
 
     def take(self, events: Iterable[Event]) -> None:
         """Bring the standing forward by ``events``, in their order."""

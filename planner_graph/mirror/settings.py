@@ -1,6 +1,12 @@
 """How the mirror behaves."""
 
-from planner_graph.values import Seconds, Value
+from typing import Annotated
+
+from pydantic import Field
+
+from planner_graph.values import PositiveSeconds, Seconds, Value
+
+Count = Annotated[int, Field(strict=True, ge=1)]
 
 
 class MirrorSettings(Value):
@@ -16,13 +22,13 @@ class MirrorSettings(Value):
     """
 
     delay_seconds: Seconds = 0.005
-    queue_limit: int = 10_000
-    batch_limit: int = 1_000
+    queue_limit: Count = 10_000
+    batch_limit: Count = 1_000
     flush_seconds: Seconds = 30.0
     patience_seconds: Seconds = 600.0
-    heartbeat_seconds: Seconds = 5.0
-    output_preview: int = 1_000
-    all_previews: int = 64_000
+    heartbeat_seconds: PositiveSeconds = 2.0
+    output_preview: Count = 1_000
+    all_previews: Count = 64_000
 
     def preview_of_each(self, agents: int) -> int:
         """Give how many characters of each output are shown in a run of so many agents."""

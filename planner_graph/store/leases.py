@@ -58,6 +58,18 @@ async def acquire(conn: Connection, run_id: RunId, *, take_over: bool = False) -
     Raises:
         RunHeldError: another process holds it, and ``take_over`` does not ask to fence that one out.
     """
+    deadline = time.monotonic() + 2 * SILENCE_SECONDS
+    while True:
+        lease = await try_acquire(conn, run_id, take_over=take_over)
+        if lease is not None:
+            return lease
+        if time.monotonic() > deadline:
+            raise RunHeldError(run_id, "which may have died just now")
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def try_acquire(conn: Connection, run_id: RunId, *, take_over: bool = False) -> Lease | None:
+    """Do as :func:`acquire`, but give ``None`` instead of waiting where the holder seems to have died a moment ago."""
     values = {
         "run_id": run_id,
         "holder": PROCESS,
@@ -65,15 +77,13 @@ async def acquire(conn: Connection, run_id: RunId, *, take_over: bool = False) -
         "silence": SILENCE_SECONDS,
         "take_over": take_over,
     }
-    deadline = time.monotonic() + 2 * SILENCE_SECONDS
-    while True:
-        row = await (await conn.execute(query("acquire_lease"), values)).fetchone()
-        if row is not None:
-            return Lease(run_id=run_id, token=row["token"])
-        holder = (await holders(conn, [run_id])).get(run_id)
-        if holder is not None and (holder.alive or time.monotonic() > deadline):
-            raise RunHeldError(run_id, holder.name)
-        await asyncio.sleep(_POLL_SECONDS)
+    row = await (await conn.execute(query("acquire_lease"), values)).fetchone()
+    if row is not None:
+        return Lease(run_id=run_id, token=row["token"])
+    holder = (await holders(conn, [run_id])).get(run_id)
+    if holder is not None and holder.alive:
+        raise RunHeldError(run_id, holder.name)
+    return None
 
 
 async def holders(conn: Connection, runs: Iterable[RunId]) -> dict[RunId, Holder]:

@@ -136,8 +136,9 @@ SELECT p.status,
     (
         SELECT h.holder
         FROM run_leases h
-        JOIN pg_stat_activity a ON a.pid = h.session_pid AND a.backend_start = h.session_start
+        LEFT JOIN pg_stat_activity a ON a.pid = h.session_pid AND a.backend_start = h.session_start
         WHERE h.workflow_execution_id = p.workflow_execution_id AND h.expires_at > clock_timestamp()
+            AND (a.pid IS NOT NULL OR h.renewed_at > clock_timestamp() - make_interval(secs => %(silence)s))
     ) AS holder
 FROM execution_plans p
 JOIN workflow_state_live l USING (workflow_execution_id)
@@ -170,7 +171,7 @@ UPDATE workflow_state_live l
 SET start_time = p.started_at,
     -- What is left of the estimate, in proportion to the agents that have not ended.
     estimated_completion_time = NOW() + make_interval(secs => (
-        ((p.plan #>> '{duration,predicted}')::FLOAT8 + (p.plan #>> '{duration,buffer}')::FLOAT8)
+        (p.plan #>> '{duration,predicted}')::FLOAT8
         * (p.total_agents - cardinality(l.completed_agents || l.failed_agents || l.skipped_agents))
         / greatest(p.total_agents, 1)
     )),
@@ -220,7 +221,7 @@ WITH counter AS (
     RETURNING last_sequence
 ), appended AS (
     INSERT INTO run_events (workflow_execution_id, sequence, event, agent_name, at, data)
-    SELECT %(run_id)s, last_sequence, %(event)s, %(agent)s, clock_timestamp(), %(data)s
+    SELECT %(run_id)s, last_sequence, %(event)s, %(agent)s, COALESCE(%(at)s::TIMESTAMPTZ, clock_timestamp()), %(data)s
     FROM counter
     RETURNING workflow_execution_id, sequence
 )
@@ -490,8 +491,9 @@ WHERE p.status IN ('pending', 'running', 'pausing', 'cancelling')
     AND p.updated_at < clock_timestamp() - make_interval(secs => %(silence)s)
     AND NOT EXISTS (
         SELECT FROM run_leases l
-        JOIN pg_stat_activity a ON a.pid = l.session_pid AND a.backend_start = l.session_start
+        LEFT JOIN pg_stat_activity a ON a.pid = l.session_pid AND a.backend_start = l.session_start
         WHERE l.workflow_execution_id = p.workflow_execution_id AND l.expires_at > clock_timestamp()
+            AND (a.pid IS NOT NULL OR l.renewed_at > clock_timestamp() - make_interval(secs => %(silence)s))
     )
 ORDER BY p.created_at, p.workflow_execution_id
 
@@ -544,8 +546,9 @@ WHERE p.workflow_execution_id = %(run_id)s
     AND p.checkpoints_removed_at IS NULL
     AND NOT EXISTS (
         SELECT FROM run_leases l
-        JOIN pg_stat_activity a ON a.pid = l.session_pid AND a.backend_start = l.session_start
+        LEFT JOIN pg_stat_activity a ON a.pid = l.session_pid AND a.backend_start = l.session_start
         WHERE l.workflow_execution_id = p.workflow_execution_id AND l.expires_at > clock_timestamp()
+            AND (a.pid IS NOT NULL OR l.renewed_at > clock_timestamp() - make_interval(secs => %(silence)s))
     )
 FOR NO KEY UPDATE SKIP LOCKED
 
@@ -645,4 +648,9 @@ DELETE FROM agent_dependencies WHERE execution_plan_id = %(plan_id)s
 -- name: revise_live_state
 UPDATE workflow_state_live
 SET execution_metadata = %(execution_metadata)s, estimated_completion_time = NULL, updated_at = NOW()
+WHERE workflow_execution_id = %(run_id)s
+
+-- name: has_own_thread
+SELECT thread_id = workflow_execution_id || ':' || plan_revision AS own
+FROM execution_plans
 WHERE workflow_execution_id = %(run_id)s
