@@ -77,6 +77,8 @@ class Watch:
                 looking = asyncio.create_task(self._look_for_life(feed, repository, row.run_id))
                 try:
                     async for event in feed.follow(row.run_id):
+                        if event.event == "run_replanned":
+                            progress.replan(await repository.load_plan(row.run_id))
                         self.watcher.on_event(event)
                 finally:
                     looking.cancel()
@@ -187,6 +189,9 @@ def told(row: EventRow, progress: Progress) -> str:
             return f"run {progress.run.run_id}: {begun(progress)}"
         case "run_started" if row.data.get("again"):
             return f"the run goes on, {progress.ended} of {len(progress.agents)} agents already done"
+        case "run_replanned":
+            what = "; ".join(map(str, row.data.get("differences", ())))
+            return f"{row.data.get('by')} gave the run another plan, revision {row.data.get('revision')}: {what}"
         case "run_ended":
             return f"the run has ended: {row.data.get('status')}{reason}"
         case _:

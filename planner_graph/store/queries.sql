@@ -627,9 +627,12 @@ SET campaign_id = %(campaign_id)s,
     execution_strategy = %(strategy)s,
     total_agents = %(total_agents)s,
     estimated_duration_minutes = %(estimated_duration_minutes)s,
-    planned_sequence = %(planned_sequence)s,
-    agent_configurations = %(agent_configurations)s,
-    plan = %(plan)s,
+    planned_sequence = given.plan -> 'steps',
+    agent_configurations = (
+        SELECT COALESCE(jsonb_object_agg(step ->> 'agent', step -> 'configuration'), '{}')
+        FROM jsonb_array_elements(given.plan -> 'steps') step
+    ),
+    plan = given.plan,
     plan_hash = %(plan_hash)s,
     plan_revision = %(revision)s,
     campaign = %(campaign)s,
@@ -639,6 +642,7 @@ SET campaign_id = %(campaign_id)s,
     completed_agents = ARRAY[]::TEXT[],
     failed_agents = ARRAY[]::TEXT[],
     updated_at = NOW()
+FROM (SELECT %(plan)s::JSONB AS plan) given
 WHERE workflow_execution_id = %(run_id)s
 RETURNING id
 
