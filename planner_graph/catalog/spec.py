@@ -179,6 +179,9 @@ ErrorName = Annotated[
 Isolation = Literal["process"]
 """How the body of an agent is kept apart from everything else."""
 
+Approval = Literal["required"]
+"""Whether a person must approve an agent before it runs."""
+
 
 class Dependency(Value):
     """One agent that another one depends on, and in which way."""
@@ -267,6 +270,9 @@ class AgentSpec(Value):
     )
     isolation: Isolation | None = Field(
         default=None, description="process: the function runs in a process of its own, which is killed when stopped."
+    )
+    approval: Approval | None = Field(
+        default=None, description="required: a person must approve it before it runs; if rejected, it is skipped."
     )
     fallback: Name | None = Field(default=None, description="Agent that takes over when all attempts are used up.")
     cost_estimate_usd: Amount = Field(default=0.0, description="What one attempt usually costs.")

@@ -14,13 +14,14 @@ from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.errors import GraphBubbleUp, GraphInterrupt, ParentCommand
 
 from planner_graph.clock import Clock
+from planner_graph.compiler.approval import REJECTED, ask
 from planner_graph.compiler.attempt import next_attempt
 from planner_graph.compiler.board import Board
 from planner_graph.compiler.boards import Boards, Invocation, invocation_of
 from planner_graph.compiler.body import Body, call, gather_inputs, is_async, takes_context
 from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.current import Execution
-from planner_graph.compiler.events import AgentEnded, AgentInterrupted, AgentStarted, AttemptFailed, timestamp
+from planner_graph.compiler.events import ASKS, AgentEnded, AgentInterrupted, AgentStarted, AttemptFailed, timestamp
 from planner_graph.compiler.failure import Failure, ReportedError, message_of
 from planner_graph.compiler.isolation import IsolatedBody
 from planner_graph.compiler.landing import landing_here
@@ -86,6 +87,8 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
 
     async def _run(self, state: Mapping[str, Any], config: RunnableConfig, invocation: Invocation) -> AgentRecord:
         inputs = gather_inputs(self.step, state)
+        if rejection := await self._approval(inputs, config, invocation):
+            return self._skipped((rejection, ErrorInfo(type=REJECTED, message=rejection)))
         execution = Execution(self.step.agent, run_id_of(config), inputs, self.step.timeout_seconds)
         own_config, deadline = config, self._deadline()
         started_at, meter = timestamp(self.clock.now()), start_meter()
@@ -105,12 +108,25 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
                 if wait is None:
                     return self._failed(error, attempt, started_at, meter, late=late)
                 await self.clock.sleep(wait)
-                own_config = next_attempt(config, alone=not execution.goes_on)
+                own_config = next_attempt(config, alone=not execution.goes_on, asked=1 if self.step.approval else 0)
             else:
                 return self._record(
                     AgentStatus.COMPLETED, output=output, attempts=attempt, started_at=started_at, meter=meter
                 )
         raise AssertionError("the last attempt always returns")
+
+    async def _approval(self, inputs: Mapping[str, Any], config: RunnableConfig, invocation: Invocation) -> str | None:
+        """Ask for approval if that is required; gives why the agent must not run. To ask is told as an execution."""
+        if self.step.approval is None:
+            return None
+        var_child_runnable_config.set(config)
+        at = timestamp(self.clock.now())
+        try:
+            return ask(self.step.agent, inputs)
+        except GraphInterrupt as question:
+            await invocation.tell(AgentStarted(event="agent_started", agent=self.step.agent, attempt=1, at=at))
+            await invocation.tell(self._interrupted(question, 1, start_meter()))
+            raise
 
     def _deadline(self) -> float | None:
         """Give the time of the event loop at which all attempts together have used up what they have."""
@@ -174,7 +190,7 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
             agent=self.step.agent,
             attempt=attempt,
             at=timestamp(self.clock.now()),
-            reason="it waits for an answer" if asks else "the run is being paused",
+            reason=ASKS if asks else "the run is being paused",
             usage=usage_of(meter.calls, self.prices),
         )
 

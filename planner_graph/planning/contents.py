@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field
 
-from planner_graph.catalog.spec import Backoff, Isolation
+from planner_graph.catalog.spec import Approval, Backoff, Isolation
 from planner_graph.types import AgentName, DependencyKind, Strategy
 from planner_graph.values import JsonObject, Value
 
@@ -92,6 +92,7 @@ class Step(Value):
     retry_on: Annotated[tuple[str, ...], UNLESS_DEFAULT] = ()
     do_not_retry: Annotated[tuple[str, ...], UNLESS_DEFAULT] = ()
     isolation: Annotated[Isolation | None, UNLESS_DEFAULT] = None
+    approval: Annotated[Approval | None, UNLESS_DEFAULT] = None
     fallback: AgentName | None
     replaces: AgentName | None = None
     cost_estimate_usd: float

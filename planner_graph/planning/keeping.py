@@ -20,6 +20,7 @@ _ATTEMPTS = (
     "retry_on",
     "do_not_retry",
     "isolation",
+    "approval",
 )
 """Fields on which depends whether one that failed would fail again."""
 

@@ -204,6 +204,7 @@ def _declared(spec: AgentSpec, campaign: Campaign) -> dict[str, Any]:
         "retry_on": spec.retry_on,
         "do_not_retry": spec.do_not_retry,
         "isolation": spec.isolation,
+        "approval": spec.approval,
         "fallback": spec.fallback,
         "cost_estimate_usd": spec.cost_estimate_usd,
         "configuration": {**spec.configuration, **campaign.configuration.get(spec.name, {})},

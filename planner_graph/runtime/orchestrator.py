@@ -24,7 +24,7 @@ from planner_graph.planning.estimates import MIN_RUNS
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.runtime import approval
-from planner_graph.runtime.approval import values
+from planner_graph.runtime.approval import resumption
 from planner_graph.runtime.brake import Brake, Grace
 from planner_graph.runtime.execution import Durability, Execution, OnEvent, RunOutcome
 from planner_graph.runtime.replanning import Proposal, Replanned, Replanning, propose, require_no_change
@@ -252,7 +252,7 @@ class CampaignOrchestrator:
             plan=plan,
             graph=graph,
             config=config,
-            given=await self._answers(lease, state) if begun else {"campaign": campaign.model_dump(mode="json")},
+            given=await self._answers(lease, plan, state) if begun else {"campaign": campaign.model_dump(mode="json")},
             timeout_seconds=campaign.limits.timeout_seconds,
             durability=self.durability,
             brake=brake,
@@ -260,14 +260,14 @@ class CampaignOrchestrator:
             repository=self.repository,
         )
 
-    async def _answers(self, lease: Lease, state: StateSnapshot) -> "GraphCommand[Any] | None":
+    async def _answers(self, lease: Lease, plan: ExecutionPlan, state: StateSnapshot) -> "GraphCommand[Any] | None":
         """Give what people have answered to the questions that a run was left with."""
         questions = open_questions(state)
         if not questions:
             return None
         ids = [question.id for question in questions]
         found = await self.repository.take_answers(lease.run_id, ids, token=lease.token)
-        return GraphCommand(resume=values(questions, found)) if found else None
+        return resumption(questions, found, plan)
 
 
 def config_of(row: RunRow) -> RunnableConfig:
