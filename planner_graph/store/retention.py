@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from planner_graph.store.database import Database
+from planner_graph.store.leases import SILENCE_SECONDS
 from planner_graph.store.queries import query
 from planner_graph.store.transitions import Connection
 from planner_graph.types import RunId
@@ -105,8 +106,8 @@ class _Work:
         """Remove some rows in one transaction; tells whether there may be more, or ``None`` if somebody has the run."""
         async with self.conn.transaction():
             await self.conn.execute(query("limit_lock_waits"))
-            cursor = await self.conn.execute(query("lock_removable"), {"run_id": run_id, "before": self.before})
-            row = await cursor.fetchone()
+            given = {"run_id": run_id, "before": self.before, "silence": SILENCE_SECONDS}
+            row = await (await self.conn.execute(query("lock_removable"), given)).fetchone()
             if row is None:
                 return None
             counts = await self._take(row["threads"])

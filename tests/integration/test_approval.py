@@ -370,7 +370,7 @@ async def test_an_agent_that_must_be_approved_runs_or_is_skipped_as_people_say(d
     assert (first.reason, before) == ("waiting for an answer to: publisher", ["writer"])
     assert (outcome.status, outcome.mirror.missing) == (RunStatus.COMPLETED, 0)
     assert outcome.result is not None
-    told = {row.agent_name: row.reason for row in await Repository(database).agent_runs(first.run_id)}
+    told = {str(row.agent_name): row.reason for row in await Repository(database).agent_runs(first.run_id)}
     if approved:
         assert calls == ["writer", "publisher", "mailer"]
         assert outcome.result["missing"] == []
@@ -390,4 +390,6 @@ async def test_an_approval_is_given_or_not_and_nothing_else(database):
         await orchestrator.answer(run_id, "publisher", "yes", by="ann")
     await orchestrator.answer(run_id, "publisher", value=False, by="ann")
     assert (await orchestrator.answer(run_id, "publisher", value=True, by="bob")).changed
-    assert (await orchestrator.resume(run_id)).result["missing"] == []
+    result = (await orchestrator.resume(run_id)).result
+    assert result is not None
+    assert result["missing"] == []

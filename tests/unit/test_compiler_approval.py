@@ -20,7 +20,7 @@ SPECS = (
     spec("intern", gives=["publisher"]),
     spec("mailer", after=["publisher"]),
     spec("archive", after=["writer"]),
-    spec("counter", after=[{"agent": "publisher", "kind": "soft"}]),
+    spec("counter", after={"soft": ["publisher"]}),
 )
 
 
