@@ -114,8 +114,8 @@ def compare_campaigns(old: Campaign, new: Campaign) -> PlanDifferences:
 
 def changed_values(old: Campaign, new: Campaign) -> frozenset[str]:
     """Give the names of provided values that are not what they were."""
-    names = (*old.provided, *new.provided)
-    return frozenset(name for name in names if not same_json(old.provided.get(name), new.provided.get(name)))
+    before, after = ({name: [value] for name, value in campaign.provided.items()} for campaign in (old, new))
+    return frozenset(name for name in {**before, **after} if not same_json(before.get(name), after.get(name)))
 
 
 def _renamed(

@@ -41,14 +41,17 @@ def keep(
     old: ExecutionPlan,
     new: ExecutionPlan,
     ended: Mapping[AgentName, AgentStatus],
+    *,
     changed_values: Collection[str] = (),
+    stopped: Collection[AgentName] = (),
 ) -> Keeping:
     """Decide whose records stay true under ``new``, of the agents that have ``ended`` under ``old``.
 
     An agent is kept if it would do the same again: its type, inputs, outputs, configuration and dependencies are what
     they were, all that it waited for is kept, and no value it reads from the campaign is among ``changed_values``. One
     that failed runs again, too, if the rules for its attempts changed. What comes from an optional dependency may be
-    out of date, as it may always be. A fallback that was added to a dependency which completed changes nothing.
+    out of date, as it may always be. A fallback that was added to a dependency which completed changes nothing. Those
+    who were ``stopped``, skipped only because something failed elsewhere, are looked at again.
     """
     kept: dict[AgentName, AgentStatus] = {}
     again: dict[AgentName, str] = {}
@@ -58,6 +61,8 @@ def keep(
             continue
         before = old.by_agent[step.agent]
         reason = next(_reasons((old, before), (new, step), status, kept, changed_values), None)
+        if step.agent in stopped:
+            reason = reason or "it had been stopped because another agent failed"
         if reason is None:
             kept[step.agent] = status
         else:

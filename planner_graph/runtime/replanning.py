@@ -13,6 +13,7 @@ from planner_graph.campaign import Campaign
 from planner_graph.compiler.beginning import begin_with
 from planner_graph.compiler.body import Body
 from planner_graph.compiler.compiler import compile_plan
+from planner_graph.compiler.obstacle import STOPPED
 from planner_graph.compiler.state import AgentRecord
 from planner_graph.errors import CommandRefusedError, PlanChangedError, RunNotResumableError
 from planner_graph.mirror import tables
@@ -142,7 +143,8 @@ class Replanning:
         state = await read_checkpoint(self.database, row.run_id)
         ended = {agent: AgentStatus(record["status"]) for agent, record in state.records.items()}
         changed = changed_values(proposal.old_campaign, proposal.campaign)
-        keeping = keep(proposal.old, proposal.plan, ended, changed)
+        stopped = [agent for agent, record in state.records.items() if _was_stopped(record)]
+        keeping = keep(proposal.old, proposal.plan, ended, changed_values=changed, stopped=stopped)
         records = {agent: state.records[agent] for agent in keeping.kept}
         revision = Revision(number=row.plan_revision + 1, campaign=proposal.campaign, plan=proposal.plan)
         await self._begin(revision, state, records)
@@ -201,6 +203,11 @@ def _require_open(row: RunRow) -> None:
         raise RunNotResumableError(row.run_id, f"it has ended as {row.status.value!r}")
     if row.status is RunStatus.CANCELLING:
         raise CommandRefusedError(row.run_id, "replan", "it is being cancelled")
+
+
+def _was_stopped(record: AgentRecord) -> bool:
+    """Tell whether an agent was skipped only because one that it has nothing to do with had failed."""
+    return record["error"] is not None and record["error"]["type"] == STOPPED
 
 
 def _reruns(keeping: Keeping) -> tuple[str, ...]:
