@@ -20,7 +20,6 @@ from planner_graph.mirror.entries import Note, Track
 from planner_graph.mirror.follower import RunFollower
 from planner_graph.mirror.handler import PlanMirror
 from planner_graph.mirror.settings import MirrorSettings
-from planner_graph.mirror.shared import SharedMirror
 from planner_graph.mirror.writer import MirrorWriter
 from planner_graph.types import RunId
 from tests.events import NOON
@@ -63,7 +62,7 @@ class Notes:
             track.written += len(entries)
 
     async def touch(self, estimates):
-        self.touched += estimates
+        self.touched += [track.run_id for track in estimates]
         self.beats.release(len(estimates))
 
     async def close(self):
@@ -411,25 +410,3 @@ async def test_opening_that_is_given_up_leaves_nothing_open(monkeypatch):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert closed.is_set()
-
-
-async def test_a_shared_mirror_is_open_while_a_run_needs_it_and_replaced_when_it_broke(notes, monkeypatch):
-    monkeypatch.setattr(PlanMirror, "_opener", lambda _: database)
-    shared = SharedMirror(None, MirrorSettings())  # type: ignore[arg-type]
-    one, other, third = (RunId(str(uuid.uuid4())) for _ in range(3))
-
-    async with shared.following(one) as mirror:
-        async with shared.following(other) as same:
-            assert same is mirror
-        assert mirror._writer is not None
-        assert mirror._writer.open
-        notes.raises = ZeroDivisionError()
-        mirror._writer.put(track(), note())
-        await asyncio.to_thread(mirror._writer._thread.join)
-        notes.raises = None
-        async with shared.following(third) as new:
-            assert new is not mirror
-            assert not new.broken
-    assert not mirror._writer._thread.is_alive()
-    assert new._writer is not None
-    assert not new._writer._thread.is_alive()
