@@ -195,8 +195,12 @@ def told(row: EventRow, progress: Progress) -> str:
         case "run_ended":
             return f"the run has ended: {row.data.get('status')}{reason}"
         case _:
-            what = _PLAIN.get(row.event, row.event.replace("_", " "))
+            what = _answer(row) if row.event == "agent_answered" else _PLAIN.get(row.event, row.event.replace("_", " "))
             return f"{row.agent_name}: {what}{reason}" if row.agent_name else f"{what}{reason}"
+
+
+def _answer(row: EventRow) -> str:
+    return f"{row.data.get('by')} answered {json.dumps(row.data.get('answer'), ensure_ascii=False)}"
 
 
 _PLAIN: Mapping[str, str] = {

@@ -92,6 +92,8 @@ def test_a_run_that_is_answered_while_it_goes_on_ends_in_the_same_process(stage)
     assert (again.document["changed"], again.document["reason"], again.document["taken_at"]) == (False, "fine", None)
     assert after.document["asking"] == []
     assert ended.code == 0
+    watched = stage.command("watch", stage.run_id).out
+    assert re.search(r" reviewer: \S+@\S+ answered \{\"by\": \[\"ann\", 1\]\}: fine\n", watched)
     assert '"ann"' in stage.shown()
     assert stage.notes() == ["filmer", "host", "reviewer", "reviewer"]
 
