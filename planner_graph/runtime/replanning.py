@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
+
 from planner_graph.campaign import Campaign
 from planner_graph.compiler.beginning import begin_with
 from planner_graph.compiler.body import Body
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.compiler.obstacle import STOPPED
 from planner_graph.compiler.state import AgentRecord
-from planner_graph.errors import CommandRefusedError, PlanChangedError, RunNotResumableError
+from planner_graph.errors import CommandRefusedError, LeaseLostError, PlanChangedError, RunNotResumableError
 from planner_graph.mirror import tables
 from planner_graph.mirror.checkpoint import CheckpointState, read_checkpoint
 from planner_graph.mirror.previews import lean_record
@@ -27,7 +29,7 @@ from planner_graph.planning.planner import MasterPlanner
 from planner_graph.store import transitions
 from planner_graph.store.accepting import thread_of
 from planner_graph.store.database import Database
-from planner_graph.store.leases import Lease
+from planner_graph.store.leases import Lease, is_fenced
 from planner_graph.store.repository import Repository
 from planner_graph.store.revising import Revision, revise
 from planner_graph.store.rows import RunRow
@@ -165,7 +167,10 @@ class Replanning:
         saver = RunSaver(self.database, self.lease)
         graph = compile_plan(revision.plan, self.agents, checkpointer=saver)
         thread = thread_of(self.lease.run_id, revision.number)
-        await saver.adelete_thread(thread)
+        try:
+            await saver.adelete_thread(thread)
+        except psycopg.Error as error:
+            raise (LeaseLostError(self.lease.run_id) if is_fenced(error) else error) from error
         if state.begun:
             config: Any = {"configurable": {"thread_id": thread, "workflow_execution_id": self.lease.run_id}}
             await begin_with(graph, config, revision.campaign.model_dump(mode="json"), records)

@@ -7,8 +7,18 @@ import psycopg
 import pytest
 
 from planner_graph import Campaign, CampaignOrchestrator, MasterPlanner, RunStatus
-from planner_graph.errors import PlanChangedError, RunHeldError, RunNotResumableError, UnboundAgentsError
+from planner_graph.errors import (
+    LeaseLostError,
+    PlanChangedError,
+    RunHeldError,
+    RunNotResumableError,
+    UnboundAgentsError,
+)
+from planner_graph.mirror.checkpoint import full_output
 from planner_graph.mirror.reconcile import reconcile
+from planner_graph.mirror.settings import MirrorSettings
+from planner_graph.runtime.replanning import Replanning, propose
+from planner_graph.store import leases
 from planner_graph.store.repository import Repository
 from tests.catalogs import catalog, spec
 from tests.equality import differences
@@ -31,7 +41,7 @@ class Office:
         self.calls: list[str] = []
         self.stops: set[str] = set()
         self.fails: set[str] = set()
-        self.campaign = CAMPAIGN
+        self.campaign, self.gives = CAMPAIGN, ""
 
     def orchestrator(self, *specs):
         bodies = {item.name: self.body(item.name, item.outputs) for item in specs}
@@ -47,7 +57,7 @@ class Office:
                 await asyncio.Event().wait()
             if name in self.fails:
                 raise ValueError(name)
-            return {output: f"{output} {self.calls.count(name)}" for output in outputs}
+            return {output: f"{self.gives or output} {self.calls.count(name)}" for output in outputs}
 
         return work
 
@@ -370,6 +380,33 @@ async def test_a_run_that_is_executed_is_not_replanned(office):
 
     orchestrator.pause_all("enough", at_once=True)
     await running
+
+
+async def test_a_process_that_lost_the_run_cannot_replan_it(database, office):
+    run_id = await office.begin(*chain("a", "b"), stops="b")
+    orchestrator = office.orchestrator(*chain("a", "b", "c"))
+    proposal = await propose(orchestrator.repository, orchestrator.planner, run_id, None, None)
+    async with database.pool.connection() as one, database.pool.connection() as other:
+        lost = await leases.acquire(one, run_id)
+        await leases.acquire(other, run_id, take_over=True)
+        replanning = Replanning(
+            database=database, lease=lost, agents=orchestrator.agents, settings=MirrorSettings(), by="me"
+        )
+        with pytest.raises(LeaseLostError):
+            await replanning.carry_out(proposal)
+    assert (await Repository(database).get_run(run_id)).plan_revision == 1
+
+
+async def test_the_tables_show_where_whole_outputs_are_now(database, office):
+    office.gives = "x" * 5_000
+    run_id = await office.begin(*chain("a", "b"), stops="b")
+
+    await office.replan(run_id, *chain("a", "b", "c"))
+
+    shown = (await live(database, run_id))["intermediate_outputs"]["a"]
+    assert shown["reference"] == {"thread_id": f"{run_id}:2", "channel": "a"}
+    assert (await full_output(database, run_id, "a"))["a"].startswith("xxx")
+    assert await differences(database, run_id) == []
 
 
 async def test_a_run_that_has_ended_is_not_replanned(office):
