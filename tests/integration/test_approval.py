@@ -393,3 +393,21 @@ async def test_an_approval_is_given_or_not_and_nothing_else(database):
     result = (await orchestrator.resume(run_id)).result
     assert result is not None
     assert result["missing"] == []
+
+
+async def test_a_process_that_is_told_to_pause_its_runs_leaves_answers_to_the_next_one(database):
+    team = Team(asking=("facts",))
+    team.shut("draft")
+    played = Orchestrated(database, team, "adaptive")
+    run_id = await played.accept()
+    orchestrator = played.orchestrator()
+    running = asyncio.create_task(orchestrator.execute(run_id))
+    await team.arrived["draft"].wait()
+    await asked(database, run_id, "facts")
+    answered = await orchestrator.answer(run_id, "facts", "yes", by="ann")
+    orchestrator.pause_all("the lights go out")
+    team.gates["draft"].set()
+
+    assert "the lights go out" in ((await running).reason or "")
+    assert (await Repository(database).answers(run_id))[answered.answer.interrupt_id].taken_at is None
+    assert (await played.orchestrator().resume(run_id)).status is RunStatus.COMPLETED
