@@ -396,18 +396,28 @@ async def test_an_approval_is_given_or_not_and_nothing_else(database):
 
 
 async def test_a_process_that_is_told_to_pause_its_runs_leaves_answers_to_the_next_one(database):
-    team = Team(asking=("facts",))
-    team.shut("draft")
-    played = Orchestrated(database, team, "adaptive")
-    run_id = await played.accept()
-    orchestrator = played.orchestrator()
-    running = asyncio.create_task(orchestrator.execute(run_id))
-    await team.arrived["draft"].wait()
-    await asked(database, run_id, "facts")
-    answered = await orchestrator.answer(run_id, "facts", "yes", by="ann")
-    orchestrator.pause_all("the lights go out")
-    team.gates["draft"].set()
+    arrived, gate = asyncio.Event(), asyncio.Event()
 
-    assert "the lights go out" in ((await running).reason or "")
+    @agent(outputs=["decision"])
+    async def reviewer(_):
+        return interrupt("publish?")
+
+    @agent(outputs=["film"])
+    async def filmer(_):
+        arrived.set()
+        await gate.wait()
+        return "film"
+
+    factory, planner = of_one(reviewer, filmer)
+    orchestrator = CampaignOrchestrator(database, factory, planner=planner)
+    run_id, _ = await orchestrator.accept(Campaign(deliverables=("decision", "film")))
+    running = asyncio.create_task(orchestrator.execute(run_id))
+    await arrived.wait()
+    await asked(database, run_id, "reviewer")
+    answered = await orchestrator.answer(run_id, "reviewer", "yes", by="ann")
+    orchestrator.pause_all("the lights go out")
+    gate.set()
+
+    assert (await running).reason == "the lights go out"
     assert (await Repository(database).answers(run_id))[answered.answer.interrupt_id].taken_at is None
-    assert (await played.orchestrator().resume(run_id)).status is RunStatus.COMPLETED
+    assert (await orchestrator.resume(run_id)).status is RunStatus.COMPLETED
