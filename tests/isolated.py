@@ -82,6 +82,7 @@ def exits(_):
 
 
 def vanishes(_):
+    os.system("sleep 20 &")  # noqa: S605  # holds whatever it could inherit
     os._exit(3)
 
 

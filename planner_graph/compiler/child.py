@@ -13,10 +13,11 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from operator import attrgetter
@@ -86,22 +87,32 @@ def _receive(channel: socket.socket, size: int) -> bytes:
 
 def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
     context = AgentContext(**request["context"])
+    calls: Callable[[], list[dict[str, Any]]] = list
     error: BaseException
     try:
         become(context)
         body = attrgetter(request["name"])(_module(request["module"], request["file"]))
+        calls = _metered()
         arguments = [request["inputs"], context] if request["takes_context"] else [request["inputs"]]
         given = body(*arguments)
         if inspect.isawaitable(given):
             given = asyncio.run(_result(given))
-        return {"output": _plain(context.agent, given)}
+        return {"output": _plain(context.agent, given), "calls": calls()}
     except SystemExit as raised:
         error = BodyExitedError(context.agent, raised.code)
     except asyncio.CancelledError:
         error = BodyCancelledError(context.agent)
     except Exception as raised:  # noqa: BLE001  # the parent decides what follows from it, whatever it is
         error = raised
-    return {"failure": asdict(Failure.of(error, datetime.now(UTC)))}
+    return {"failure": asdict(Failure.of(error, datetime.now(UTC))), "calls": calls()}
+
+
+def _metered() -> Callable[[], list[dict[str, Any]]]:
+    """Count the calls of models, if the body can make any; give what tells of them."""
+    if "langchain_core" not in sys.modules:
+        return list
+    usage = import_module("planner_graph.compiler.usage")
+    return partial(usage.calls_to_json, usage.start_meter())
 
 
 async def _result(given: Any) -> Any:

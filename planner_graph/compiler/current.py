@@ -3,13 +3,14 @@
 A body in a process of its own imports this module too, so it needs nothing that takes long to import.
 """
 
+import copy
 import hashlib
 import json
 import secrets
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from planner_graph.errors import NoCurrentAgentError
 from planner_graph.types import AgentName
@@ -31,42 +32,49 @@ class AgentContext:
     timeout_seconds: float
 
 
-class Execution:
-    """What the attempts of one agent have in common; its key is derived when somebody first asks for it.
+class Attempt:
+    """One attempt of an agent, as the context of its body knows it; its key is derived when somebody asks for it.
 
-    ``goes_on`` says that the body of an attempt that was given up on may still be running.
+    ``goes_on`` says that its body, or that of an attempt before it, was given up on but may still be running.
     """
 
-    __slots__ = ("_key", "_key_of_run", "agent", "goes_on", "inputs", "run_id", "timeout_seconds")
+    __slots__ = ("_key", "_key_of_run", "agent", "goes_on", "inputs", "number", "run_id", "timeout_seconds")
 
     def __init__(self, agent: AgentName, run_id: str, inputs: dict[str, Any], timeout_seconds: float) -> None:
         self.agent = agent
         self.run_id = run_id
         self.inputs = inputs
         self.timeout_seconds = timeout_seconds
+        self.number = 1
         self.goes_on = False
         # Without an id no two runs may share a key; a run that cannot be resumed has no restarts that must.
         self._key_of_run = run_id or secrets.token_hex(16)
         self._key: str | None = None
 
-    def context(self, attempt: int) -> AgentContext:
-        """Give the context of one attempt."""
+    def next(self) -> Self:
+        """Give the attempt after this one."""
+        following = copy.copy(self)
+        following.number += 1
+        return following
+
+    def begin(self) -> None:
+        """Let whoever asks in the present context find this attempt."""
+        _CURRENT.set(self)
+
+    def context(self) -> AgentContext:
+        """Give what the body may know."""
         if self._key is None:
             self._key = idempotency_key(self._key_of_run, self.agent, self.inputs)
         return AgentContext(
             agent=self.agent,
             run_id=self.run_id,
-            attempt=attempt,
+            attempt=self.number,
             idempotency_key=self._key,
             timeout_seconds=self.timeout_seconds,
         )
 
-    def begin(self, attempt: int) -> None:
-        """Let whoever asks in the present context find this attempt."""
-        _CURRENT.set((self, attempt))
 
-
-_CURRENT: ContextVar[tuple[Execution, int] | AgentContext] = ContextVar("planner_graph_current_agent")
+_CURRENT: ContextVar[Attempt | AgentContext] = ContextVar("planner_graph_current_agent")
 
 
 def current_agent() -> AgentContext:
@@ -81,10 +89,7 @@ def current_agent() -> AgentContext:
     current = _CURRENT.get(None)
     if current is None:
         raise NoCurrentAgentError
-    if isinstance(current, AgentContext):
-        return current
-    execution, attempt = current
-    return execution.context(attempt)
+    return current if isinstance(current, AgentContext) else current.context()
 
 
 def become(context: AgentContext) -> None:

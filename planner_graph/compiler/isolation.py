@@ -22,6 +22,7 @@ from planner_graph.compiler.body import Body, takes_context
 from planner_graph.compiler.child import HEADER, frame, unframed
 from planner_graph.compiler.current import AgentContext
 from planner_graph.compiler.failure import Failure, ReportedError
+from planner_graph.compiler.usage import add_calls
 from planner_graph.errors import AgentBindingError, BodyProcessError
 
 _START = "import sys; sys.path[:] = {path!r}; from planner_graph.compiler.child import main; main({fd}, {parent})"
@@ -56,6 +57,7 @@ class IsolatedBody:
                 code = await process.wait()
         if answer is None:
             raise BodyProcessError(self.agent, code)
+        add_calls(answer["calls"])
         if "failure" in answer:
             raise ReportedError(Failure.from_json(answer["failure"]))
         return answer["output"]

@@ -20,7 +20,7 @@ from planner_graph.compiler.board import Board
 from planner_graph.compiler.boards import Boards, Invocation, invocation_of
 from planner_graph.compiler.body import Body, call, gather_inputs, is_async, takes_context
 from planner_graph.compiler.bridge import BackgroundLoop
-from planner_graph.compiler.current import Execution
+from planner_graph.compiler.current import Attempt
 from planner_graph.compiler.events import ASKS, AgentEnded, AgentInterrupted, AgentStarted, AttemptFailed, timestamp
 from planner_graph.compiler.failure import Failure, ReportedError, message_of
 from planner_graph.compiler.isolation import IsolatedBody
@@ -89,14 +89,14 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
         inputs = gather_inputs(self.step, state)
         if rejection := await self._approval(inputs, config, invocation):
             return self._skipped((rejection, ErrorInfo(type=REJECTED, message=rejection)))
-        execution = Execution(self.step.agent, run_id_of(config), inputs, self.step.timeout_seconds)
+        current = Attempt(self.step.agent, run_id_of(config), inputs, self.step.timeout_seconds)
         own_config, deadline = config, self._deadline()
         started_at, meter = timestamp(self.clock.now()), start_meter()
         for attempt in range(1, self.step.max_retries + 2):
             at = timestamp(self.clock.now()) if attempt > 1 else started_at
             await invocation.tell(AgentStarted(event="agent_started", agent=self.step.agent, attempt=attempt, at=at))
             try:
-                output = await self._attempt(execution, attempt, own_config, deadline)
+                output = await self._attempt(current, own_config, deadline)
             except GraphBubbleUp as pause:
                 await invocation.tell(self._interrupted(pause, attempt, meter))
                 raise
@@ -108,7 +108,9 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
                 if wait is None:
                     return self._failed(error, attempt, started_at, meter, late=late)
                 await self.clock.sleep(wait)
-                own_config = next_attempt(config, alone=not execution.goes_on, asked=1 if self.step.approval else 0)
+                asked = 1 if self.step.approval else 0
+                own_config = next_attempt(config, alone=not current.goes_on, asked=asked)
+                current = current.next()
             else:
                 return self._record(
                     AgentStatus.COMPLETED, output=output, attempts=attempt, started_at=started_at, meter=meter
@@ -133,21 +135,19 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
         seconds = self.step.total_timeout_seconds
         return None if seconds is None else asyncio.get_running_loop().time() + seconds
 
-    async def _attempt(
-        self, execution: Execution, attempt: int, config: RunnableConfig, deadline: float | None
-    ) -> dict[str, Any]:
+    async def _attempt(self, current: Attempt, config: RunnableConfig, deadline: float | None) -> dict[str, Any]:
         """Run the body once, within its time limit."""
-        execution.begin(attempt)
+        current.begin()
         var_child_runnable_config.set(config)  # where interrupt() and whatever else a body calls look for it
-        context = execution.context(attempt) if self.takes_context else None
+        context = current.context() if self.takes_context else None
         seconds, of_all = self.step.timeout_seconds, False
         if deadline is not None and (left := deadline - asyncio.get_running_loop().time()) < seconds:
             seconds, of_all = left, True
         try:
             async with asyncio.timeout(seconds) as limit:
-                return check_output(self.step, await call(self.body, execution.inputs, context, config))
+                return check_output(self.step, await call(self.body, current.inputs, context, config))
         except TimeoutError as error:
-            execution.goes_on |= limit.expired() and not is_async(self.body)  # in a thread that nobody can stop
+            current.goes_on |= limit.expired() and not is_async(self.body)  # in a thread that nobody can stop
             if limit.expired() and of_all:
                 raise AgentTimeoutError(self.step.agent, self.step.total_timeout_seconds or 0) from error
             if limit.expired():

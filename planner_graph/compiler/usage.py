@@ -10,7 +10,7 @@ import math
 import threading
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 from uuid import UUID
 
@@ -138,6 +138,11 @@ class UsageMeter(BaseCallbackHandler):
             going_on = [ModelCall(model=asked, asked=asked, measured=False) for asked in self._open.values()]
             return (*self._calls, *going_on)
 
+    def add(self, calls: Iterable[ModelCall]) -> None:
+        """Take down calls that were made elsewhere."""
+        with self._lock:
+            self._calls += calls
+
     def on_chat_model_start(self, serialized: Any, messages: Any, **about: Any) -> None:  # noqa: ARG002
         """Take down that a call of a chat model begins."""
         self._begin(**about)
@@ -185,6 +190,18 @@ def start_meter() -> UsageMeter:
     meter = UsageMeter()
     _METER.set(meter)
     return meter
+
+
+def calls_to_json(meter: UsageMeter) -> list[dict[str, Any]]:
+    """Write down the calls of a meter for the process that :func:`add_calls` is called in."""
+    return [asdict(call) for call in meter.calls]
+
+
+def add_calls(written: Iterable[Mapping[str, Any]]) -> None:
+    """Take down, in the present context, calls that were made in another process."""
+    meter = _METER.get()
+    if meter is not None:
+        meter.add(ModelCall(**{**call, "tokens": Tokens(**call["tokens"])}) for call in written)
 
 
 def usage_of(calls: Iterable[ModelCall], prices: Prices) -> dict[str, Any] | None:

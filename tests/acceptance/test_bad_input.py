@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from planner_graph.store.upgrades import SCHEMA_VERSION
 from tests.acceptance.conftest import WORKSHOP, Ended
 
 CATALOG = """\
@@ -211,7 +212,7 @@ def test_a_schema_newer_than_the_program_is_refused(command, dsn):
     with psycopg.connect(dsn, autocommit=True) as admin:
         admin.execute("INSERT INTO planner_graph_schema (version) VALUES (99)")
     for shown in (run_on(command, dsn), command("db", "check", "--dsn", dsn), command("db", "upgrade", "--dsn", dsn)):
-        assert "version 99, this program needs 1\n    upgrade the program" in refusal(shown)
+        assert f"version 99, this program needs {SCHEMA_VERSION}\n    upgrade the program" in refusal(shown)
 
 
 def test_an_unknown_run_is_answered_with_how_to_find_them(stored):

@@ -15,6 +15,7 @@ from planner_graph.store import connection, upgrades
 from planner_graph.store.database import DSN_VARIABLE, open_database
 from planner_graph.store.saver import checkpointer
 from planner_graph.store.server import Server
+from planner_graph.store.upgrades import SCHEMA_VERSION
 
 SECRET = "hunter2"  # noqa: S105
 
@@ -149,8 +150,10 @@ async def test_a_database_that_is_not_utf8_is_refused(postgres):
 
 
 async def test_older_tables_of_a_shared_database_are_left_to_its_operator(dsn, monkeypatch):
-    monkeypatch.setattr(upgrades, "SCHEMA_VERSION", 2)
-    with pytest.raises(SchemaVersionError, match="version 1, this program needs 2; run 'planner-graph db upgrade'"):
+    newer = SCHEMA_VERSION + 1
+    monkeypatch.setattr(upgrades, "SCHEMA_VERSION", newer)
+    older = f"version {SCHEMA_VERSION}, this program needs {newer}; run 'planner-graph db upgrade'"
+    with pytest.raises(SchemaVersionError, match=older):
         async with open_database(dsn):
             pass
     async with open_database(dsn, prepare=False):
@@ -160,7 +163,9 @@ async def test_older_tables_of_a_shared_database_are_left_to_its_operator(dsn, m
 async def test_newer_tables_are_refused(dsn):
     with psycopg.connect(dsn, autocommit=True) as conn:
         conn.execute("INSERT INTO planner_graph_schema (version) VALUES (1000)")
-    with pytest.raises(SchemaVersionError, match="version 1000, this program needs 1; upgrade the program"):
+    with pytest.raises(
+        SchemaVersionError, match=f"version 1000, this program needs {SCHEMA_VERSION}; upgrade the program"
+    ):
         async with open_database(dsn):
             pass
 

@@ -4,18 +4,24 @@ import asyncio
 import functools
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from dataclasses import asdict
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 from langchain_core.runnables import RunnableLambda
 
+from planner_graph.compiler.child import frame
 from planner_graph.compiler.compiler import compile_plan
+from planner_graph.compiler.current import AgentContext
 from planner_graph.errors import AgentBindingError
-from tests import isolated
+from planner_graph.types import AgentName
+from tests import isolated, isolated_models
 from tests.catalogs import spec
 from tests.fakes import INPUT, FakeClock, planned, run, thread
 from tests.subgraphs import subgraph
@@ -24,6 +30,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes are isolat
 
 HOW = ("invoke", "ainvoke")
 LONG = 60.0
+ROOT = Path(__file__).parents[2]
 
 
 def graph_of(body, clock=None, **fields):
@@ -129,7 +136,7 @@ def test_a_body_that_exits_fails_alone():
 
 def test_a_process_that_ends_without_an_answer_is_a_failed_attempt_that_says_so():
     message = "the process of agent 'a' ended with exit code 3 before it gave a result"
-    assert record_of(isolated.vanishes)["error"] == {"type": "BodyProcessError", "message": message}
+    assert record_of(isolated.vanishes, timeout_seconds=10)["error"] == {"type": "BodyProcessError", "message": message}
 
 
 def test_a_killed_process_is_a_failed_attempt_that_says_so_and_is_tried_again():
@@ -141,9 +148,14 @@ def test_a_killed_process_is_a_failed_attempt_that_says_so_and_is_tried_again():
     assert record_of(isolated.is_killed_once, max_retries=1)["output"] == {"a": 2}
 
 
-@pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize(
-    "body", [isolated.note_and_sleep, isolated.note_and_sleep_async, isolated.note_and_keep_the_interpreter]
+    ("body", "how"),
+    [
+        (isolated.note_and_sleep, "invoke"),
+        (isolated.note_and_sleep, "ainvoke"),
+        (isolated.note_and_sleep_async, "ainvoke"),
+        (isolated.note_and_keep_the_interpreter, "ainvoke"),
+    ],
 )
 def test_when_its_time_is_up_the_process_is_gone_with_those_it_started(body, how, tmp_path):
     note = tmp_path / "note"
@@ -192,12 +204,38 @@ def test_the_process_dies_with_its_parent_even_if_that_is_killed(body, tmp_path)
     if body == "note_and_keep_the_interpreter" and sys.platform != "linux":
         pytest.skip("only Linux tells a process whose own threads stand still")
     note = tmp_path / "note"
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, body, str(note)], cwd=Path(__file__).parents[2])
-    pid = noted(note)[0]
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, body, str(note)], cwd=ROOT)
+    pid, *others = noted(note)
     assert is_alive(pid)
     parent.kill()
     parent.wait()
     eventually(lambda: not is_alive(pid))
+    for other in others:
+        with suppress(ProcessLookupError):  # it was killed, too, unless the system was quicker to kill its parent
+            os.kill(other, signal.SIGKILL)
+
+
+def test_the_process_ends_with_those_it_started_when_nobody_waits_for_it_any_more(tmp_path):
+    note, (ours, theirs) = tmp_path / "note", socket.socketpair()
+    start = f"from planner_graph.compiler.child import main; main({theirs.fileno()}, {os.getpid()})"
+    context = AgentContext(agent=AgentName("a"), run_id="", attempt=1, idempotency_key="", timeout_seconds=1)
+    place = {"module": "tests.isolated", "file": None, "name": "note_and_sleep", "takes_context": False}
+    request = {**place, "inputs": {"configuration": {"note": str(note)}}, "context": asdict(context)}
+    child = subprocess.Popen([sys.executable, "-c", start], cwd=ROOT, pass_fds=[theirs.fileno()], process_group=0)
+    theirs.close()
+    ours.sendall(frame(request))
+    pids = noted(note)
+    assert all(map(is_alive, pids))
+    ours.close()
+    assert child.wait(LONG) == -signal.SIGKILL
+    eventually(lambda: not is_alive(pids[1]))
+
+
+def test_what_models_use_in_the_process_is_counted_over_all_attempts():
+    counts = {"input_tokens": 20, "output_tokens": 10, "total_tokens": 30, "calls": 2}
+    record = record_of(isolated_models.asks_a_model, max_retries=1)
+    assert record["usage"] == {**counts, "cost_usd": None, "models": {"m": counts}}
+    assert record_of(isolated.prints)["usage"] is None
 
 
 def inner():
