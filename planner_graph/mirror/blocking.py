@@ -8,7 +8,7 @@ from typing import TypedDict
 from planner_graph.mirror.standings import AgentNow
 from planner_graph.planning.contents import PlanContents, Step
 from planner_graph.planning.remaining import AT_WORK, ENDED, will_work
-from planner_graph.planning.scheduler import RATE_WINDOWS, UNSAFE_POOL, needs
+from planner_graph.planning.scheduler import UNSAFE_POOL, needs, rate_window
 from planner_graph.types import AgentName, AgentStatus, DependencyKind, RunStatus, Strategy
 
 MOST_NAMED = 3
@@ -130,7 +130,7 @@ class _Account:
         used: dict[str, float] = {}
         for here in self.agents.values():
             for pool, amount in needs(here.step).items():
-                window = next((seconds for suffix, seconds in RATE_WINDOWS.items() if pool.endswith(suffix)), None)
+                window = rate_window(pool)
                 lately = window is not None and here.started_at is not None and here.seconds(self.now) < window
                 if lately or (window is None and here.status in AT_WORK):
                     used[pool] = used.get(pool, 0.0) + amount
