@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.live import Live
 
 from planner_graph.cli.board import Board
-from planner_graph.cli.progress import AgentState, Progress, timer
+from planner_graph.cli.figures import timer
+from planner_graph.cli.progress import AgentState, Progress
 from planner_graph.cli.screen import console
 from planner_graph.clock import Clock
 from planner_graph.compiler.events import Event

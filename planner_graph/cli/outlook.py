@@ -50,15 +50,6 @@ def brief_reason(why: Blocked) -> str:
     return f"waits for {', '.join(why['waits_for'])}" if why["waits_for"] else why["reason"]
 
 
-def share(fraction: float) -> str:
-    """Write how much of the work is over; all of it only when all of it is.
-
-    >>> share(0.0), share(0.426), share(0.9999), share(1.0)
-    ('0 %', '42 %', '99 %', '100 %')
-    """
-    return f"{int(fraction * 100)} %"
-
-
 def silence_text(problem: str | None, silent_seconds: float, *, longest: float) -> str:
     """Say that the tables may not tell the truth any more; nothing if they do.
 

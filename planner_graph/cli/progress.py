@@ -250,16 +250,3 @@ def _rank(agent: AgentState) -> tuple[int, float]:
     """Rank by urgency; the finished by age, youngest first; ``sorted`` keeps execution order among equals."""
     age = -agent.ended_at.timestamp() if agent.ended_at else 0.0
     return _URGENCY[agent.status], age
-
-
-def timer(seconds: float) -> str:
-    """Write a running time: ``12.3 s``, then ``3:05``, then ``1:02:03``.
-
-    >>> [timer(seconds) for seconds in (0.04, 12.34, 185, 3723)]
-    ['0.0 s', '12.3 s', '3:05', '1:02:03']
-    """
-    if seconds < 59.95:  # noqa: PLR2004  # what is rounded up to 60 seconds is a minute
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,7 +1,7 @@
 """Says how a run stands or ended, as tables for people."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -10,10 +10,10 @@ from rich.text import Text
 
 from planner_graph.cli import screen
 from planner_graph.cli.account import LONGEST_SILENCE, Account
-from planner_graph.cli.board import STYLES
-from planner_graph.cli.outlook import brief_reason, eta_text, path_text, share, silence_text
-from planner_graph.cli.performance import compact, dollars
-from planner_graph.cli.progress import Progress, timer
+from planner_graph.cli.figures import compact, dollars, share, timer
+from planner_graph.cli.outlook import brief_reason, eta_text, path_text, silence_text
+from planner_graph.cli.progress import Progress
+from planner_graph.cli.styles import AGENT_STYLES, RUN_STYLES
 from planner_graph.cli.usage import usage_text
 from planner_graph.planning.explanation import duration_text
 from planner_graph.text import one_line, utf8
@@ -48,7 +48,7 @@ def headline(account: Account) -> Text:
     )
     text = Text(f"\n{one_line(campaign)}\n")
     text.append(f"run {row.run_id} ", "bold")
-    text.append(row.status.value, f"bold {_STATUS_STYLES.get(row.status, '')}")
+    text.append(row.status.value, f"bold {RUN_STYLES.get(row.status, '')}")
     if row.started_at:
         until = row.updated_at if row.status is RunStatus.PAUSED else row.ended_at or account.now
         text.append(f" after {timer(max((until - row.started_at).total_seconds(), 0.0))}")
@@ -96,7 +96,7 @@ def agents_tables(progress: Progress, now: datetime) -> Iterator[RenderableType]
         wide=("reason",),
     )
     for agent in agents:
-        status = Text(agent.status.value, style=STYLES.get(agent.status, "dim"))
+        status = Text(agent.status.value, style=AGENT_STYLES.get(agent.status, "dim"))
         seconds = agent.seconds(now)
         time = None if seconds is None else timer(seconds)
         usage = agent.usage
@@ -140,14 +140,6 @@ def size_of(value: Any) -> str:
     count = len(utf8(text))
     size = f"{count} bytes" if count < KIBIBYTE else f"{count / KIBIBYTE:.1f} KiB"
     return f"{size} of {'text' if isinstance(value, str) else 'JSON'}"
-
-
-_STATUS_STYLES: Mapping[str, str] = {
-    RunStatus.COMPLETED: "green",
-    RunStatus.PARTIAL_SUCCESS: "yellow",
-    RunStatus.FAILED: "red",
-    RunStatus.RUNNING: "cyan",
-}
 
 
 def _waiting(account: Account) -> Iterator[RenderableType]:
