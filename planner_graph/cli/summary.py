@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from planner_graph.cli import screen
-from planner_graph.cli.account import LONGEST_SILENCE, Account
+from planner_graph.cli.account import Account
 from planner_graph.cli.figures import compact, dollars, share, timer
 from planner_graph.cli.outlook import brief_reason, eta_text, path_text, silence_text
 from planner_graph.cli.progress import Progress
@@ -32,7 +32,7 @@ def account_text(account: Account) -> Iterator[RenderableType]:
     yield headline(account)
     for line in outlook(account):
         yield Text(line)
-    silence = silence_text(None, account.silent_seconds or 0.0, longest=LONGEST_SILENCE)
+    silence = silence_text(account.silent_seconds or 0.0)
     if silence:
         yield Text(silence, style="bold yellow")
     advice = next_step(account)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import psycopg
 
 from planner_graph.cli import screen
-from planner_graph.cli.account import LONGEST_SILENCE, Account, find_run, is_left_behind, read_account
+from planner_graph.cli.account import Account, find_run, is_left_behind, read_account
 from planner_graph.cli.board import Board
 from planner_graph.cli.live import begun, drawn_live, line
 from planner_graph.cli.outlook import silence_text
@@ -95,7 +95,7 @@ class Watch:
 
     async def _notice(self, feed: RunFeed, repository: Repository, run_id: RunId) -> str:
         if feed.problem:
-            return silence_text(feed.problem, 0.0, longest=LONGEST_SILENCE)
+            return f"the database is away, trying again: {one_line(feed.problem)}"
         row, vitals = await repository.get_run(run_id), await repository.vitals(run_id)
         go_on = f"go on with it: planner-graph resume {run_id}"
         if row.status is RunStatus.PENDING:
@@ -104,7 +104,7 @@ class Watch:
             return f"paused: {row.status_reason or 'no reason was given'}\n{go_on}"
         if is_left_behind(row, vitals):
             return f"no process is executing it\n{go_on}"
-        return silence_text(None, vitals.silent_seconds, longest=LONGEST_SILENCE) if row.status in GOING_ON else ""
+        return silence_text(vitals.silent_seconds) if row.status in GOING_ON else ""
 
 
 class BoardWatcher:
