@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
-from planner_graph.compiler.events import Event, own_event
+from planner_graph.compiler.events import Event, moment, own_event
 from planner_graph.mirror.progress import ProgressReport, progress_report
 from planner_graph.mirror.standings import agents_now
 from planner_graph.mirror.usage import total_usage
@@ -103,7 +103,7 @@ class Progress:
     def apply(self, event: Event) -> AgentState:
         """Take one event of an agent, and give how it stands now."""
         before = self.agents[AgentName(event["agent"])]
-        at = datetime.fromisoformat(event["at"])
+        at = moment(event["at"])
         match event["event"]:
             case "agent_started":
                 first = event["attempt"] == 1

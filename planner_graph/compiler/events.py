@@ -4,7 +4,7 @@ They travel as LangGraph custom stream events (``stream_mode="custom"``), so tha
 really runs; observers of the plan are told the same ones.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict, cast
 
 from planner_graph.compiler.state import AgentRecord, ErrorInfo
@@ -59,6 +59,12 @@ Event = AgentStarted | AttemptFailed | AgentInterrupted | AgentEnded
 def timestamp(time: datetime) -> str:
     """Write a time as ISO 8601 in UTC, to the microsecond."""
     return time.isoformat(timespec="microseconds")
+
+
+def moment(text: str) -> datetime:
+    """Read what :func:`timestamp` wrote; a time without an offset is UTC."""
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def own_event(told: Any) -> Event | None:

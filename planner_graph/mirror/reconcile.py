@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from planner_graph.compiler.events import moment
 from planner_graph.errors import PlannerGraphError, RunBusyError
 from planner_graph.mirror import differences, tables
 from planner_graph.mirror.checkpoint import CheckpointState, read_checkpoint
 from planner_graph.mirror.differences import Difference, Said
-from planner_graph.mirror.ledger import Ledger, moment
+from planner_graph.mirror.ledger import Ledger
 from planner_graph.mirror.previews import lean_record
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.store import transitions
