@@ -13,6 +13,8 @@ from typing import Any, Self
 
 from psycopg.rows import DictRow
 
+from planner_graph.compiler.usage import DIGITS
+from planner_graph.mirror.usage import counts
 from planner_graph.planning.estimates import MIN_RUNS, Estimator, HistoricalEstimates
 from planner_graph.store.database import Database
 from planner_graph.store.queries import query
@@ -120,18 +122,11 @@ class PastUsage:
         if not known:
             return None
         costs = [float(usage["cost_usd"]) for usage in known if usage.get("cost_usd") is not None]
-
-        def total(key: str) -> int:
-            return sum(int(usage.get(key) or 0) for usage in known)
-
         return cls(
             runs=len(known),
-            calls=total("calls"),
-            input_tokens=total("input_tokens"),
-            output_tokens=total("output_tokens"),
-            total_tokens=total("total_tokens"),
+            **counts(known),
             priced_runs=len(costs),
-            cost_usd=round(math.fsum(costs), 10) if costs else None,
+            cost_usd=round(math.fsum(costs), DIGITS) if costs else None,
         )
 
 

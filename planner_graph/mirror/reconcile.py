@@ -1,7 +1,7 @@
 """Makes the tables of runs equal to their checkpoints, which are the truth: whatever a mirror lost is mended here."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from planner_graph.mirror.differences import Difference, Said
 from planner_graph.mirror.ledger import Ledger
 from planner_graph.mirror.previews import lean_record
 from planner_graph.mirror.settings import MirrorSettings
+from planner_graph.mirror.standings import GOING_ON
 from planner_graph.store import transitions
 from planner_graph.store.database import Database
 from planner_graph.store.plain import plain_json
@@ -26,8 +27,6 @@ LEFT_BEHIND = "its process ended; resume it to go on"
 
 MISSED_HEARTBEATS = 3
 """After how many a run is given up that its process does not hold."""
-
-_GOING_ON = {RunStatus.RUNNING, RunStatus.PAUSING}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +75,7 @@ async def reconcile(
             raise RunBusyError(run_id)
         async with database.pool.connection() as conn, conn.transaction(force_rollback=dry_run):
             found = await _Comparison(conn, state, settings).settle()
-    return found if not dry_run else Reconciliation(run_id=run_id, differences=found.differences, remark=found.remark)
+    return replace(found, written=False) if dry_run else found
 
 
 async def reconcile_all(
@@ -147,7 +146,7 @@ class _Comparison:
         return None
 
     def _status_difference(self, said: Said) -> Difference | None:
-        true, repairable = self._true_status(said), True
+        true = self._true_status(said)
         if true is None:
             return None
         if true is said.status:
@@ -172,7 +171,7 @@ class _Comparison:
             return RunStatus.PAUSED if self.state.begun else None
         if status is RunStatus.CANCELLING:
             return RunStatus.CANCELLED
-        going_on = status in _GOING_ON or (status is RunStatus.PENDING and self.state.begun)
+        going_on = status in GOING_ON or (status is RunStatus.PENDING and self.state.begun)
         return RunStatus.PAUSED if going_on else None
 
     def _agents_differences(self, said: Said, ledger: Ledger) -> Iterator[Difference]:
@@ -184,7 +183,8 @@ class _Comparison:
         agents = list(self.state.plan.by_agent)
         yield from differences.standing_differences(said, ledger, agents)
         yield from differences.attempt_differences(said, before, ledger)
-        moved = {agent for agent in agents if said.standings.get(agent) != differences.standings(ledger).get(agent)}
+        true = differences.standings(ledger)
+        moved = {agent for agent in agents if said.standings.get(agent) != true.get(agent)}
         for difference in differences.output_differences(said, self.state.records, self.state.thread_id):
             agent = difference.agent
             if agent is None or agent in moved:  # an agent that has moved shows another output, or none any more
