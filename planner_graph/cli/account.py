@@ -9,7 +9,6 @@ from typing import Any
 from planner_graph.cli.progress import AgentState, Progress
 from planner_graph.errors import Finding, InvalidInputError
 from planner_graph.mirror.progress import progress_report
-from planner_graph.mirror.standings import GOING_ON
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store.accepting import thread_of
 from planner_graph.store.repository import Repository
@@ -68,7 +67,7 @@ async def read_account(repository: Repository, run_id: RunId, now: datetime) -> 
         figures={**progress_report(plan, stands, attempts, now), "status": row.status.value},
         now=now,
         left_behind=left_behind,
-        silent_seconds=vitals.silent_seconds if row.status in GOING_ON and not left_behind else None,
+        silent_seconds=vitals.silent_seconds if row.status.going_on and not left_behind else None,
     )
 
 

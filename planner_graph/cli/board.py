@@ -10,7 +10,7 @@ from rich.text import Text
 
 from planner_graph.cli.figures import share, timer
 from planner_graph.cli.outlook import brief_reason, eta_text, path_text
-from planner_graph.cli.progress import ENDED, AgentState, Progress
+from planner_graph.cli.progress import AgentState, Progress
 from planner_graph.cli.styles import AGENT_STYLES
 from planner_graph.clock import Clock
 from planner_graph.mirror.progress import ProgressReport
@@ -110,7 +110,7 @@ class Board:
                 finished_style=style,
             )
             seconds = agent.seconds(now)
-            expected = "" if agent.status in ENDED else duration_text(agent.estimate_seconds)
+            expected = "" if agent.status.ended else duration_text(agent.estimate_seconds)
             time = expected if seconds is None else timer(seconds)
             status, note = Text(agent.status.value, style=style), Text(_note(agent, report), style="dim")
             grid.add_row(one_line(agent.name), status, bar, Text(time, style=style), note)

@@ -13,13 +13,11 @@ from planner_graph.planning.contents import PlanContents
 from planner_graph.store.rows import AgentRunRow, EventRow, RunRow
 from planner_graph.types import AgentName, AgentStatus, RunStatus
 
-ENDED = (AgentStatus.COMPLETED, AgentStatus.FAILED, AgentStatus.SKIPPED)
-AT_WORK = (AgentStatus.RUNNING, AgentStatus.RETRYING)
 _URGENCY = {
     status: rank
     for rank, statuses in enumerate(
         [
-            AT_WORK,
+            (AgentStatus.RUNNING, AgentStatus.RETRYING),
             (AgentStatus.FAILED,),
             (AgentStatus.READY, AgentStatus.WAITING, AgentStatus.INTERRUPTED),
             (AgentStatus.SKIPPED, AgentStatus.CANCELLED),
@@ -56,7 +54,7 @@ class AgentState:
 
     def fraction(self, now: datetime) -> float:
         """How much of it is done, 0 to 1; while it runs, time against estimate, which alone never makes it whole."""
-        if self.status in ENDED:
+        if self.status.ended:
             return 1.0 if self.status is AgentStatus.COMPLETED else 0.0
         return min(0.95, (self.seconds(now) or 0.0) / self.estimate_seconds)
 
@@ -80,7 +78,7 @@ class Progress:
         for agent, here in agents_now(plan, run, listed).items():
             before = self.agents[agent]
             ended_at = before.ended_at
-            if here.status in AT_WORK:
+            if here.status.at_work:
                 ended_at = None
             elif ended_at is None and before.started_at:  # its process did not live to tell its end
                 ended_at = max(run.updated_at, before.started_at)
@@ -96,7 +94,7 @@ class Progress:
         self.run = replace(self.run, status=RunStatus.RUNNING, started_at=self.run.started_at or at, ended_at=None)
         self.since = at
         for agent in self.agents.values():
-            if agent.status not in ENDED:
+            if not agent.status.ended:
                 anew = AgentState(name=agent.name, estimate_seconds=agent.estimate_seconds, usage=agent.usage)
                 self.agents[agent.name] = anew
 
@@ -180,7 +178,7 @@ class Progress:
     @property
     def ended(self) -> int:
         """How many agents need nothing more."""
-        return sum(agent.status in ENDED for agent in self.agents.values())
+        return sum(agent.status.ended for agent in self.agents.values())
 
     def counts(self, agents: Iterable[AgentState] | None = None) -> dict[AgentStatus, int]:
         """Count agents by status, in order of urgency; what nobody is in is left out."""
@@ -203,7 +201,7 @@ class Progress:
 
     def _stop(self, status: AgentStatus, at: datetime, reason: str) -> None:
         for agent in self.agents.values():
-            if agent.status in AT_WORK:
+            if agent.status.at_work:
                 self.agents[agent.name] = _stopped(agent, status, at, reason)
 
 

@@ -19,7 +19,6 @@ from planner_graph.cli.progress import Progress, agent_event
 from planner_graph.clock import Clock
 from planner_graph.errors import DatabaseUnavailableError
 from planner_graph.mirror.feed import RunFeed
-from planner_graph.mirror.standings import GOING_ON
 from planner_graph.store.database import Database
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import EventRow
@@ -104,7 +103,7 @@ class Watch:
             return f"paused: {row.status_reason or 'no reason was given'}\n{go_on}"
         if is_left_behind(row, vitals):
             return f"no process is executing it\n{go_on}"
-        return silence_text(vitals.silent_seconds) if row.status in GOING_ON else ""
+        return silence_text(vitals.silent_seconds) if row.status.going_on else ""
 
 
 class BoardWatcher:

@@ -13,7 +13,6 @@ from planner_graph.mirror.differences import Difference, Said
 from planner_graph.mirror.ledger import Ledger
 from planner_graph.mirror.previews import lean_record
 from planner_graph.mirror.settings import MirrorSettings
-from planner_graph.mirror.standings import GOING_ON
 from planner_graph.store import transitions
 from planner_graph.store.database import Database
 from planner_graph.store.plain import plain_json
@@ -171,7 +170,7 @@ class _Comparison:
             return RunStatus.PAUSED if self.state.begun else None
         if status is RunStatus.CANCELLING:
             return RunStatus.CANCELLED
-        going_on = status in GOING_ON or (status is RunStatus.PENDING and self.state.begun)
+        going_on = status.going_on or (status is RunStatus.PENDING and self.state.begun)
         return RunStatus.PAUSED if going_on else None
 
     def _agents_differences(self, said: Said, ledger: Ledger) -> Iterator[Difference]:

@@ -20,7 +20,7 @@ from planner_graph.planning.contents import PlanContents, Step
 from planner_graph.planning.dag import Dag
 from planner_graph.planning.durations import LogNormal
 from planner_graph.planning.queueing import Queue
-from planner_graph.planning.remaining import AT_WORK, Waits, remaining
+from planner_graph.planning.remaining import Waits, remaining
 from planner_graph.types import AgentName, AgentStatus
 
 FREE_DRAWS, MOST_FREE = 80_000, 400
@@ -81,7 +81,7 @@ def forecast(
         return NOTHING_LEFT
     works = {step.agent: _Work.of(step, known[step.agent], now) for step in plan.steps}
     started = {agent: at.started_at - now for agent, at in known.items() if at.started_at is not None}
-    busy = [agent for agent in waits if agent in known and known[agent].status in AT_WORK]
+    busy = [agent for agent in waits if agent in known and known[agent].status.at_work]
     queue = Queue.of(plan, waits, started, busy)
     budget, most = (QUEUED_DRAWS, MOST_QUEUED) if queue else (FREE_DRAWS, MOST_FREE)
     count = samples or min(max(budget // len(plan.steps), FEWEST), most)

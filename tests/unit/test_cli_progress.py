@@ -269,6 +269,7 @@ def test_a_run_is_told_by_its_log_alone():
         progress.take(logged(event))
     progress.take(logged("run_ended", seconds=60, status="cancelled", reason="enough"))
     assert [agent.status for agent in progress.agents.values()] == ["completed", "cancelled"]
+    assert progress.ended == 2
     assert (progress.run.status, progress.run.ended_at) == (RunStatus.CANCELLED, at(60))
     assert progress.report(at(100))["eta"] is None
 
