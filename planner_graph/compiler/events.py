@@ -55,6 +55,8 @@ class AgentEnded(TypedDict):
 
 Event = AgentStarted | AttemptFailed | AgentInterrupted | AgentEnded
 
+_KINDS = {"agent_started", "attempt_failed", "agent_interrupted", "agent_ended"}
+
 
 def timestamp(time: datetime) -> str:
     """Write a time as ISO 8601 in UTC, to the microsecond."""
@@ -69,5 +71,4 @@ def moment(text: str) -> datetime:
 
 def own_event(told: Any) -> Event | None:
     """Give the event that a custom stream item is, unless it is one that an agent streams itself."""
-    kinds = {"agent_started", "attempt_failed", "agent_interrupted", "agent_ended"}
-    return cast("Event", told) if isinstance(told, dict) and told.get("event") in kinds else None
+    return cast("Event", told) if isinstance(told, dict) and told.get("event") in _KINDS else None

@@ -33,10 +33,10 @@ def blocked(
     plan: PlanContents, run_status: RunStatus, agents: Mapping[AgentName, AgentNow], now: datetime
 ) -> dict[str, Blocked]:
     """Give for each agent that has neither ended nor is running why that is; in execution order."""
-    return _Account(plan, run_status, agents, now).blocked()
+    return _Situation(plan, run_status, agents, now).blocked()
 
 
-class _Account:
+class _Situation:
     """What there is to know in order to say why somebody waits."""
 
     def __init__(
