@@ -223,14 +223,14 @@ def test_what_models_were_used_for_is_added_up_over_attempts_and_events():
     assert progress.report(at(3))["usage"] == twice
 
 
-def test_the_report_of_a_board_is_that_of_the_tables():
+def test_the_report_of_a_run_that_is_followed_is_that_of_the_tables():
     plan = make_plan({"a": [], "b": ["a"], "c": ["b"]}, strategy="adaptive")
-    board, rows = going(plan), [attempt("a", "completed"), attempt("b", "running")]
+    live, rows = going(plan), [attempt("a", "completed"), attempt("b", "running")]
     for event in (started("a", 1), ended("a", 2), started("b", 1)):
-        board.apply(event)
-    assert board.report(at(30)) == stored(plan, *rows, status="running").report(at(30))
-    assert board.report(at(30))["remaining_critical_path"] == ["b", "c"]
-    assert board.report(at(30))["blocked"]["c"]["waits_for"] == ["b"]
+        live.apply(event)
+    assert live.report(at(30)) == stored(plan, *rows, status="running").report(at(30))
+    assert live.report(at(30))["remaining_critical_path"] == ["b", "c"]
+    assert live.report(at(30))["blocked"]["c"]["waits_for"] == ["b"]
 
 
 def test_an_agent_that_retries_is_reported_as_one_that_goes_on_soon():

@@ -28,7 +28,7 @@ REPORT_SECONDS, SOONEST_SECONDS = 1.0, 0.5
 """How old a forecast may be, and how old where agents have ended since; of a large plan each takes 50 ms."""
 
 
-class Board:
+class Bars:
     """Draws a run as it stands at that moment.
 
     ``hint`` says what Ctrl-C does, ``notice`` what else there is to know, in one line or more; while there is something
