@@ -172,8 +172,9 @@ class Progress:
         """Report how far the run is, when it will end, and who waits for whom."""
         agents = self.agents.values()
         failed = tuple(agent.name for agent in agents if agent.status is AgentStatus.FAILED)
-        rows = [replace(agent.latest, usage=agent.usage) for agent in agents if agent.latest]
-        return progress_report(self.plan, replace(self.run, failed_agents=failed), rows, now)
+        rows = [agent.latest for agent in agents if agent.latest]
+        report = progress_report(self.plan, replace(self.run, failed_agents=failed), rows, now)
+        return {**report, "usage": total_usage(agent.usage for agent in agents)}
 
     @property
     def ended(self) -> int:

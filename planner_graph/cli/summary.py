@@ -30,7 +30,7 @@ def account_text(account: Account) -> Iterator[RenderableType]:
     yield from _waiting(account)
     yield from _deliverables(account)
     yield headline(account)
-    for line in outlook(account):
+    for line in _outlook(account):
         yield Text(line)
     silence = silence_text(account.silent_seconds or 0.0)
     if silence:
@@ -63,7 +63,7 @@ def headline(account: Account) -> Text:
     return text
 
 
-def outlook(account: Account) -> Iterator[str]:
+def _outlook(account: Account) -> Iterator[str]:
     """Say when it should end and what decides over that, and what models have cost so far."""
     path = account.figures["remaining_critical_path"]
     if account.figures["eta"] and path:

@@ -223,6 +223,14 @@ def test_what_models_were_used_for_is_added_up_over_attempts_and_events():
     assert progress.report(at(3))["usage"] == twice
 
 
+def test_what_was_used_before_a_run_went_on_counts_as_well():
+    used = {"input_tokens": 4, "output_tokens": 1, "total_tokens": 5, "calls": 1, "cost_usd": 0.5, "models": {}}
+    plan = make_plan({"a": []})
+    progress = stored(plan, replace(attempt("a", "interrupted"), usage=used), status="paused")
+    progress.begin(at(10))
+    assert progress.report(at(11))["usage"] == used
+
+
 def test_the_report_of_a_run_that_is_followed_is_that_of_the_tables():
     plan = make_plan({"a": [], "b": ["a"], "c": ["b"]}, strategy="adaptive")
     live, rows = going(plan), [attempt("a", "completed"), attempt("b", "running")]
