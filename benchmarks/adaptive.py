@@ -68,9 +68,9 @@ def bodies(graph: Graph, payload: str = PAYLOAD) -> dict[str, Callable[..., Awai
     return {task: body(seconds) for task, seconds in graph.seconds.items()}
 
 
-async def wall(graph: Any, given: Any) -> float:
+async def wall(graph: Any, given: Any, *callbacks: Any) -> float:
     """Give the seconds of one run on a fresh thread."""
-    config = {"configurable": {"thread_id": str(uuid.uuid4())}}
+    config = {"configurable": {"thread_id": str(uuid.uuid4())}, "callbacks": list(callbacks)}
     gc.collect()
     start = time.perf_counter()
     await graph.ainvoke(given, config)

@@ -14,12 +14,9 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.graphs import Graph, chain, fan, layered, marketing, real
+from benchmarks.tables import Figures, show
 from planner_graph import ExecutionPlan
 from planner_graph.planning.contents import Estimate
 from planner_graph.planning.estimates import P90_DEVIATIONS, estimate_from
@@ -28,7 +25,6 @@ from planner_graph.planning.scheduler import scheduler_for
 from planner_graph.planning.simulate import simulate
 from planner_graph.types import AgentName, AgentStatus
 
-Figures = dict[str, Any]
 Seconds = dict[AgentName, float]
 
 SIGMA = 0.5
@@ -216,16 +212,6 @@ def main() -> None:
         options.json.write_text(json.dumps(found, indent=2) + "\n")
     if misses := missed(found):
         raise SystemExit(f"targets missed: {'; '.join(misses)}")
-
-
-def show(title: str, rows: list[Figures]) -> None:
-    """Print rows as a table."""
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    table = Table(*columns, title=title)
-    for row in rows:
-        values = [row.get(column, "") for column in columns]
-        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in values))
-    Console().print(table)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks.adaptive import bodies
+from benchmarks.adaptive import bodies, wall
 from benchmarks.graphs import Graph, layered
 from benchmarks.tables import Figures, measure
 from planner_graph import PlanMirror, compile_plan
@@ -36,15 +36,6 @@ def campaign(seconds: float = 0.05, seed: int = 1) -> Graph:
     return Graph(name="24 agents", before=graph.before, seconds=dict.fromkeys(graph.before, seconds))
 
 
-async def wall(graph: Any, *callbacks: Any) -> float:
-    """Give the seconds of one run on a fresh thread."""
-    config = {"configurable": {"thread_id": str(uuid.uuid4())}, "callbacks": list(callbacks)}
-    gc.collect()
-    start = time.perf_counter()
-    await graph.ainvoke({"campaign": {}}, config)
-    return time.perf_counter() - start
-
-
 async def overhead(database: Database) -> list[Figures]:
     """Wall time with the mirror on and off, in turns."""
     rows: list[Figures] = []
@@ -53,8 +44,8 @@ async def overhead(database: Database) -> list[Figures]:
             plan, on, off = graph.plan(), [], []
             for _ in range(repeats):
                 compiled = compile_plan(plan, bodies(graph), checkpointer=checkpointer(database))
-                off.append(await wall(compiled))
-                on.append(await wall(compiled, mirror))
+                off.append(await wall(compiled, {"campaign": {}}))
+                on.append(await wall(compiled, {"campaign": {}}, mirror))
             count = len(graph.before)
             rows.append(
                 {

@@ -14,7 +14,7 @@ from planner_graph.store.database import Database
 
 Figures = dict[str, Any]
 MOST_COLUMNS = 7
-"""A table with more of them is shown on its side."""
+"""A table with more of them, and with fewer rows, is shown on its side."""
 
 Part = Callable[[Database], Awaitable[list[Figures]]]
 
@@ -40,7 +40,7 @@ def show(title: str, rows: list[Figures]) -> None:
     """Print rows as a table."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     lines = [[_text(row.get(column, "")) for column in columns] for row in rows]
-    if len(columns) > MOST_COLUMNS:
+    if len(columns) > max(MOST_COLUMNS, len(rows)):
         lines = [list(line) for line in zip(columns, *lines, strict=True)]
         columns = [""] * (len(rows) + 1)
     table = Table(*columns, title=title, show_header=any(columns))

@@ -280,6 +280,7 @@ class RunIdError(PlannerGraphError, ValueError):
     """A ``workflow_execution_id`` that is no UUID."""
 
     def __init__(self, run_id: object) -> None:
+        self.run_id = run_id
         super().__init__(f"workflow_execution_id {run_id!r} is no UUID; write str(uuid.uuid4()), or leave it out")
 
 

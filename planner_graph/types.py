@@ -51,6 +51,11 @@ class RunStatus(StrEnum):
         """Whether the run is over and cannot be resumed."""
         return self in {RunStatus.CANCELLED, RunStatus.COMPLETED, RunStatus.PARTIAL_SUCCESS, RunStatus.FAILED}
 
+    @property
+    def going_on(self) -> bool:
+        """Whether agents of the run may be at work."""
+        return self in {RunStatus.RUNNING, RunStatus.PAUSING, RunStatus.CANCELLING}
+
 
 class AgentStatus(StrEnum):
     """State of one agent inside a run."""
@@ -64,3 +69,18 @@ class AgentStatus(StrEnum):
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the agent needs nothing more."""
+        return self in _ENDED
+
+    @property
+    def at_work(self) -> bool:
+        """Whether the agent has started and holds what it needs, also between two attempts."""
+        return self in _AT_WORK
+
+
+# Made once, as a forecast of a large plan asks thousands of times.
+_ENDED = frozenset({AgentStatus.COMPLETED, AgentStatus.FAILED, AgentStatus.SKIPPED, AgentStatus.CANCELLED})
+_AT_WORK = frozenset({AgentStatus.RUNNING, AgentStatus.RETRYING})

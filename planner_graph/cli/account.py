@@ -10,9 +10,7 @@ from planner_graph.cli.progress import AgentState, Progress
 from planner_graph.compiler.events import ASKS
 from planner_graph.errors import Finding, InvalidInputError
 from planner_graph.mirror.progress import progress_report
-from planner_graph.mirror.standings import GOING_ON
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.store.accepting import thread_of
 from planner_graph.store.answers import GivenAnswer
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import RunRow, Vitals
@@ -72,7 +70,7 @@ async def read_account(repository: Repository, run_id: RunId, now: datetime) -> 
         figures={**progress_report(plan, stands, attempts, now), "status": row.status.value},
         now=now,
         left_behind=left_behind,
-        silent_seconds=vitals.silent_seconds if row.status in GOING_ON and not left_behind else None,
+        silent_seconds=vitals.silent_seconds if row.status.going_on and not left_behind else None,
         asking=who_asks(progress, (await repository.answers(row.run_id)).values()),
     )
 
@@ -104,14 +102,8 @@ async def find_run(repository: Repository, run: str | None) -> RunRow:
 
 
 def is_left_behind(row: RunRow, vitals: Vitals) -> bool:
-    """Tell whether nobody executes a run that is stored as running.
-
-    A graph that its owner invokes alone, on a thread of its own, holds no right to the run; it shows life otherwise.
-    """
-    if row.status is not RunStatus.RUNNING or vitals.held:
-        return False
-    ours = row.thread_id == thread_of(row.run_id, row.plan_revision)
-    return ours or vitals.silent_seconds > LONGEST_SILENCE
+    """Tell whether nobody executes a run that is stored as running."""
+    return row.status is RunStatus.RUNNING and not vitals.held
 
 
 def account_json(account: Account) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from typing import Protocol, Self
 from rich.console import Console
 from rich.live import Live
 
-from planner_graph.cli.board import Board
-from planner_graph.cli.progress import AgentState, Progress, timer
+from planner_graph.cli.bars import Bars
+from planner_graph.cli.figures import timer
+from planner_graph.cli.progress import AgentState, Progress
 from planner_graph.cli.screen import console
 from planner_graph.clock import Clock
 from planner_graph.compiler.events import Event
@@ -40,9 +41,9 @@ def view(clock: Clock) -> View:
     return BarsView(screen, clock) if screen.is_terminal and not screen.is_dumb_terminal else LinesView(clock)
 
 
-def drawn_live(board: Board, screen: Console) -> Live:
-    """Give a board that is drawn again and again at the bottom of a terminal, and goes away at the end."""
-    return Live(board, console=screen, refresh_per_second=FRAMES_PER_SECOND, transient=True, vertical_overflow="crop")
+def drawn_live(bars: Bars, screen: Console) -> Live:
+    """Give bars that are drawn again and again at the bottom of a terminal, and go away at the end."""
+    return Live(bars, console=screen, refresh_per_second=FRAMES_PER_SECOND, transient=True, vertical_overflow="crop")
 
 
 class LinesView:
@@ -109,24 +110,24 @@ def line(event: Event, agent: AgentState, progress: Progress) -> str:
 
 
 class BarsView:
-    """Keeps a board with a bar for each agent at the bottom of a terminal, and takes it away at the end."""
+    """Keeps a bar for each agent at the bottom of a terminal, and takes them away at the end."""
 
     def __init__(self, screen: Console, clock: Clock) -> None:
         self._screen = screen
         self._clock = clock
-        self._board: Board | None = None
+        self._bars: Bars | None = None
         self._live: Live | None = None
 
     def begin(self, progress: Progress) -> None:
-        """Put the board up."""
-        self._board = Board(progress, self._clock, hint="Ctrl-C pauses")
-        self._live = drawn_live(self._board, self._screen)
+        """Put the bars up."""
+        self._bars = Bars(progress, self._clock, hint="Ctrl-C pauses")
+        self._live = drawn_live(self._bars, self._screen)
         self._live.start()
 
     def on_event(self, event: Event) -> None:
-        """Bring the board up to date; it is drawn again in its own rhythm."""
-        if self._board is not None:
-            self._board.progress.apply(event)
+        """Bring the bars up to date; they are drawn again in their own rhythm."""
+        if self._bars is not None:
+            self._bars.progress.apply(event)
 
     def __enter__(self) -> Self:
         return self
@@ -134,6 +135,6 @@ class BarsView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take the board away."""
+        """Take the bars away."""
         if self._live is not None:
             self._live.stop()

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
+from planner_graph.cli.account import LONGEST_SILENCE
 from planner_graph.mirror.blocking import Blocked, span
 from planner_graph.mirror.progress import Eta
-from planner_graph.text import one_line
 
 TO_THE_SECOND = 600.0
 """Seconds before its end from which on an end is told to the second."""
@@ -50,26 +50,15 @@ def brief_reason(why: Blocked) -> str:
     return f"waits for {', '.join(why['waits_for'])}" if why["waits_for"] else why["reason"]
 
 
-def share(fraction: float) -> str:
-    """Write how much of the work is over; all of it only when all of it is.
+def silence_text(silent_seconds: float) -> str:
+    """Say that a run that should go on does not show any life; nothing if it does.
 
-    >>> share(0.0), share(0.426), share(0.9999), share(1.0)
-    ('0 %', '42 %', '99 %', '100 %')
-    """
-    return f"{int(fraction * 100)} %"
-
-
-def silence_text(problem: str | None, silent_seconds: float, *, longest: float) -> str:
-    """Say that the tables may not tell the truth any more; nothing if they do.
-
-    >>> silence_text(None, 1.0, longest=30.0)
+    >>> silence_text(1.0)
     ''
-    >>> silence_text(None, 125.0, longest=30.0)
+    >>> silence_text(125.0)
     'no sign of life for 2 min 5 s; it may hang, or cannot reach the database'
     """
-    if problem:
-        return f"the database is away, trying again: {one_line(problem)}"
-    if silent_seconds <= longest:
+    if silent_seconds <= LONGEST_SILENCE:
         return ""
     return f"no sign of life for {span(silent_seconds)}; it may hang, or cannot reach the database"
 

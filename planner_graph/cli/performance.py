@@ -1,6 +1,5 @@
 """Says how agents did in past runs: as tables for people, as plain values for machines."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from planner_graph.cli import screen
-from planner_graph.cli.board import STYLES
-from planner_graph.cli.progress import timer
+from planner_graph.cli.figures import average, compact, dollars, percentage, timer
+from planner_graph.cli.styles import AGENT_STYLES
 from planner_graph.mirror.history import AgentPerformance, PastExecution, PastUsage, Spread
 
 MOST_LISTED = 20
@@ -19,10 +18,6 @@ MOST_LISTED = 20
 
 ID_DIGITS = 8
 """Digits of a run's id that are shown; they are enough to name it."""
-
-CENT_PLACES = 2
-MOST_PLACES = 6
-"""Decimal places of an amount of money."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,7 +110,7 @@ def runs_table(executions: Iterable[PastExecution]) -> RenderableType:
         "run", "status", "attempts", "time", "wait", "error", numbers=("attempts", "time", "wait"), wide=("error",)
     )
     for execution in executions:
-        status = Text(execution.status.value, style=STYLES.get(execution.status, "dim"))
+        status = Text(execution.status.value, style=AGENT_STYLES.get(execution.status, "dim"))
         wait = None if execution.queue_seconds is None else timer(execution.queue_seconds)
         figures = (execution.attempts, timer(execution.seconds), wait, error_text(execution))
         table.add_row(*screen.cells(execution.run_id[:ID_DIGITS], status, *figures))
@@ -126,51 +121,6 @@ def error_text(execution: PastExecution) -> str:
     """Write what went wrong in an execution; nothing if nothing did."""
     error = execution.error or {}
     return ": ".join(str(error[key]) for key in ("type", "message") if error.get(key))
-
-
-def percentage(share: float | None) -> str | None:
-    """Write a share so that only all is 100 % and only nothing is 0 %.
-
-    >>> percentage(0.5), percentage(0.999), percentage(0.001), percentage(1.0), percentage(None)
-    ('50 %', '99 %', '1 %', '100 %', None)
-    """
-    if share is None:
-        return None
-    whole = round(100 * share)
-    return f"{whole if share in {0, 1} else min(max(whole, 1), 99)} %"
-
-
-def average(value: float | None) -> str | None:
-    """Write an average with one place, or with none if it is a whole number.
-
-    >>> average(1.0), average(1.26), average(None)
-    ('1', '1.3', None)
-    """
-    return None if value is None else f"{value:.1f}".removesuffix(".0")
-
-
-def compact(count: float) -> str:
-    """Write a large number in few characters.
-
-    >>> compact(950), compact(12_345), compact(999_960), compact(2_500_000)
-    ('950', '12.3k', '1.0M', '2.5M')
-    """
-    for limit, unit, name in ((999.5, 1, ""), (999_950, 1_000, "k")):
-        if count < limit:
-            return f"{count / unit:.{1 if name else 0}f}{name}"
-    return f"{count / 1_000_000:.1f}M"
-
-
-def dollars(amount: float | None) -> str | None:
-    """Write an amount of US dollars: in cents, or with two digits that count if it is less than one.
-
-    >>> dollars(12.3), dollars(0.0123), dollars(0.000012), dollars(0), dollars(None)
-    ('$12.30', '$0.012', '$0.000012', '$0.00', None)
-    """
-    if amount is None:
-        return None
-    places = 1 - math.floor(math.log10(amount)) if amount else CENT_PLACES
-    return f"${amount:,.{min(max(places, CENT_PLACES), MOST_PLACES)}f}"
 
 
 def performance_json(performance: AgentPerformance) -> dict[str, Any]:

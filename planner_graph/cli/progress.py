@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
-from planner_graph.compiler.events import Event, own_event
+from planner_graph.compiler.events import Event, moment, own_event
 from planner_graph.mirror.progress import ProgressReport, progress_report
 from planner_graph.mirror.standings import agents_now
 from planner_graph.mirror.usage import total_usage
@@ -13,13 +13,11 @@ from planner_graph.planning.contents import PlanContents
 from planner_graph.store.rows import AgentRunRow, EventRow, RunRow
 from planner_graph.types import AgentName, AgentStatus, RunStatus
 
-ENDED = (AgentStatus.COMPLETED, AgentStatus.FAILED, AgentStatus.SKIPPED)
-AT_WORK = (AgentStatus.RUNNING, AgentStatus.RETRYING)
 _URGENCY = {
     status: rank
     for rank, statuses in enumerate(
         [
-            AT_WORK,
+            (AgentStatus.RUNNING, AgentStatus.RETRYING),
             (AgentStatus.FAILED,),
             (AgentStatus.READY, AgentStatus.WAITING, AgentStatus.INTERRUPTED),
             (AgentStatus.SKIPPED, AgentStatus.CANCELLED),
@@ -56,7 +54,7 @@ class AgentState:
 
     def fraction(self, now: datetime) -> float:
         """How much of it is done, 0 to 1; while it runs, time against estimate, which alone never makes it whole."""
-        if self.status in ENDED:
+        if self.status.ended:
             return 1.0 if self.status is AgentStatus.COMPLETED else 0.0
         return min(0.95, (self.seconds(now) or 0.0) / self.estimate_seconds)
 
@@ -80,7 +78,7 @@ class Progress:
         for agent, here in agents_now(plan, run, listed).items():
             before = self.agents[agent]
             ended_at = before.ended_at
-            if here.status in AT_WORK:
+            if here.status.at_work:
                 ended_at = None
             elif ended_at is None and before.started_at:  # its process did not live to tell its end
                 ended_at = max(run.updated_at, before.started_at)
@@ -96,14 +94,14 @@ class Progress:
         self.run = replace(self.run, status=RunStatus.RUNNING, started_at=self.run.started_at or at, ended_at=None)
         self.since = at
         for agent in self.agents.values():
-            if agent.status not in ENDED:
+            if not agent.status.ended:
                 anew = AgentState(name=agent.name, estimate_seconds=agent.estimate_seconds, usage=agent.usage)
                 self.agents[agent.name] = anew
 
     def apply(self, event: Event) -> AgentState:
         """Take one event of an agent, and give how it stands now."""
         before = self.agents[AgentName(event["agent"])]
-        at = datetime.fromisoformat(event["at"])
+        at = moment(event["at"])
         match event["event"]:
             case "agent_started":
                 first = event["attempt"] == 1
@@ -187,13 +185,14 @@ class Progress:
         """Report how far the run is, when it will end, and who waits for whom."""
         agents = self.agents.values()
         failed = tuple(agent.name for agent in agents if agent.status is AgentStatus.FAILED)
-        rows = [replace(agent.latest, usage=agent.usage) for agent in agents if agent.latest]
-        return progress_report(self.plan, replace(self.run, failed_agents=failed), rows, now)
+        rows = [agent.latest for agent in agents if agent.latest]
+        report = progress_report(self.plan, replace(self.run, failed_agents=failed), rows, now)
+        return {**report, "usage": total_usage(agent.usage for agent in agents)}
 
     @property
     def ended(self) -> int:
         """How many agents need nothing more."""
-        return sum(agent.status in ENDED for agent in self.agents.values())
+        return sum(agent.status.ended for agent in self.agents.values())
 
     def counts(self, agents: Iterable[AgentState] | None = None) -> dict[AgentStatus, int]:
         """Count agents by status, in order of urgency; what nobody is in is left out."""
@@ -216,7 +215,7 @@ class Progress:
 
     def _stop(self, status: AgentStatus, at: datetime, reason: str) -> None:
         for agent in self.agents.values():
-            if agent.status in AT_WORK:
+            if agent.status.at_work:
                 self.agents[agent.name] = _stopped(agent, status, at, reason)
 
 
@@ -263,16 +262,3 @@ def _rank(agent: AgentState) -> tuple[int, float]:
     """Rank by urgency; the finished by age, youngest first; ``sorted`` keeps execution order among equals."""
     age = -agent.ended_at.timestamp() if agent.ended_at else 0.0
     return _URGENCY[agent.status], age
-
-
-def timer(seconds: float) -> str:
-    """Write a running time: ``12.3 s``, then ``3:05``, then ``1:02:03``.
-
-    >>> [timer(seconds) for seconds in (0.04, 12.34, 185, 3723)]
-    ['0.0 s', '12.3 s', '3:05', '1:02:03']
-    """
-    if seconds < 59.95:  # noqa: PLR2004  # what is rounded up to 60 seconds is a minute
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

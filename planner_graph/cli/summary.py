@@ -1,7 +1,7 @@
 """Says how a run stands or ended, as tables for people."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -9,11 +9,11 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from planner_graph.cli import screen
-from planner_graph.cli.account import LONGEST_SILENCE, Account
-from planner_graph.cli.board import STYLES
-from planner_graph.cli.outlook import brief_reason, eta_text, path_text, share, silence_text
-from planner_graph.cli.performance import compact, dollars
-from planner_graph.cli.progress import Progress, timer
+from planner_graph.cli.account import Account
+from planner_graph.cli.figures import compact, dollars, share, timer
+from planner_graph.cli.outlook import brief_reason, eta_text, path_text, silence_text
+from planner_graph.cli.progress import Progress
+from planner_graph.cli.styles import AGENT_STYLES, RUN_STYLES
 from planner_graph.cli.usage import usage_text
 from planner_graph.planning.explanation import duration_text
 from planner_graph.text import one_line, utf8
@@ -30,9 +30,9 @@ def account_text(account: Account) -> Iterator[RenderableType]:
     yield from _waiting(account)
     yield from _deliverables(account)
     yield headline(account)
-    for line in outlook(account):
+    for line in _outlook(account):
         yield Text(line)
-    silence = silence_text(None, account.silent_seconds or 0.0, longest=LONGEST_SILENCE)
+    silence = silence_text(account.silent_seconds or 0.0)
     if silence:
         yield Text(silence, style="bold yellow")
     advice = next_step(account)
@@ -48,7 +48,7 @@ def headline(account: Account) -> Text:
     )
     text = Text(f"\n{one_line(campaign)}\n")
     text.append(f"run {row.run_id} ", "bold")
-    text.append(row.status.value, f"bold {_STATUS_STYLES.get(row.status, '')}")
+    text.append(row.status.value, f"bold {RUN_STYLES.get(row.status, '')}")
     if row.started_at:
         until = row.updated_at if row.status is RunStatus.PAUSED else row.ended_at or account.now
         text.append(f" after {timer(max((until - row.started_at).total_seconds(), 0.0))}")
@@ -63,7 +63,7 @@ def headline(account: Account) -> Text:
     return text
 
 
-def outlook(account: Account) -> Iterator[str]:
+def _outlook(account: Account) -> Iterator[str]:
     """Say when it should end and what decides over that, and what models have cost so far."""
     path = account.figures["remaining_critical_path"]
     if account.figures["eta"] and path:
@@ -99,7 +99,7 @@ def agents_tables(progress: Progress, now: datetime) -> Iterator[RenderableType]
         wide=("reason",),
     )
     for agent in agents:
-        status = Text(agent.status.value, style=STYLES.get(agent.status, "dim"))
+        status = Text(agent.status.value, style=AGENT_STYLES.get(agent.status, "dim"))
         seconds = agent.seconds(now)
         time = None if seconds is None else timer(seconds)
         usage = agent.usage
@@ -148,14 +148,6 @@ def size_of(value: Any) -> str:
     count = len(utf8(text))
     size = f"{count} bytes" if count < KIBIBYTE else f"{count / KIBIBYTE:.1f} KiB"
     return f"{size} of {'text' if isinstance(value, str) else 'JSON'}"
-
-
-_STATUS_STYLES: Mapping[str, str] = {
-    RunStatus.COMPLETED: "green",
-    RunStatus.PARTIAL_SUCCESS: "yellow",
-    RunStatus.FAILED: "red",
-    RunStatus.RUNNING: "cyan",
-}
 
 
 def _answer(account: Account) -> str:

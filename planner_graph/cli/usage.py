@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from planner_graph.cli.performance import compact, dollars
+from planner_graph.cli.figures import compact, dollars
 
 
 def usage_text(usage: Mapping[str, Any] | None) -> str:

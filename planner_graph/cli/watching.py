@@ -1,4 +1,4 @@
-"""Follows a run that any process executes: a board on a terminal, one line for each event anywhere else."""
+"""Follows a run that any process executes: bars on a terminal, one line for each event anywhere else."""
 
 import asyncio
 import json
@@ -11,15 +11,14 @@ from typing import Any, Protocol
 import psycopg
 
 from planner_graph.cli import screen
-from planner_graph.cli.account import LONGEST_SILENCE, Account, find_run, is_left_behind, read_account
-from planner_graph.cli.board import Board
+from planner_graph.cli.account import Account, find_run, is_left_behind, read_account
+from planner_graph.cli.bars import Bars
 from planner_graph.cli.live import begun, drawn_live, line
 from planner_graph.cli.outlook import silence_text
 from planner_graph.cli.progress import Progress, agent_event
 from planner_graph.clock import Clock
 from planner_graph.errors import DatabaseUnavailableError
 from planner_graph.mirror.feed import RunFeed
-from planner_graph.mirror.standings import GOING_ON
 from planner_graph.store.database import Database
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import EventRow
@@ -51,7 +50,7 @@ def watcher(clock: Clock, *, after: int, as_json: bool) -> Watcher:
     if as_json:
         return JsonWatcher(after=after)
     on = screen.console()
-    return BoardWatcher(clock) if on.is_terminal and not on.is_dumb_terminal else LinesWatcher(after=after)
+    return BarsWatcher(clock) if on.is_terminal and not on.is_dumb_terminal else LinesWatcher(after=after)
 
 
 @dataclass(kw_only=True)
@@ -67,7 +66,7 @@ class Watch:
         repository = Repository(database)
         row = await find_run(repository, run)
         self.run_id = row.run_id
-        if row.status.ended and isinstance(self.watcher, BoardWatcher):  # there is nothing left to see live
+        if row.status.ended and isinstance(self.watcher, BarsWatcher):  # there is nothing left to see live
             return await read_account(repository, row.run_id, self.clock.now())
         progress = Progress.unbegun(await repository.load_plan(row.run_id), row)
         with ExitStack() as stack:
@@ -97,7 +96,7 @@ class Watch:
 
     async def _notice(self, feed: RunFeed, repository: Repository, run_id: RunId) -> str:
         if feed.problem:
-            return silence_text(feed.problem, 0.0, longest=LONGEST_SILENCE)
+            return f"the database is away, trying again: {one_line(feed.problem)}"
         row, vitals = await repository.get_run(run_id), await repository.vitals(run_id)
         go_on = f"go on with it: planner-graph resume {run_id}"
         if row.status is RunStatus.PENDING:
@@ -106,31 +105,31 @@ class Watch:
             return f"paused: {row.status_reason or 'no reason was given'}\n{go_on}"
         if is_left_behind(row, vitals):
             return f"no process is executing it\n{go_on}"
-        return silence_text(None, vitals.silent_seconds, longest=LONGEST_SILENCE) if row.status in GOING_ON else ""
+        return silence_text(vitals.silent_seconds) if row.status.going_on else ""
 
 
-class BoardWatcher:
-    """Keeps a board at the bottom of the terminal, and takes it away at the end."""
+class BarsWatcher:
+    """Keeps a bar for each agent at the bottom of the terminal, and takes them away at the end."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._stack = ExitStack()
 
     def begin(self, progress: Progress) -> None:
-        """Put the board up."""
-        self._board = Board(progress, self._clock, hint="Ctrl-C stops watching")
-        self._stack.enter_context(drawn_live(self._board, screen.console()))
+        """Put the bars up."""
+        self._bars = Bars(progress, self._clock, hint="Ctrl-C stops watching")
+        self._stack.enter_context(drawn_live(self._bars, screen.console()))
 
     def on_event(self, row: EventRow) -> None:
-        """Bring the board up to date; it is drawn again in its own rhythm."""
-        self._board.progress.take(row)
+        """Bring the bars up to date; they are drawn again in their own rhythm."""
+        self._bars.progress.take(row)
 
     def notice(self, text: str) -> None:
-        """Show it on the board."""
-        self._board.notice = text
+        """Show it above the bars."""
+        self._bars.notice = text
 
     def end(self) -> None:
-        """Take the board away."""
+        """Take the bars away."""
         self._stack.close()
 
 

@@ -4,7 +4,7 @@ They travel as LangGraph custom stream events (``stream_mode="custom"``), so tha
 really runs; observers of the plan are told the same ones.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict, cast
 
 from planner_graph.compiler.state import AgentRecord, ErrorInfo
@@ -59,13 +59,20 @@ class AgentEnded(TypedDict):
 
 Event = AgentStarted | AttemptFailed | AgentInterrupted | AgentEnded
 
+_KINDS = {"agent_started", "attempt_failed", "agent_interrupted", "agent_ended"}
+
 
 def timestamp(time: datetime) -> str:
     """Write a time as ISO 8601 in UTC, to the microsecond."""
     return time.isoformat(timespec="microseconds")
 
 
+def moment(text: str) -> datetime:
+    """Read what :func:`timestamp` wrote; a time without an offset is UTC."""
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
 def own_event(told: Any) -> Event | None:
     """Give the event that a custom stream item is, unless it is one that an agent streams itself."""
-    kinds = {"agent_started", "attempt_failed", "agent_interrupted", "agent_ended"}
-    return cast("Event", told) if isinstance(told, dict) and told.get("event") in kinds else None
+    return cast("Event", told) if isinstance(told, dict) and told.get("event") in _KINDS else None

@@ -77,9 +77,9 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
             return given, Following()  # it lacks a thread, and LangGraph will say so
         following = Following()
         if watching := observers(known):
-            number = given.get("run_id") or uuid.uuid4()
-            given = {**given, "run_id": number}
-            following.by(watching, number)
+            known_as = given.get("run_id") or uuid.uuid4()  # graph-lifecycle callbacks tell of it by this id, too
+            given = {**given, "run_id": known_as}
+            following.by(watching, known_as)
         invocation = Invocation(
             self,
             self.plan,

@@ -29,6 +29,9 @@ UNKNOWN_MODEL = "unknown"
 DIGITS = 12
 """Decimal places of a cost in USD; a token of the cheapest models costs some 1e-8."""
 
+COUNTS = ("input_tokens", "output_tokens", "total_tokens", "calls")
+"""What a usage counts, of all models together and of each."""
+
 
 class ModelPrice(Value):
     """What a model costs, in USD per million tokens.

@@ -7,8 +7,8 @@ from typing import TypedDict
 
 from planner_graph.mirror.standings import AgentNow
 from planner_graph.planning.contents import PlanContents, Step
-from planner_graph.planning.remaining import AT_WORK, ENDED, will_work
-from planner_graph.planning.scheduler import RATE_WINDOWS, UNSAFE_POOL, needs
+from planner_graph.planning.remaining import will_work
+from planner_graph.planning.scheduler import UNSAFE_POOL, needs, rate_window
 from planner_graph.types import AgentName, AgentStatus, DependencyKind, RunStatus, Strategy
 
 MOST_NAMED = 3
@@ -33,10 +33,10 @@ def blocked(
     plan: PlanContents, run_status: RunStatus, agents: Mapping[AgentName, AgentNow], now: datetime
 ) -> dict[str, Blocked]:
     """Give for each agent that has neither ended nor is running why that is; in execution order."""
-    return _Account(plan, run_status, agents, now).blocked()
+    return _Situation(plan, run_status, agents, now).blocked()
 
 
-class _Account:
+class _Situation:
     """What there is to know in order to say why somebody waits."""
 
     def __init__(
@@ -47,8 +47,8 @@ class _Account:
         self.agents = agents
         self.now = now
         self.needed = will_work(plan, {agent: here.status for agent, here in agents.items()})
-        self.busy = [here.step for here in agents.values() if here.status in AT_WORK]
-        self.unfinished = [here.step for here in agents.values() if here.status not in ENDED]
+        self.busy = [here.step for here in agents.values() if here.status.at_work]
+        self.unfinished = [here.step for here in agents.values() if not here.status.ended]
         self.first_level = min((step.level for step in self.unfinished), default=0)
         self.before = {late.agent: early.agent for early, late in pairwise(self.unfinished)}
         self.used = self._used()
@@ -77,13 +77,13 @@ class _Account:
     def _is_awaited(self, agent: AgentName) -> bool:
         """Tell whether an agent has yet to end; fallbacks that nobody needs so far are not worth a word."""
         here = self.agents[agent]
-        return here.status not in ENDED and not (here.step.replaces and agent not in self.needed)
+        return not here.status.ended and not (here.step.replaces and agent not in self.needed)
 
     def _unneeded(self, step: Step) -> Blocked | None:
         """Say why a step will not do anything, as things stand."""
         if step.replaces:
             replaced = self.agents[step.replaces]
-            if replaced.status in ENDED:
+            if replaced.status.ended:
                 reason = f"will be skipped: {step.replaces!r}, for which it would stand in, {_ended(replaced)}"
                 return Blocked(waits_for=[], reason=reason)
             reason = f"stands in for {step.replaces!r} if that fails, which {self._of(step.replaces)}"
@@ -130,16 +130,16 @@ class _Account:
         used: dict[str, float] = {}
         for here in self.agents.values():
             for pool, amount in needs(here.step).items():
-                window = next((seconds for suffix, seconds in RATE_WINDOWS.items() if pool.endswith(suffix)), None)
+                window = rate_window(pool)
                 lately = window is not None and here.started_at is not None and here.seconds(self.now) < window
-                if lately or (window is None and here.status in AT_WORK):
+                if lately or (window is None and here.status.at_work):
                     used[pool] = used.get(pool, 0.0) + amount
         return used
 
     def _of(self, agent: AgentName) -> str:
         """Say what another agent is doing, after its name."""
         here = self.agents[agent]
-        if here.status in ENDED:
+        if here.status.ended:
             return _ended(here)
         if here.status is AgentStatus.WAITING:
             return "waits itself" if agent in self.needed else "will be skipped"

@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from planner_graph.compiler.state import AgentRecord
 from planner_graph.mirror.ledger import Attempt, Ledger
-from planner_graph.store.plain import beginning, exact_number, plain_json
+from planner_graph.mirror.previews import shown_output
+from planner_graph.store.plain import exact_number, plain_json, preview
 from planner_graph.store.rows import AgentRunRow
 from planner_graph.types import AgentName, AgentStatus, RunStatus
 
@@ -105,7 +106,7 @@ def output_differences(said: Said, records: Mapping[AgentName, AgentRecord], thr
         if record["status"] != AgentStatus.COMPLETED:
             continue
         shown = said.outputs.get(agent)
-        if not _shows(shown, record["output"], {"thread_id": thread_id, "channel": agent}):
+        if not _shows(shown, record["output"], agent, thread_id):
             yield Difference(agent=agent, field="output", table=short(shown), checkpoint=short(record["output"]))
     for agent, shown in said.outputs.items():
         if agent not in records or records[agent]["status"] != AgentStatus.COMPLETED:
@@ -117,20 +118,18 @@ def standings(ledger: Ledger) -> dict[AgentName, str]:
     return {agent: standing for standing in STANDINGS for agent in getattr(ledger, standing)}
 
 
-def _shows(shown: Any, output: Any, reference: Mapping[str, Any]) -> bool:
+def _shows(shown: Any, output: Any, agent: AgentName, thread_id: str) -> bool:
     """Tell whether ``shown`` is an output, or the beginning of it, however long, with a reference to the whole."""
     if shown == plain_json(output):
         return True
     if not isinstance(shown, dict) or shown.get("truncated") is not True or not isinstance(shown.get("preview"), str):
         return False
-    start = beginning(output, len(shown["preview"]))
-    return {"preview": start, "truncated": True, "reference": reference} == shown
+    return bool(shown == shown_output(output, agent, len(shown["preview"]), thread_id))
 
 
 def short(value: Any) -> Any:
     """Give a value as plain JSON, only the beginning of a large one."""
-    start = beginning(value, SHOWN_CHARACTERS)
-    return plain_json(value) if start is None else {"preview": start, "truncated": True}
+    return preview(value, SHOWN_CHARACTERS)
 
 
 def _in_words(value: Any) -> str:

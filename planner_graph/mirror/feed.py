@@ -80,19 +80,20 @@ class RunFeed:
             RunNotFoundError: there is no such run.
         """
         run_id = RunId(str(full_id(run_id)))
-        unsure = True
+        may_have_ended = True
         with self._subscribed(run_id, after) as subscriber, suppress(_ClosedError):
             while not self._closed():
                 subscriber.wake.clear()
-                ended = unsure and (await self._reader.status(run_id)).ended  # asked before reading, which is then all
+                # The status is asked first: if the run has ended by then, what is read afterwards is all of it.
+                ended = may_have_ended and (await self._reader.status(run_id)).ended
                 page = await self._reader.events(run_id, subscriber.cursor)
                 for event in page:
                     subscriber.cursor = event.sequence
                     yield event
-                unsure = not past_end and (ended or any(event.event == "run_ended" for event in page))
-                if len(page) == PAGE or (unsure and not ended):
+                may_have_ended = not past_end and (ended or any(event.event == "run_ended" for event in page))
+                if len(page) == PAGE or (may_have_ended and not ended):
                     continue
-                if unsure:
+                if may_have_ended:
                     return
                 await subscriber.wake.wait()
 

@@ -13,6 +13,8 @@ from typing import Any, Self
 
 from psycopg.rows import DictRow
 
+from planner_graph.compiler.usage import DIGITS
+from planner_graph.mirror.usage import counts
 from planner_graph.planning.estimates import MIN_RUNS, Estimator, HistoricalEstimates
 from planner_graph.store.database import Database
 from planner_graph.store.queries import query
@@ -22,7 +24,7 @@ LAST_RUNS = 100
 """How many of an agent's latest runs its figures are taken from, unless a setting says otherwise."""
 
 LAST_FOR_ESTIMATES = 50
-"""How many of an agent's latest successful runs an estimate is taken from: enough for a P90, all of them recent."""
+"""How many of an agent's latest successful runs an estimate is taken from: enough for a spread, all recent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,18 +122,11 @@ class PastUsage:
         if not known:
             return None
         costs = [float(usage["cost_usd"]) for usage in known if usage.get("cost_usd") is not None]
-
-        def total(key: str) -> int:
-            return sum(int(usage.get(key) or 0) for usage in known)
-
         return cls(
             runs=len(known),
-            calls=total("calls"),
-            input_tokens=total("input_tokens"),
-            output_tokens=total("output_tokens"),
-            total_tokens=total("total_tokens"),
+            **counts(known),
             priced_runs=len(costs),
-            cost_usd=round(math.fsum(costs), 10) if costs else None,
+            cost_usd=round(math.fsum(costs), DIGITS) if costs else None,
         )
 
 
@@ -189,18 +184,16 @@ class PerformanceTracker:
     database.
     """
 
-    def __init__(self, database: Database, *, last: int = LAST_RUNS) -> None:
+    def __init__(self, database: Database) -> None:
         self.database = database
-        self.last = _at_least_one(last)
 
     async def agents(self) -> list[AgentName]:
         """Give all agents that any run in the database has heard the end of, sorted."""
         rows = await self._fetch("list_known_agents", {})
         return sorted(AgentName(row["agent_name"]) for row in rows)
 
-    async def performance(self, agent: str | None = None, *, last: int | None = None) -> list[AgentPerformance]:
+    async def performance(self, agent: str | None = None, *, last: int = LAST_RUNS) -> list[AgentPerformance]:
         """Give how each agent did, sorted by name; with ``agent``, only that one, or nothing if it is not known."""
-        last = self.last if last is None else _at_least_one(last)
         known = await self.agents()
         wanted = known if agent is None else [name for name in known if name == agent]
         executions = await self._executions(wanted, last)
@@ -209,9 +202,8 @@ class PerformanceTracker:
         skipped = {row["agent_name"]: row["runs"] for row in rows}
         return [sum_up(name, executions[name], skipped.get(name, 0)) for name in wanted]
 
-    async def executions(self, agent: str, *, last: int | None = None) -> list[PastExecution]:
+    async def executions(self, agent: str, *, last: int = LAST_RUNS) -> list[PastExecution]:
         """Give the latest runs of one agent that came to an end of their own, latest first."""
-        last = self.last if last is None else _at_least_one(last)
         name = AgentName(agent)
         return (await self._executions([name], last))[name]
 
@@ -223,7 +215,7 @@ class PerformanceTracker:
         An agent with fewer than ``min_runs`` of them is estimated by ``otherwise``, by default as the catalog declares.
         """
         agents = await self.agents()
-        executions = await self._executions(agents, _at_least_one(last), [AgentStatus.COMPLETED])
+        executions = await self._executions(agents, last, [AgentStatus.COMPLETED])
         durations = {name: [execution.seconds for execution in executions[name]] for name in agents}
         return HistoricalEstimates(durations, min_runs=min_runs, otherwise=otherwise)
 
@@ -234,6 +226,8 @@ class PerformanceTracker:
         statuses: Sequence[AgentStatus] = (AgentStatus.COMPLETED, AgentStatus.FAILED),
     ) -> dict[AgentName, list[PastExecution]]:
         """Give the latest executions of each agent that ended in one of these ways, latest first."""
+        if last < 1:
+            raise ValueError(f"last is {last!r}; look at one run at least")
         values = {"agents": list(agents), "statuses": [status.value for status in statuses], "last": last}
         found: dict[AgentName, list[PastExecution]] = {name: [] for name in agents}
         for row in await self._fetch("list_executions", values):
@@ -244,9 +238,3 @@ class PerformanceTracker:
         async with self.database.pool.connection() as conn:
             cursor = await conn.execute(query(name), values)
             return await cursor.fetchall()
-
-
-def _at_least_one(last: int) -> int:
-    if last < 1:
-        raise ValueError(f"last is {last!r}; look at one run at least")
-    return last

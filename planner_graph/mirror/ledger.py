@@ -6,10 +6,10 @@ says has changed. Events that were taken before change nothing, so they may be t
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from planner_graph.compiler.events import AgentEnded, AgentInterrupted, AgentStarted, AttemptFailed, Event
+from planner_graph.compiler.events import AgentEnded, AgentInterrupted, AgentStarted, AttemptFailed, Event, moment
 from planner_graph.compiler.state import AgentRecord
 from planner_graph.mirror.usage import total_usage
 from planner_graph.store.rows import AgentRunRow
@@ -323,9 +323,3 @@ class Ledger:
 
     def _note(self, event: str, agent: AgentName, at: datetime, data: dict[str, Any]) -> None:
         self.log.append(LoggedEvent(event=event, agent=agent, at=at, data=data))
-
-
-def moment(text: str) -> datetime:
-    """Read an ISO 8601 time; one without an offset is UTC."""
-    time = datetime.fromisoformat(text)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)

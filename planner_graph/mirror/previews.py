@@ -4,7 +4,7 @@ from typing import Any
 
 from planner_graph.compiler.events import Event
 from planner_graph.compiler.state import AgentRecord
-from planner_graph.store.plain import beginning, plain_json
+from planner_graph.store.plain import plain_json, preview
 
 
 def lean_event(event: Event, limit: int, thread_id: str | None) -> Event:
@@ -16,17 +16,17 @@ def lean_event(event: Event, limit: int, thread_id: str | None) -> Event:
 
 
 def lean_record(record: AgentRecord, agent: str, limit: int, thread_id: str | None) -> AgentRecord:
-    """Give a record as the tables show it.
-
-    An output with more than ``limit`` characters of JSON becomes its beginning, with a reference to the whole: the
-    channel of that thread's checkpoint that holds it.
-    """
-    start = beginning(record["output"], limit)
-    shown: Any
-    if start is None:
-        shown = plain_json(record["output"])
-    else:
-        shown = {"preview": start, "truncated": True, "reference": {"thread_id": thread_id, "channel": agent}}
+    """Give a record as the tables show it, with :func:`shown_output`."""
+    shown = shown_output(record["output"], agent, limit, thread_id)
     rest: dict[str, Any] = plain_json({key: value for key, value in record.items() if key != "output"})
     lean: AgentRecord = {**rest, "output": shown}  # type: ignore[typeddict-item]
     return lean
+
+
+def shown_output(output: Any, agent: str, limit: int, thread_id: str | None) -> Any:
+    """Give an output as the tables show it.
+
+    One with more than ``limit`` characters of JSON becomes its beginning, with a reference to the whole: the channel of
+    that thread's checkpoint that holds it.
+    """
+    return preview(output, limit, reference={"thread_id": thread_id, "channel": agent})

@@ -10,7 +10,6 @@ from planner_graph.mirror.standings import AgentNow, agents_now
 from planner_graph.mirror.usage import total_usage
 from planner_graph.planning.contents import PlanContents
 from planner_graph.planning.forecast import Forecast, forecast
-from planner_graph.planning.remaining import ENDED
 from planner_graph.store.rows import AgentRunRow, RunRow
 from planner_graph.types import AgentName, AgentStatus, RunStatus
 
@@ -119,7 +118,7 @@ def _agents_status(agents: Iterable[AgentNow], *, ended: bool) -> AgentsStatus:
         running=names(lambda status: status is AgentStatus.RUNNING),
         completed=names(lambda status: status is AgentStatus.COMPLETED),
         failed=names(lambda status: status is AgentStatus.FAILED),
-        waiting=names(lambda status: not ended and status not in ENDED and status is not AgentStatus.RUNNING),
+        waiting=names(lambda status: not ended and not status.ended and status is not AgentStatus.RUNNING),
         skipped=names(lambda status: status is AgentStatus.SKIPPED),
     )
 

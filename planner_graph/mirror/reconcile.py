@@ -2,15 +2,16 @@
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from planner_graph.compiler.events import moment
 from planner_graph.errors import PlannerGraphError, RunBusyError, RunHeldError
 from planner_graph.mirror import differences, tables
 from planner_graph.mirror.checkpoint import CheckpointState, read_checkpoint
 from planner_graph.mirror.differences import Difference, Said
-from planner_graph.mirror.ledger import Ledger, moment
+from planner_graph.mirror.ledger import Ledger
 from planner_graph.mirror.previews import lean_record
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.store import leases, transitions
@@ -26,8 +27,6 @@ LEFT_BEHIND = "its process ended; resume it to go on"
 
 MISSED_HEARTBEATS = 3
 """After how many a run is given up that its process does not hold."""
-
-_GOING_ON = {RunStatus.RUNNING, RunStatus.PAUSING}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,11 +69,9 @@ async def reconcile(
     async with database.pool.connection() as conn, _held(conn, run_id):
         state = await read_checkpoint(database, run_id)
         settings = settings or MirrorSettings()
-        if not state.own and await _is_followed(repository, run_id, settings):
-            raise RunBusyError(run_id)
         async with conn.transaction(force_rollback=dry_run):
             found = await _Comparison(conn, state, settings).settle()
-    return found if not dry_run else Reconciliation(run_id=run_id, differences=found.differences, remark=found.remark)
+    return replace(found, written=False) if dry_run else found
 
 
 async def reconcile_all(
@@ -103,13 +100,6 @@ async def _held(conn: Connection, run_id: RunId) -> AsyncIterator[None]:
         yield
     finally:
         await leases.release(conn, lease)
-
-
-async def _is_followed(repository: Repository, run_id: RunId, settings: MirrorSettings) -> bool:
-    """Tell whether a mirror follows a run whose graph was invoked without an orchestrator, which would hold it."""
-    vitals = await repository.vitals(run_id)
-    patience = MISSED_HEARTBEATS * settings.heartbeat_seconds
-    return vitals.status is RunStatus.RUNNING and vitals.silent_seconds < patience
 
 
 class _Comparison:
@@ -160,7 +150,7 @@ class _Comparison:
         return None
 
     def _status_difference(self, said: Said) -> Difference | None:
-        true, repairable = self._true_status(said), True
+        true = self._true_status(said)
         if true is None:
             return None
         if true is said.status:
@@ -185,7 +175,7 @@ class _Comparison:
             return RunStatus.PAUSED if self.state.begun else None
         if status is RunStatus.CANCELLING:
             return RunStatus.CANCELLED
-        going_on = status in _GOING_ON or (status is RunStatus.PENDING and self.state.begun)
+        going_on = status.going_on or (status is RunStatus.PENDING and self.state.begun)
         return RunStatus.PAUSED if going_on else None
 
     def _agents_differences(self, said: Said, ledger: Ledger) -> Iterator[Difference]:
@@ -197,7 +187,8 @@ class _Comparison:
         agents = list(self.state.plan.by_agent)
         yield from differences.standing_differences(said, ledger, agents)
         yield from differences.attempt_differences(said, before, ledger)
-        moved = {agent for agent in agents if said.standings.get(agent) != differences.standings(ledger).get(agent)}
+        true = differences.standings(ledger)
+        moved = {agent for agent in agents if said.standings.get(agent) != true.get(agent)}
         for difference in differences.output_differences(said, self.state.records, self.state.thread_id):
             agent = difference.agent
             if agent is None or agent in moved:  # an agent that has moved shows another output, or none any more

@@ -10,9 +10,6 @@ from planner_graph.planning.forecast import AgentStanding
 from planner_graph.store.rows import AgentRunRow, RunRow
 from planner_graph.types import AgentName, AgentStatus, RunStatus
 
-GOING_ON = frozenset({RunStatus.RUNNING, RunStatus.PAUSING, RunStatus.CANCELLING})
-"""States of runs whose agents may be at work."""
-
 _ON_AVERAGE = 0.5
 """Chance to reckon with where a back-off is spread at random."""
 
@@ -80,7 +77,7 @@ def _status(step: Step, run: RunRow, row: AgentRunRow) -> AgentStatus:
 
     An attempt that failed is the agent's end only if the run says so; in a run that goes on another one may follow.
     """
-    going_on = run.status in GOING_ON
+    going_on = run.status.going_on
     if row.status is AgentStatus.RUNNING and not going_on:
         return AgentStatus.INTERRUPTED
     if row.status is AgentStatus.CANCELLED and run.status in {RunStatus.RUNNING, RunStatus.PAUSED}:

@@ -1,9 +1,10 @@
 """Adds up what agents used of chat models."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-COUNTS = ("input_tokens", "output_tokens", "total_tokens", "calls")
+from planner_graph.compiler.usage import COUNTS, DIGITS
 
 
 def total_usage(usages: Iterable[Mapping[str, Any] | None]) -> dict[str, Any] | None:
@@ -16,13 +17,14 @@ def total_usage(usages: Iterable[Mapping[str, Any] | None]) -> dict[str, Any] | 
         return None
     models: dict[str, dict[str, Any]] = {}
     for usage in used:
-        for name, counts in usage.get("models", {}).items():
-            models[name] = _counts([models.get(name, {}), counts])
-    costs = [usage.get("cost_usd") for usage in used]
-    cost = None if None in costs else round(sum(float(cost) for cost in costs if cost is not None), 9)
-    return {**_counts(used), "cost_usd": cost, "models": dict(sorted(models.items()))}
+        for name, part in usage.get("models", {}).items():
+            models[name] = counts([models.get(name, {}), part])
+    costs = [float(usage["cost_usd"]) for usage in used if usage.get("cost_usd") is not None]
+    cost = round(math.fsum(costs), DIGITS) if len(costs) == len(used) else None
+    return {**counts(used), "cost_usd": cost, "models": dict(sorted(models.items()))}
 
 
-def _counts(usages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def counts(usages: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Add up what usages count; what one of them does not say counts nothing."""
     listed = list(usages)
     return {key: sum(int(usage.get(key) or 0) for usage in listed) for key in COUNTS}

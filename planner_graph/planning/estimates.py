@@ -65,7 +65,7 @@ class HistoricalEstimates:
         self._otherwise = otherwise or DeclaredEstimates()
 
     def estimate(self, spec: AgentSpec) -> Estimate:
-        """Give the median and the P90 of the agent's last runs, or what is declared if there are too few."""
+        """Estimate from the agent's last runs, or as ``otherwise`` does if there are too few."""
         durations = self._durations.get(spec.name, ())
         if len(durations) < self._min_runs:
             return self._otherwise.estimate(spec)

@@ -9,7 +9,6 @@ equally likely parts of its distribution, shuffled. Each call draws the same, so
 something happened.
 """
 
-import math
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from planner_graph.planning.contents import PlanContents, Step
 from planner_graph.planning.dag import Dag
 from planner_graph.planning.durations import LogNormal
 from planner_graph.planning.queueing import Queue
-from planner_graph.planning.remaining import AT_WORK, Waits, remaining
+from planner_graph.planning.remaining import Waits, remaining
 from planner_graph.types import AgentName, AgentStatus
 
 FREE_DRAWS, MOST_FREE = 80_000, 400
@@ -32,6 +31,9 @@ QUEUED_DRAWS, MOST_QUEUED = 10_000, 48
 
 FEWEST = 10
 """Fewest durations drawn for one agent."""
+
+SEED = 0
+"""What all draws begin with; another one gives forecasts that are as good."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,22 +63,12 @@ class Forecast:
     remaining_critical_path: tuple[AgentName, ...]
     seconds_left: Mapping[AgentName, float]
 
-    @property
-    def remaining_work_seconds(self) -> float:
-        """Sum of what all agents still take."""
-        return math.fsum(self.seconds_left.values())
-
 
 NOTHING_LEFT = Forecast(p50_seconds_left=0.0, p90_seconds_left=0.0, remaining_critical_path=(), seconds_left={})
 
 
 def forecast(
-    plan: PlanContents,
-    standings: Mapping[AgentName, AgentStanding],
-    now: float,
-    *,
-    samples: int | None = None,
-    seed: int = 0,
+    plan: PlanContents, standings: Mapping[AgentName, AgentStanding], now: float, *, samples: int | None = None
 ) -> Forecast:
     """Forecast the end of a run of ``plan``; agents of which ``standings`` says nothing are waiting.
 
@@ -89,11 +81,11 @@ def forecast(
         return NOTHING_LEFT
     works = {step.agent: _Work.of(step, known[step.agent], now) for step in plan.steps}
     started = {agent: at.started_at - now for agent, at in known.items() if at.started_at is not None}
-    busy = [agent for agent in waits if agent in known and known[agent].status in AT_WORK]
+    busy = [agent for agent in waits if agent in known and known[agent].status.at_work]
     queue = Queue.of(plan, waits, started, busy)
     budget, most = (QUEUED_DRAWS, MOST_QUEUED) if queue else (FREE_DRAWS, MOST_FREE)
     count = samples or min(max(budget // len(plan.steps), FEWEST), most)
-    drawn = _drawn(works, waits, count, random.Random(seed))  # noqa: S311  # must give the same each time
+    drawn = _drawn(works, waits, count, random.Random(SEED))  # noqa: S311  # must give the same each time
     middle = {agent: works[agent].left([0.5])[0] if agent in works else 0.0 for agent in waits}
     ends = [queue.end(seconds) for seconds in _one_by_one(drawn, count)] if queue else _free_ends(waits, drawn)
     path = queue.longest_chain(middle) if queue else Dag(waits).critical_path(middle).path

@@ -10,7 +10,7 @@ from typing import Self
 from planner_graph.planning.contents import PlanContents
 from planner_graph.planning.dag import Dag
 from planner_graph.planning.remaining import BARRIER, Waits
-from planner_graph.planning.scheduler import RATE_WINDOWS, UNSAFE_POOL, Demand, Scheduler, needs
+from planner_graph.planning.scheduler import UNSAFE_POOL, Demand, Scheduler, needs, rate_window
 from planner_graph.planning.simulate import simulate
 from planner_graph.types import AgentName, Strategy
 
@@ -42,7 +42,7 @@ class Queue:
         if places is None and not pools:
             return None
         running = {agent: starts.get(agent, 0.0) for agent in busy}
-        rates = {pool: RATE_WINDOWS[suffix] for pool in pools if (suffix := _rate(pool))}
+        rates = {pool: window for pool in pools if (window := rate_window(pool))}
         spent = {
             agent: at
             for agent, at in starts.items()
@@ -104,14 +104,14 @@ class Queue:
 def _binding_pools(plan: PlanContents, agents: Iterable[AgentName]) -> dict[str, float]:
     """Give the capacities of the pools of which there is less than all agents together ask for."""
     asked: dict[str, float] = {}
-    for step in plan.steps if any(map(_rate, plan.resources)) else map(plan.by_agent.__getitem__, agents):
+    for step in plan.steps if any(map(rate_window, plan.resources)) else map(plan.by_agent.__getitem__, agents):
         for pool, amount in needs(step).items():
             asked[pool] = asked.get(pool, 0.0) + amount
     capacities = {UNSAFE_POOL: 1.0, **plan.resources}
     return {
         pool: capacity
         for pool, capacity in capacities.items()
-        if asked.get(pool, 0.0) > capacity and (_rate(pool) or plan.strategy is not Strategy.SEQUENTIAL)
+        if asked.get(pool, 0.0) > capacity and (rate_window(pool) or plan.strategy is not Strategy.SEQUENTIAL)
     }
 
 
@@ -119,8 +119,3 @@ def _asked(plan: PlanContents, agent: AgentName, pools: Iterable[str]) -> dict[s
     """Give what an agent asks of these pools; a barrier asks for nothing."""
     wanted = needs(plan.by_agent[agent]) if agent in plan.by_agent else {}
     return {pool: wanted[pool] for pool in pools if pool in wanted}
-
-
-def _rate(pool: str) -> str | None:
-    """Give the suffix that makes a pool a rate, if it has one."""
-    return next((suffix for suffix in RATE_WINDOWS if pool.endswith(suffix)), None)

@@ -9,12 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from planner_graph.planning.contents import PlanContents, Step
 from planner_graph.types import AgentName, AgentStatus, DependencyKind, Strategy
 
-ENDED = frozenset({AgentStatus.COMPLETED, AgentStatus.FAILED, AgentStatus.SKIPPED, AgentStatus.CANCELLED})
-"""States of agents that need nothing more."""
-
-AT_WORK = frozenset({AgentStatus.RUNNING, AgentStatus.RETRYING})
-"""States of agents that have started and hold what they need."""
-
 BARRIER = " "
 """What the name of a barrier begins with, and no agent's name does."""
 
@@ -29,7 +23,7 @@ def remaining(plan: PlanContents, statuses: Mapping[AgentName, AgentStatus]) -> 
     """
     needed = will_work(plan, statuses)
     steps = [step for step in plan.steps if step.agent in needed]
-    busy = [step.agent for step in steps if statuses[step.agent] in AT_WORK]
+    busy = [step.agent for step in steps if statuses[step.agent].at_work]
     match plan.strategy:
         case Strategy.SEQUENTIAL:
             return dict(_chain(steps, busy))
@@ -47,7 +41,7 @@ def will_work(plan: PlanContents, statuses: Mapping[AgentName, AgentStatus]) -> 
     found: dict[AgentName, None] = {}
     for step in plan.steps:
         status = statuses[step.agent]
-        if status in AT_WORK or (status not in ENDED and not _is_passed_over(step, statuses, found)):
+        if status.at_work or (not status.ended and not _is_passed_over(step, statuses, found)):
             found[step.agent] = None
     return found
 
@@ -69,7 +63,7 @@ def _is_passed_over(step: Step, statuses: Mapping[AgentName, AgentStatus], neede
 def _dataflow(plan: PlanContents, statuses: Mapping[AgentName, AgentStatus], needed: Mapping[AgentName, None]) -> Waits:
     through: Waits = {}
     for step in plan.steps:
-        if statuses[step.agent] in ENDED or statuses[step.agent] in AT_WORK:
+        if statuses[step.agent].ended or statuses[step.agent].at_work:
             through[step.agent] = ()
         else:
             before = ((agent,) if agent in needed else through[agent] for agent in step.waits_for)

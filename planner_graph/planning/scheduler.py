@@ -104,7 +104,7 @@ class Scheduler:
             for before in demand.waits_for:
                 self._followers[before].append(demand.agent)
         amounts = {UNSAFE_POOL: 1.0, **(capacities or {})}
-        self._pools = {name: _Pool(amount, _window(name)) for name, amount in amounts.items()}
+        self._pools = {name: _Pool(amount, rate_window(name)) for name, amount in amounts.items()}
         # One queue per distinct need: where a pool is exhausted, one look is enough for all who wait for it.
         self._ready: dict[tuple[tuple[str, float], ...], list[tuple[float, int, AgentName]]] = {}
         self._newly_ready: list[AgentName] = []
@@ -220,5 +220,6 @@ def needs(agent: AgentSpec | Step) -> dict[str, float]:
     return agent.resources if agent.parallel_safe else {**agent.resources, UNSAFE_POOL: 1.0}
 
 
-def _window(pool: str) -> float | None:
+def rate_window(pool: str) -> float | None:
+    """Give the length in seconds of the window of a pool that is a rate; ``None`` of any other."""
     return next((seconds for suffix, seconds in RATE_WINDOWS.items() if pool.endswith(suffix)), None)

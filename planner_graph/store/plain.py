@@ -25,10 +25,13 @@ def plain_json(value: Any, depth: int = 0) -> Any:
     return storable(str(value))
 
 
-def preview(value: Any, limit: int) -> Any:
-    """Give ``value`` if its JSON has at most ``limit`` characters, else the beginning of that JSON, marked as such."""
+def preview(value: Any, limit: int, **about: Any) -> Any:
+    """Give ``value`` if its JSON has at most ``limit`` characters, else the beginning of that JSON, marked as such.
+
+    What is cut short says what it is ``about``, too.
+    """
     text = beginning(value, limit)
-    return plain_json(value) if text is None else {"preview": text, "truncated": True}
+    return plain_json(value) if text is None else {"preview": text, "truncated": True, **about}
 
 
 def beginning(value: Any, limit: int) -> str | None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from benchmarks.eta import Outcome, any_order, outcomes
 from benchmarks.graphs import chain
 from planner_graph.planning.forecast import AgentStanding, forecast
-from planner_graph.planning.remaining import ENDED, will_work
+from planner_graph.planning.remaining import will_work
 from planner_graph.planning.scheduler import scheduler_for
 from planner_graph.planning.simulate import simulate
 from planner_graph.types import AgentStatus
@@ -75,7 +75,7 @@ def test_an_end_is_forecast_after_now_for_whatever_is_unfinished(data, plan):
     assert all(seconds > 0 for seconds in found.seconds_left.values())
     assert found.p50_seconds_left <= found.p90_seconds_left < math.inf
     assert (found.p50_seconds_left > 0) == bool(working) == bool(found.remaining_critical_path)
-    assert not any(statuses[agent] in ENDED for agent in found.remaining_critical_path)
+    assert not any(statuses[agent].ended for agent in found.remaining_critical_path)
     assert len(set(found.remaining_critical_path)) == len(found.remaining_critical_path)
 
 

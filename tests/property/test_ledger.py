@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner_graph.mirror.ledger import Ledger, Standing, moment
+from planner_graph.compiler.events import moment
+from planner_graph.mirror.ledger import Ledger, Standing
 from planner_graph.types import AgentName, AgentStatus
 
 AGENTS = [AgentName(name) for name in ("a", "b", "c")]

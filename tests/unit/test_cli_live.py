@@ -1,4 +1,4 @@
-"""The live view of a run: a board on a terminal, plain lines where there is none."""
+"""The live view of a run: bars on a terminal, plain lines where there is none."""
 
 import io
 from datetime import UTC, datetime, timedelta

@@ -223,14 +223,22 @@ def test_what_models_were_used_for_is_added_up_over_attempts_and_events():
     assert progress.report(at(3))["usage"] == twice
 
 
-def test_the_report_of_a_board_is_that_of_the_tables():
+def test_what_was_used_before_a_run_went_on_counts_as_well():
+    used = {"input_tokens": 4, "output_tokens": 1, "total_tokens": 5, "calls": 1, "cost_usd": 0.5, "models": {}}
+    plan = make_plan({"a": []})
+    progress = stored(plan, replace(attempt("a", "interrupted"), usage=used), status="paused")
+    progress.begin(at(10))
+    assert progress.report(at(11))["usage"] == used
+
+
+def test_the_report_of_a_run_that_is_followed_is_that_of_the_tables():
     plan = make_plan({"a": [], "b": ["a"], "c": ["b"]}, strategy="adaptive")
-    board, rows = going(plan), [attempt("a", "completed"), attempt("b", "running")]
+    live, rows = going(plan), [attempt("a", "completed"), attempt("b", "running")]
     for event in (started("a", 1), ended("a", 2), started("b", 1)):
-        board.apply(event)
-    assert board.report(at(30)) == stored(plan, *rows, status="running").report(at(30))
-    assert board.report(at(30))["remaining_critical_path"] == ["b", "c"]
-    assert board.report(at(30))["blocked"]["c"]["waits_for"] == ["b"]
+        live.apply(event)
+    assert live.report(at(30)) == stored(plan, *rows, status="running").report(at(30))
+    assert live.report(at(30))["remaining_critical_path"] == ["b", "c"]
+    assert live.report(at(30))["blocked"]["c"]["waits_for"] == ["b"]
 
 
 def test_an_agent_that_retries_is_reported_as_one_that_goes_on_soon():
@@ -269,6 +277,7 @@ def test_a_run_is_told_by_its_log_alone():
         progress.take(logged(event))
     progress.take(logged("run_ended", seconds=60, status="cancelled", reason="enough"))
     assert [agent.status for agent in progress.agents.values()] == ["completed", "cancelled"]
+    assert progress.ended == 2
     assert (progress.run.status, progress.run.ended_at) == (RunStatus.CANCELLED, at(60))
     assert progress.report(at(100))["eta"] is None
 

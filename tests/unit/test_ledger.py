@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from planner_graph.mirror.ledger import Ledger, Standing, moment
+from planner_graph.compiler.events import moment
+from planner_graph.mirror.ledger import Ledger, Standing
 from planner_graph.types import AgentName, AgentStatus
 from tests.events import ERROR, at, attempt_failed, ended, interrupted, started
 

@@ -18,8 +18,9 @@ def test_where_nobody_used_a_model_there_is_no_sum(usages):
     assert total_usage(usages) is None
 
 
-def test_one_usage_is_its_own_sum():
-    assert total_usage([None, usage(5, 0.25)]) == usage(5, 0.25)
+@pytest.mark.parametrize("cost", [0.25, 0.000000012345])
+def test_one_usage_is_its_own_sum(cost):
+    assert total_usage([None, usage(5, cost)]) == usage(5, cost)
 
 
 def test_everything_is_added_up_and_each_model_for_itself():

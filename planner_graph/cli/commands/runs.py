@@ -8,8 +8,8 @@ import typer
 from rich.console import RenderableType
 
 from planner_graph.cli import screen
+from planner_graph.cli.figures import timer
 from planner_graph.cli.options import AsJson, Dsn
-from planner_graph.cli.progress import timer
 from planner_graph.store.database import open_database
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import RunRow

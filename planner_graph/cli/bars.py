@@ -1,6 +1,6 @@
 """A run as a picture of text that fits the terminal it is drawn on: a bar for each agent, and when it will all end."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -8,21 +8,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from planner_graph.cli.outlook import brief_reason, eta_text, path_text, share
-from planner_graph.cli.progress import ENDED, AgentState, Progress, timer
+from planner_graph.cli.figures import share, timer
+from planner_graph.cli.outlook import brief_reason, eta_text, path_text
+from planner_graph.cli.progress import AgentState, Progress
+from planner_graph.cli.styles import AGENT_STYLES
 from planner_graph.clock import Clock
 from planner_graph.mirror.progress import ProgressReport
 from planner_graph.planning.explanation import duration_text
 from planner_graph.text import one_line
 from planner_graph.types import AgentStatus, RunStatus
-
-STYLES: Mapping[str, str] = {
-    AgentStatus.RUNNING: "cyan",
-    AgentStatus.RETRYING: "yellow",
-    AgentStatus.COMPLETED: "green",
-    AgentStatus.FAILED: "red",
-}
-"""Colours of states; the others are dim."""
 
 LAST_LINES = 2
 """Lines of the terminal below the agents: what is folded, the cursor."""
@@ -34,7 +28,7 @@ REPORT_SECONDS, SOONEST_SECONDS = 1.0, 0.5
 """How old a forecast may be, and how old where agents have ended since; of a large plan each takes 50 ms."""
 
 
-class Board:
+class Bars:
     """Draws a run as it stands at that moment.
 
     ``hint`` says what Ctrl-C does, ``notice`` what else there is to know, in one line or more; while there is something
@@ -107,7 +101,7 @@ class Board:
         grid.add_column(no_wrap=True, justify="right")
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for agent in shown:
-            style = STYLES.get(agent.status, "dim")
+            style = AGENT_STYLES.get(agent.status, "dim")
             bar = ProgressBar(
                 total=1,
                 completed=agent.fraction(now),
@@ -116,7 +110,7 @@ class Board:
                 finished_style=style,
             )
             seconds = agent.seconds(now)
-            expected = "" if agent.status in ENDED else duration_text(agent.estimate_seconds)
+            expected = "" if agent.status.ended else duration_text(agent.estimate_seconds)
             time = expected if seconds is None else timer(seconds)
             status, note = Text(agent.status.value, style=style), Text(_note(agent, report), style="dim")
             grid.add_row(one_line(agent.name), status, bar, Text(time, style=style), note)
