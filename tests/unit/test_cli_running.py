@@ -148,7 +148,7 @@ class OneRun:
     async def vitals(self, _):
         return Vitals(status=self.taken.row.status, holder="a process", silent_seconds=0.0)
 
-    async def execute(self, run_id, *, take_over, on_event):
+    async def execute(self, run_id, *, take_over, on_event):  # noqa: ARG002
         on_event(started("a", 0))
         mirror = MirrorReport(run_id=run_id, told=3, missing=1, problem=None)
         return SimpleNamespace(mirror=mirror)

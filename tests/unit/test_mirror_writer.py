@@ -133,7 +133,11 @@ def test_a_flush_does_not_wait_for_more_to_come(notes):
 async def test_an_agent_that_is_told_to_stop_and_is_late_tells_nothing_of_a_run_that_has_paused():
     writer, tracks = writing(), list[Track]()
     follower = RunFollower(
-        writer, MirrorSettings(), managed=lambda run: Lease(run_id=run, token=1), on_begin=tracks.append, on_end=lambda: None
+        writer,
+        MirrorSettings(),
+        managed=lambda run: Lease(run_id=run, token=1),
+        on_begin=tracks.append,
+        on_end=lambda: None,
     )
     follower.begin(Beginning(plan=PLAN, campaign={}, run_id=None, thread_id=None, namespace="", fresh=True, records={}))
     await asyncio.wrap_future(follower.end(Ending(result=None, error=None)))
