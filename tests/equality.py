@@ -35,7 +35,8 @@ class Run:
         self.records: dict[Any, Any] = dict(stored_records(snapshot, self.agents))
         self.result = None if snapshot.next else snapshot.values.get("result")
         [self.plan], [self.live] = tables["execution_plans"], tables["workflow_state_live"]
-        self.attempts, self.events = tables["agent_runs"], tables["run_events"]
+        self.attempts = tables["agent_runs"]
+        self.events = sorted(tables["run_events"], key=lambda event: event["sequence"])
 
     @classmethod
     async def read(cls, database: Database, run_id: str) -> "Run":
@@ -160,7 +161,7 @@ class Run:
         if numbers != list(range(1, len(numbers) + 1)) or self.live["last_sequence"] != len(numbers):
             yield f"the events are {numbers}, the last one is {self.live['last_sequence']}"
         valid: dict[str, list[Any]] = {}
-        for event in sorted(self.events, key=lambda event: event["sequence"]):
+        for event in self.events:
             if event["event"] in {"agent_started", "agent_reopened"}:
                 valid[event["agent_name"]] = []
             elif event["event"] == "agent_ended":
