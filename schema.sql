@@ -88,6 +88,8 @@ CREATE TABLE IF NOT EXISTS execution_plans (
     updated_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
     started_at TIMESTAMPTZ,
     ended_at TIMESTAMPTZ,
+    -- Since when the checkpoints of the run, which has ended, are gone; NULL if they were not removed.
+    checkpoints_removed_at TIMESTAMPTZ,
 
     -- Serves: which run a checkpoint belongs to. Two runs on one thread would overwrite each other.
     CONSTRAINT execution_plans_thread_id_unique UNIQUE (thread_id),
@@ -109,7 +111,8 @@ CREATE TABLE IF NOT EXISTS execution_plans (
         (ended_at IS NOT NULL) = (status IN ('cancelled', 'completed', 'partial_success', 'failed'))
     ),
     CONSTRAINT execution_plans_started_at_when_running CHECK (started_at IS NOT NULL OR status <> 'running'),
-    CONSTRAINT execution_plans_ends_after_start CHECK (ended_at >= started_at)
+    CONSTRAINT execution_plans_ends_after_start CHECK (ended_at >= started_at),
+    CONSTRAINT execution_plans_removed_when_ended CHECK (checkpoints_removed_at IS NULL OR ended_at IS NOT NULL)
 );
 
 -- The edges of each plan. An agent has one row per kind of dependency it has, and one row of kind 'hard' with an empty
@@ -271,6 +274,25 @@ CREATE TABLE IF NOT EXISTS run_leases (
     CONSTRAINT run_leases_token_from_one CHECK (token >= 1)
 );
 
+-- What people answered to the questions of agents. LangGraph names each question of a run by an "interrupt_id". An answer
+-- may be replaced until "taken_at", when a process first went on with it.
+CREATE TABLE IF NOT EXISTS run_answers (
+    workflow_execution_id UUID NOT NULL
+        REFERENCES execution_plans(workflow_execution_id) ON DELETE CASCADE,
+    interrupt_id TEXT NOT NULL,
+    agent_name VARCHAR(100) NOT NULL,
+    answer JSONB NOT NULL,
+    answered_by TEXT NOT NULL,
+    reason TEXT,
+    answered_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    taken_at TIMESTAMPTZ,
+
+    -- Serves: the answers to certain questions of a run, when it goes on or is about to pause.
+    PRIMARY KEY (workflow_execution_id, interrupt_id),
+    CONSTRAINT run_answers_interrupt_present CHECK (interrupt_id <> ''),
+    CONSTRAINT run_answers_by_somebody CHECK (answered_by <> '')
+);
+
 -- Refuses the transaction of a process that does not hold the run any more, with SQLSTATE PGF01.
 CREATE OR REPLACE FUNCTION planner_graph_fence(run UUID, held BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
@@ -289,6 +311,9 @@ CREATE INDEX IF NOT EXISTS idx_execution_plans_workflow ON execution_plans(workf
 CREATE INDEX IF NOT EXISTS idx_execution_plans_created ON execution_plans(created_at DESC);
 -- Serves: the runs in a certain state, latest first.
 CREATE INDEX IF NOT EXISTS idx_execution_plans_status ON execution_plans(status, created_at DESC);
+-- Serves: the runs whose checkpoints may be removed, those that ended first coming first.
+CREATE INDEX IF NOT EXISTS idx_execution_plans_removable
+    ON execution_plans(ended_at, workflow_execution_id) WHERE ended_at IS NOT NULL AND checkpoints_removed_at IS NULL;
 -- Serves: the edges of a plan. The index by order would do; other teams' tools look for this name.
 CREATE INDEX IF NOT EXISTS idx_agent_dependencies_plan ON agent_dependencies(execution_plan_id);
 -- Serves: the edges of a plan in execution order.

@@ -279,3 +279,11 @@ class CommandRefusedError(PlannerGraphError, RuntimeError):
     def __init__(self, run_id: str, command: str, reason: str) -> None:
         self.run_id, self.reason = run_id, reason
         super().__init__(f"cannot {command} run {run_id!r}: {reason}; 'planner-graph status {run_id}' shows more")
+
+
+class AnswerRefusedError(PlannerGraphError, RuntimeError):
+    """An answer fits no question that an agent asks."""
+
+    def __init__(self, run_id: str, agent: str, problem: str, remedy: str) -> None:
+        self.run_id, self.agent = run_id, agent
+        super().__init__(f"cannot answer agent {agent!r} of run {run_id}: {problem}; {remedy}")

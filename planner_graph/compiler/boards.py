@@ -20,7 +20,7 @@ from planner_graph.compiler.attempt import state_before
 from planner_graph.compiler.board import Board
 from planner_graph.compiler.events import Event
 from planner_graph.compiler.observing import Beginning, Following
-from planner_graph.compiler.state import AgentRecord, ended_tasks
+from planner_graph.compiler.state import KEPT, AgentRecord, ended_tasks
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.scheduler import Scheduler
 from planner_graph.types import AgentName
@@ -104,7 +104,7 @@ class Boards(ABC):
     async def _fill(self, invocation: Invocation, config: RunnableConfig, *, sync: bool) -> Board:
         """Make the board of an invocation whose first agent comes."""
         if not self._must_know(invocation):
-            return self.new_board({})
+            return self.new_board(state_before(config, state_before(config, [KEPT]).get(KEPT) or []))
         state = state_before(config, ["campaign", *invocation.plan.by_agent])
         state |= ended_tasks(await _snapshot(invocation, config, sync=sync))
         if not invocation.following.begun:

@@ -11,11 +11,12 @@ from langgraph.types import Command, Send
 
 from planner_graph.compiler.boards import DataflowBoards, invocation_of
 from planner_graph.compiler.bridge import BackgroundLoop
-from planner_graph.compiler.state import AgentRecord, build_result
+from planner_graph.compiler.state import KEPT, AgentRecord, build_result
 from planner_graph.documents import key_text
 from planner_graph.errors import CampaignError, Finding
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.selection import CAMPAIGN
+from planner_graph.types import Strategy
 from planner_graph.values import FaultyValueError, portable_json
 
 REMEDY = "pass campaign.model_dump(mode='json')"
@@ -34,29 +35,36 @@ def entry(plan: ExecutionPlan) -> Runnable[Any, Update]:
             raise CampaignError(findings)
         invocation_of(config).begin(config, state["campaign"])
         # New input on a thread that was used before must not see what the run before left there.
-        left_over = [name for name in (*plan.by_agent, "result") if state.get(name) is not None]
+        left_over = [name for name in (*plan.by_agent, "result", KEPT) if state.get(name) is not None]
         return {"plan_hash": plan.hash, **dict.fromkeys(left_over)}
 
     return _inline(begin)
 
 
-def dataflow_entry(plan: ExecutionPlan, boards: DataflowBoards, loop: BackgroundLoop) -> Runnable[Any, Command[str]]:
-    """Build the node that begins a run of ``plan`` and sends all of its agents into one superstep.
+def dataflow_entry(plan: ExecutionPlan, boards: DataflowBoards, loop: BackgroundLoop) -> Runnable[Any, Any]:
+    """Build the node that begins a run of ``plan`` and sends all of its agents into one superstep."""
+    begin = entry(plan)
+
+    async def send(state: Mapping[str, Any], config: RunnableConfig) -> Update | Command[str]:
+        update = await begin.ainvoke(state, config)
+        boards.begin(config, {"campaign": state["campaign"]})
+        return sent(plan, update)
+
+    def send_for_sync(state: Mapping[str, Any], config: RunnableConfig) -> Update | Command[str]:
+        return loop.run(send(state, config))
+
+    return RunnableLambda(send_for_sync, send)
+
+
+def sent(plan: ExecutionPlan, update: Update) -> Update | Command[str]:
+    """Give what the entry node of ``plan`` gives: ``update``, and where no edges lead on, who is to start.
 
     They go in execution order, which is topological: LangGraph takes them first in, first out, so that under any limit
     of its own the earliest unfinished one never waits for a later one.
     """
-    begin = entry(plan)
-
-    async def send(state: Mapping[str, Any], config: RunnableConfig) -> Command[str]:
-        update = await begin.ainvoke(state, config)
-        boards.begin(config, {"campaign": state["campaign"]})
-        return Command(update=update, goto=[Send(step.agent, {}) for step in plan.steps])
-
-    def send_for_sync(state: Mapping[str, Any], config: RunnableConfig) -> Command[str]:
-        return loop.run(send(state, config))
-
-    return RunnableLambda(send_for_sync, send)
+    if plan.strategy is not Strategy.ADAPTIVE:
+        return update
+    return Command(update=update, goto=[Send(step.agent, {}) for step in plan.steps])
 
 
 def end(plan: ExecutionPlan) -> Runnable[Any, Update]:

@@ -16,6 +16,9 @@ from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.selection import CAMPAIGN
 from planner_graph.types import AgentName, AgentStatus, RunStatus
 
+KEPT = "_kept"
+"""The channel that names the agents whose records were there when the run began; no agent can be called so."""
+
 
 class ErrorInfo(TypedDict):
     """What went wrong: the error's class name and its message."""
@@ -109,8 +112,13 @@ class PlanHash(LastValue[str]):
 
 
 def state_schema(plan: ExecutionPlan) -> type:
-    """Build the full state: campaign, plan hash, one record per agent, result."""
-    channels = {"plan_hash": Annotated[str, PlanHash(plan.hash)], **_channels(plan.by_agent), "result": Result | None}
+    """Build the full state: campaign, plan hash, one record per agent, who had ended before, result."""
+    channels = {
+        "plan_hash": Annotated[str, PlanHash(plan.hash)],
+        **_channels(plan.by_agent),
+        KEPT: list[AgentName] | None,
+        "result": Result | None,
+    }
     return TypedDict("PlanState", channels, total=False)  # type: ignore[operator, no-any-return]
 
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+
+from langgraph.types import StateSnapshot
 
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.compiler.state import AgentRecord, Result, stored_records
@@ -32,6 +35,7 @@ class CheckpointState:
     Without a checkpoint the run has not ``begun``: it never started, or not for long, or it was pruned, or it is not
     in this database, which cannot be if the thread is the run's ``own``. ``records`` are those of agents that have
     ended, in execution order; ``result`` is ``None`` until the run has ended; ``questions`` wait for an answer.
+    ``removed_at`` is when the checkpoints of a run that ended long ago were removed.
     """
 
     run_id: RunId
@@ -42,6 +46,7 @@ class CheckpointState:
     records: Mapping[AgentName, AgentRecord]
     result: Result | None
     questions: tuple[Question, ...]
+    removed_at: datetime | None
 
 
 async def read_checkpoint(database: Database, run: str) -> CheckpointState:
@@ -68,7 +73,8 @@ async def full_output(database: Database, run: str, agent: str) -> dict[str, Any
     if agent not in state.plan.by_agent:
         raise OutputNotStoredError(state.run_id, agent, f"its plan has only {', '.join(state.plan.by_agent)}")
     if not state.begun:
-        raise OutputNotStoredError(state.run_id, agent, "there is no checkpoint; it never began, or was pruned")
+        removed = state.removed_at and f"its checkpoint was removed on {state.removed_at:%Y-%m-%d}"
+        raise OutputNotStoredError(state.run_id, agent, removed or "there is no checkpoint; it never began")
     record = state.records.get(AgentName(agent))
     if record is None or record["output"] is None:
         how = f"it was {record['status']}: {record['reason']}" if record else "it has not completed"
@@ -88,11 +94,21 @@ async def _read(database: Database, row: RunRow, plan: ExecutionPlan) -> Checkpo
         begun=bool(snapshot.created_at),
         records=stored_records(snapshot, plan.by_agent),
         result=result,
-        questions=tuple(
-            Question(agent=AgentName(task.name), id=interrupt.id, value=interrupt.value)
-            for task in snapshot.tasks
-            for interrupt in task.interrupts
-        ),
+        questions=open_questions(snapshot),
+        removed_at=row.checkpoints_removed_at,
+    )
+
+
+def open_questions(snapshot: StateSnapshot) -> tuple[Question, ...]:
+    """Give the questions of the latest checkpoint that nobody has answered, in execution order.
+
+    One that was answered stays until its agent has ended, or asks the next one.
+    """
+    return tuple(
+        Question(agent=AgentName(task.name), id=interrupt.id, value=interrupt.value)
+        for task in snapshot.tasks
+        for interrupt in task.interrupts
+        if not task.result
     )
 
 

@@ -2,22 +2,25 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from langgraph.errors import GraphDrained
+from langgraph.types import Command
 
 from planner_graph.compiler.compiler import CompiledPlan
 from planner_graph.compiler.events import Event, own_event
 from planner_graph.compiler.observing import Beginning, Ending
 from planner_graph.compiler.state import PlanInput, Result, stored_records
 from planner_graph.errors import LeaseLostError
+from planner_graph.mirror.checkpoint import open_questions
 from planner_graph.mirror.handler import MirrorReport, PlanMirror
 from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.runtime.approval import asking, values
 from planner_graph.runtime.brake import Brake, Stop, StopKind
 from planner_graph.store.leases import Lease
 from planner_graph.store.outages import Patience
@@ -27,6 +30,10 @@ from planner_graph.types import RunId, RunStatus
 Durability = Literal["async", "sync", "exit"]
 
 OnEvent = Callable[[Event], None] | None
+
+Given = PlanInput | Command[Any] | None
+
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,14 +56,14 @@ class RunOutcome:
 class Execution:
     """A run that this process holds.
 
-    ``given`` is the input of its graph, or ``None`` to go on from the checkpoint.
+    ``given`` is the input of its graph, or ``None`` to go on from the checkpoint, or answers to go on with.
     """
 
     lease: Lease
     plan: ExecutionPlan
     graph: CompiledPlan
     config: RunnableConfig
-    given: PlanInput | None
+    given: Given
     timeout_seconds: float | None
     durability: Durability
     brake: Brake
@@ -69,22 +76,35 @@ class Execution:
         Raises:
             LeaseLostError: another process has taken the run over; nothing more is stored.
         """
-        stop = await self._streamed(mirror, on_event)
-        match stop:
-            case None:
-                return await self._conclude(mirror)
-            case Stop(kind=StopKind.LOST):
+        limit = self._limited()
+        try:
+            given: Given = self.given
+            while True:
+                stop = await self._streamed(given, mirror, on_event)
+                if stop is not None:
+                    return await self._stop(stop, mirror)
+                came = await self._conclude(given, mirror)
+                if isinstance(came, RunOutcome):
+                    return came
+                given = came
+        finally:
+            if limit is not None:
+                limit.cancel()
+
+    async def _stop(self, stop: Stop, mirror: PlanMirror) -> RunOutcome:
+        """Store why the run goes no further."""
+        match stop.kind:
+            case StopKind.LOST:
                 raise LeaseLostError(self.lease.run_id) from stop.error
-            case Stop(kind=StopKind.CANCEL):
+            case StopKind.CANCEL:
                 return await self._ended(mirror, RunStatus.CANCELLED, None, stop.reason)
             case _:
                 return await self._paused(mirror, stop.reason)
 
-    async def _streamed(self, mirror: PlanMirror, on_event: OnEvent) -> Stop | None:
+    async def _streamed(self, given: Given, mirror: PlanMirror, on_event: OnEvent) -> Stop | None:
         """Stream the graph; gives why it stopped before its end."""
-        streaming = asyncio.create_task(self._stream(mirror, on_event), name=f"run {self.lease.run_id}")
+        streaming = asyncio.create_task(self._stream(given, mirror, on_event), name=f"run {self.lease.run_id}")
         self.brake.watch(streaming)
-        limit = self._limited()
         try:
             await asyncio.wait({streaming})
         except asyncio.CancelledError:
@@ -94,17 +114,15 @@ class Execution:
                 await asyncio.shield(self._pause(self.brake.stop.reason))
             raise
         finally:
-            if limit is not None:
-                limit.cancel()
             self.brake.release()
         return await self._why(streaming)
 
-    async def _stream(self, mirror: PlanMirror, on_event: OnEvent) -> None:
-        if self.given is None:
+    async def _stream(self, given: Given, mirror: PlanMirror, on_event: OnEvent) -> None:
+        if not isinstance(given, dict):
             await self._catch_up(mirror)
         config = merge_configs(self.config, {"callbacks": [mirror]})
         stream = self.graph.astream(
-            self.given, config, stream_mode="custom", durability=self.durability, control=self.brake.control
+            given, config, stream_mode="custom", durability=self.durability, control=self.brake.control
         )
         async with aclosing(cast("AsyncGenerator[Any, None]", stream)) as items:
             async for told in items:
@@ -163,14 +181,28 @@ class Execution:
             self.timeout_seconds, lambda: self.brake.pause(reason, at_once=True)
         )
 
-    async def _conclude(self, mirror: PlanMirror) -> RunOutcome:
-        """Store how the run ended, or that it waits for a human."""
+    async def _conclude(self, given: Given, mirror: PlanMirror) -> "RunOutcome | Command[Any]":
+        """Store how the run ended, or that it waits for a human; if one has answered meanwhile, give the answers."""
         state = await self.graph.aget_state(self.config)
         result: Result | None = None if state.next else state.values.get("result")
         if result is not None:
             return await self._ended(mirror, RunStatus(result["status"]), result, None)
-        waiting = ", ".join(task.name for task in state.tasks if task.interrupts)
-        return await self._paused(mirror, f"waiting for an answer to: {waiting or ', '.join(state.next)}")
+        if self.brake.stop is not None:
+            return await self._stop(self.brake.stop, mirror)
+        questions = open_questions(state)
+        reason = f"waiting for an answer to: {asking(questions) or ', '.join(state.next)}"
+        known = given.resume or {} if isinstance(given, Command) else {}
+        run_id, token = self.lease.run_id, self.lease.token
+        status, found = await self._persist(
+            lambda: self.repository.take_or_pause(
+                run_id, [question.id for question in questions], reason, known=known, token=token
+            )
+        )
+        if found:
+            return Command(resume=values(questions, found))
+        if status is RunStatus.CANCELLING:
+            return await self._ended(mirror, RunStatus.CANCELLED, None, "asked to cancel")
+        return self._outcome(mirror, RunStatus.PAUSED, None, reason)
 
     async def _ended(
         self, mirror: PlanMirror, status: RunStatus, result: Result | None, reason: str | None
@@ -187,9 +219,9 @@ class Execution:
         token = self.lease.token
         await self._persist(lambda: self.repository.pause_run(self.lease.run_id, reason, token=token))
 
-    async def _persist(self, write: Callable[[], Any]) -> None:
+    async def _persist(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Store the end of the run through an outage, for as long as one is waited for."""
-        await Patience(self.patience.seconds).persist(write)
+        return await Patience(self.patience.seconds).persist(write)
 
     def _outcome(self, mirror: PlanMirror, status: RunStatus, result: Result | None, reason: str | None) -> RunOutcome:
         return RunOutcome(

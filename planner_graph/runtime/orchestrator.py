@@ -3,8 +3,11 @@
 import asyncio
 import uuid
 from collections.abc import Mapping
+from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.types import Command as GraphCommand
+from langgraph.types import StateSnapshot
 
 from planner_graph.agents.factory import AgentFactory
 from planner_graph.campaign import Campaign
@@ -13,18 +16,22 @@ from planner_graph.compiler.body import Body
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.compiler.usage import Prices
 from planner_graph.errors import RunNotResumableError
+from planner_graph.mirror.checkpoint import open_questions
 from planner_graph.mirror.handler import PlanMirror
 from planner_graph.mirror.history import PerformanceTracker
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.planning.estimates import MIN_RUNS
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
+from planner_graph.runtime import approval
+from planner_graph.runtime.approval import values
 from planner_graph.runtime.brake import Brake, Grace
 from planner_graph.runtime.execution import Durability, Execution, OnEvent, RunOutcome
 from planner_graph.runtime.services import SharedServices
+from planner_graph.store.answers import Answered
 from planner_graph.store.commands import Answer, Command
 from planner_graph.store.database import Database
-from planner_graph.store.leases import PROCESS, Lease
+from planner_graph.store.leases import Lease, this_process
 from planner_graph.store.outages import OUTAGE_SECONDS, Patience
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import RunRow
@@ -67,7 +74,7 @@ class CampaignOrchestrator:
         self.grace = grace or Grace()
         self.outage_seconds = outage_seconds
         self._services = SharedServices(database, mirror)
-        self._brakes: dict[RunId, Brake] = {}
+        self._brakes: list[Brake] = []
 
     async def run(
         self,
@@ -122,7 +129,8 @@ class CampaignOrchestrator:
             LeaseLostError: another process has taken it over meanwhile.
         """
         run_id = (await self.repository.get_run(run_id)).run_id
-        brake = self._brakes[run_id] = Brake(self.grace)
+        brake = Brake(self.grace)
+        self._brakes.append(brake)
         try:
             async with self._services.used() as services:
                 lease = await services.keeper.hold(run_id, brake.hear, take_over=take_over)
@@ -131,23 +139,36 @@ class CampaignOrchestrator:
                 finally:
                     await asyncio.shield(services.keeper.let_go(lease))
         finally:
-            self._brakes.pop(run_id, None)
+            self._brakes.remove(brake)
 
     async def resume(self, run_id: RunId, *, take_over: bool = False, on_event: OnEvent = None) -> RunOutcome:
         """Go on with a run that was paused or left behind; the same as :meth:`execute`, by the word users look for."""
         return await self.execute(run_id, take_over=take_over, on_event=on_event)
 
-    async def pause(self, run_id: RunId, *, by: str = PROCESS, reason: str | None = None) -> Answer:
+    async def pause(self, run_id: RunId, *, by: str | None = None, reason: str | None = None) -> Answer:
         """Ask for a run to be paused, whichever process executes it; see :meth:`Repository.command`."""
-        return await self.repository.command(run_id, Command.PAUSE, by=by, reason=reason)
+        return await self.repository.command(run_id, Command.PAUSE, by=by or this_process(), reason=reason)
 
-    async def cancel(self, run_id: RunId, *, by: str = PROCESS, reason: str | None = None) -> Answer:
+    async def cancel(self, run_id: RunId, *, by: str | None = None, reason: str | None = None) -> Answer:
         """Ask for a run to be cancelled, whichever process executes it; see :meth:`Repository.command`."""
-        return await self.repository.command(run_id, Command.CANCEL, by=by, reason=reason)
+        return await self.repository.command(run_id, Command.CANCEL, by=by or this_process(), reason=reason)
+
+    async def answer(  # noqa: PLR0913  # what there is to say about an answer
+        self,
+        run_id: str,
+        agent: str,
+        value: Any,
+        *,
+        by: str | None = None,
+        reason: str | None = None,
+        question: str | None = None,
+    ) -> Answered:
+        """Answer what an agent asks, ``True`` to approve, ``False`` to reject; see :func:`approval.answer`."""
+        return await approval.answer(self.database, run_id, agent, value, by=by or this_process(), reason=reason, question=question)
 
     def pause_all(self, reason: str, *, at_once: bool = False) -> int:
         """Pause every run that this orchestrator executes; gives how many. For signal handlers."""
-        for brake in self._brakes.values():
+        for brake in self._brakes:
             brake.pause(reason, at_once=at_once)
         return len(self._brakes)
 
@@ -159,7 +180,8 @@ class CampaignOrchestrator:
         if row.status is RunStatus.CANCELLING:
             brake.cancel(row.status_reason or "asked to cancel")
         else:
-            brake.hear(await self.repository.start_run(row.run_id, expecting=row.status, token=lease.token), None)
+            status = await self.repository.start_run(row.run_id, expecting=row.status, token=lease.token)
+            brake.listen(status, past=row.status)
         with mirror.managed(lease):
             return await execution.carry_out(mirror, on_event)
 
@@ -186,13 +208,22 @@ class CampaignOrchestrator:
             plan=plan,
             graph=graph,
             config=config,
-            given=None if begun else {"campaign": campaign.model_dump(mode="json")},
+            given=await self._answers(lease, state) if begun else {"campaign": campaign.model_dump(mode="json")},
             timeout_seconds=campaign.limits.timeout_seconds,
             durability=self.durability,
             brake=brake,
             patience=patience,
             repository=self.repository,
         )
+
+    async def _answers(self, lease: Lease, state: StateSnapshot) -> "GraphCommand[Any] | None":
+        """Give what people have answered to the questions that a run was left with."""
+        questions = open_questions(state)
+        if not questions:
+            return None
+        ids = [question.id for question in questions]
+        found = await self.repository.take_answers(lease.run_id, ids, token=lease.token)
+        return GraphCommand(resume=values(questions, found)) if found else None
 
 
 def config_of(row: RunRow) -> RunnableConfig:

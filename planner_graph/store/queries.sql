@@ -68,7 +68,8 @@ VALUES (%(run_id)s, %(waiting_agents)s, %(execution_metadata)s)
 SELECT p.id, p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.execution_strategy, p.status,
     p.status_reason, p.total_agents, p.estimated_duration_minutes, p.current_step, p.completed_agents,
     p.failed_agents, p.planning_reasoning, p.plan_hash, p.plan_revision, p.thread_id, p.agents_reference,
-    p.output_folder, p.result, p.usage, p.created_at, p.updated_at, p.started_at, p.ended_at
+    p.output_folder, p.result, p.usage, p.created_at, p.updated_at, p.started_at, p.ended_at,
+    p.checkpoints_removed_at
 FROM execution_plans p
 JOIN campaigns c ON c.id = p.campaign_id
 WHERE p.workflow_execution_id BETWEEN %(lowest)s AND %(highest)s
@@ -79,7 +80,8 @@ LIMIT 5
 SELECT p.id, p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.execution_strategy, p.status,
     p.status_reason, p.total_agents, p.estimated_duration_minutes, p.current_step, p.completed_agents,
     p.failed_agents, p.planning_reasoning, p.plan_hash, p.plan_revision, p.thread_id, p.agents_reference,
-    p.output_folder, p.result, p.usage, p.created_at, p.updated_at, p.started_at, p.ended_at
+    p.output_folder, p.result, p.usage, p.created_at, p.updated_at, p.started_at, p.ended_at,
+    p.checkpoints_removed_at
 FROM execution_plans p
 JOIN campaigns c ON c.id = p.campaign_id
 ORDER BY p.created_at DESC, p.workflow_execution_id
@@ -89,7 +91,8 @@ LIMIT %(limit)s
 SELECT p.id, p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.execution_strategy, p.status,
     p.status_reason, p.total_agents, p.estimated_duration_minutes, p.current_step, p.completed_agents,
     p.failed_agents, p.planning_reasoning, p.plan_hash, p.plan_revision, p.thread_id, p.agents_reference,
-    p.output_folder, p.result, p.usage, p.created_at, p.updated_at, p.started_at, p.ended_at
+    p.output_folder, p.result, p.usage, p.created_at, p.updated_at, p.started_at, p.ended_at,
+    p.checkpoints_removed_at
 FROM execution_plans p
 JOIN campaigns c ON c.id = p.campaign_id
 WHERE p.status = %(status)s
@@ -213,8 +216,8 @@ WITH counter AS (
     WHERE workflow_execution_id = %(run_id)s
     RETURNING last_sequence
 ), appended AS (
-    INSERT INTO run_events (workflow_execution_id, sequence, event, at, data)
-    SELECT %(run_id)s, last_sequence, %(event)s, clock_timestamp(), %(data)s
+    INSERT INTO run_events (workflow_execution_id, sequence, event, agent_name, at, data)
+    SELECT %(run_id)s, last_sequence, %(event)s, %(agent)s, clock_timestamp(), %(data)s
     FROM counter
     RETURNING workflow_execution_id, sequence
 )
@@ -457,7 +460,7 @@ SET renewed_at = clock_timestamp(),
 FROM jsonb_to_recordset(%(leases)s) AS r(run_id UUID, token BIGINT), pg_stat_activity a, execution_plans p
 WHERE l.workflow_execution_id = r.run_id AND l.token = r.token AND a.pid = pg_backend_pid()
     AND p.workflow_execution_id = l.workflow_execution_id
-RETURNING l.workflow_execution_id, p.status, p.status_reason
+RETURNING l.workflow_execution_id, l.token, p.status, p.status_reason
 
 -- name: release_lease
 UPDATE run_leases
@@ -488,3 +491,124 @@ WHERE p.status IN ('pending', 'running', 'pausing', 'cancelling')
         WHERE l.workflow_execution_id = p.workflow_execution_id AND l.expires_at > clock_timestamp()
     )
 ORDER BY p.created_at, p.workflow_execution_id
+
+-- Answers of people
+
+-- name: get_answers
+SELECT interrupt_id, agent_name, answer::TEXT AS answer, answered_by, reason, answered_at, taken_at
+FROM run_answers
+WHERE workflow_execution_id = %(run_id)s
+ORDER BY answered_at, interrupt_id
+
+-- name: put_answer
+-- Changes nothing where the same was said before, nor where a process has gone on with what was said.
+INSERT INTO run_answers AS a (workflow_execution_id, interrupt_id, agent_name, answer, answered_by, reason)
+VALUES (%(run_id)s, %(interrupt_id)s, %(agent)s, %(answer)s, %(by)s, %(reason)s)
+ON CONFLICT (workflow_execution_id, interrupt_id) DO UPDATE
+SET answer = EXCLUDED.answer, answered_by = EXCLUDED.answered_by, reason = EXCLUDED.reason, answered_at = NOW()
+WHERE a.taken_at IS NULL AND a.answer <> EXCLUDED.answer
+RETURNING TRUE AS changed
+
+-- name: take_answers
+UPDATE run_answers
+SET taken_at = COALESCE(taken_at, NOW())
+WHERE workflow_execution_id = %(run_id)s AND interrupt_id = ANY (%(interrupt_ids)s)
+RETURNING interrupt_id, agent_name, answer::TEXT AS answer, answered_by, reason, answered_at, taken_at
+
+-- Retention: checkpoints of runs that ended before a certain time. Threads that others named may hold more than a run.
+
+-- name: removal_begins
+SELECT clock_timestamp() - make_interval(secs => %(seconds)s) AS before
+
+-- name: list_removable
+SELECT p.workflow_execution_id, p.ended_at
+FROM execution_plans p
+WHERE p.ended_at < %(before)s
+    AND p.checkpoints_removed_at IS NULL
+    AND (p.ended_at, p.workflow_execution_id) > (%(ended_at)s, %(run_id)s)
+    AND p.thread_id = p.workflow_execution_id || ':' || p.plan_revision
+ORDER BY p.ended_at, p.workflow_execution_id
+LIMIT %(limit)s
+
+-- name: lock_removable
+-- Gives nothing if somebody holds the run or is changing it.
+SELECT ARRAY(
+    SELECT p.workflow_execution_id || ':' || revision FROM generate_series(1, p.plan_revision) AS revision
+) AS threads
+FROM execution_plans p
+WHERE p.workflow_execution_id = %(run_id)s
+    AND p.ended_at < %(before)s
+    AND p.checkpoints_removed_at IS NULL
+    AND NOT EXISTS (
+        SELECT FROM run_leases l
+        JOIN pg_stat_activity a ON a.pid = l.session_pid AND a.backend_start = l.session_start
+        WHERE l.workflow_execution_id = p.workflow_execution_id AND l.expires_at > clock_timestamp()
+    )
+FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: remove_checkpoints
+-- Oldest first: until the last one goes, whoever reads the run finds its newest checkpoint, with all that belongs to it.
+WITH chosen AS (
+    SELECT thread_id, checkpoint_ns, checkpoint_id
+    FROM checkpoints
+    WHERE thread_id = ANY (%(threads)s)
+    ORDER BY checkpoint_id
+    LIMIT %(limit)s
+), removed AS (
+    DELETE FROM checkpoints c
+    USING chosen o
+    WHERE c.thread_id = o.thread_id AND c.checkpoint_ns = o.checkpoint_ns AND c.checkpoint_id = o.checkpoint_id
+    RETURNING pg_column_size(c.checkpoint) + pg_column_size(c.metadata) AS size
+)
+SELECT count(*) AS rows, COALESCE(sum(size), 0)::BIGINT AS bytes FROM removed
+
+-- name: remove_checkpoint_writes
+WITH chosen AS (
+    SELECT thread_id, checkpoint_ns, checkpoint_id, task_id, idx
+    FROM checkpoint_writes
+    WHERE thread_id = ANY (%(threads)s)
+    LIMIT %(limit)s
+), removed AS (
+    DELETE FROM checkpoint_writes w
+    USING chosen o
+    WHERE w.thread_id = o.thread_id AND w.checkpoint_ns = o.checkpoint_ns AND w.checkpoint_id = o.checkpoint_id
+        AND w.task_id = o.task_id AND w.idx = o.idx
+    RETURNING pg_column_size(w.blob) AS size
+)
+SELECT count(*) AS rows, COALESCE(sum(size), 0)::BIGINT AS bytes FROM removed
+
+-- name: remove_checkpoint_blobs
+WITH chosen AS (
+    SELECT thread_id, checkpoint_ns, channel, version
+    FROM checkpoint_blobs
+    WHERE thread_id = ANY (%(threads)s)
+    LIMIT %(limit)s
+), removed AS (
+    DELETE FROM checkpoint_blobs b
+    USING chosen o
+    WHERE b.thread_id = o.thread_id AND b.checkpoint_ns = o.checkpoint_ns AND b.channel = o.channel
+        AND b.version = o.version
+    RETURNING COALESCE(pg_column_size(b.blob), 0) AS size
+)
+SELECT count(*) AS rows, COALESCE(sum(size), 0)::BIGINT AS bytes FROM removed
+
+-- name: measure_checkpoints
+SELECT count(*) AS rows, COALESCE(sum(pg_column_size(checkpoint) + pg_column_size(metadata)), 0)::BIGINT AS bytes
+FROM checkpoints
+WHERE thread_id = ANY (%(threads)s)
+
+-- name: measure_checkpoint_writes
+SELECT count(*) AS rows, COALESCE(sum(pg_column_size(blob)), 0)::BIGINT AS bytes
+FROM checkpoint_writes
+WHERE thread_id = ANY (%(threads)s)
+
+-- name: measure_checkpoint_blobs
+SELECT count(*) AS rows, COALESCE(sum(COALESCE(pg_column_size(blob), 0)), 0)::BIGINT AS bytes
+FROM checkpoint_blobs
+WHERE thread_id = ANY (%(threads)s)
+
+-- name: note_removal
+UPDATE execution_plans SET checkpoints_removed_at = NOW() WHERE workflow_execution_id = %(run_id)s
+
+-- name: limit_lock_waits
+SET LOCAL lock_timeout = '2s'

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,8 @@ from psycopg.rows import DictRow
 from planner_graph.campaign import Campaign
 from planner_graph.errors import AmbiguousRunError, PlanMismatchError, RunNotFoundError
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.store import control, leases, transitions
+from planner_graph.store import answers, control, leases, transitions
+from planner_graph.store.answers import GivenAnswer
 from planner_graph.store.commands import Answer, Command
 from planner_graph.store.database import Database
 from planner_graph.store.leases import Holder
@@ -102,6 +103,29 @@ class Repository:
         """
         async with self._transaction() as conn:
             return await control.command(conn, run_id, command, by=by, reason=reason)
+
+    async def take_answers(
+        self, run_id: RunId, interrupt_ids: Collection[str], *, token: int
+    ) -> dict[str, GivenAnswer]:
+        """Give the answers to these questions, by their ids; see :func:`answers.take`."""
+        async with self._transaction() as conn:
+            return await answers.take(conn, run_id, interrupt_ids, token)
+
+    async def take_or_pause(
+        self, run_id: RunId, interrupt_ids: Collection[str], reason: str, *, known: Collection[str], token: int
+    ) -> tuple[RunStatus, dict[str, GivenAnswer]]:
+        """Go on with answers, or pause; see :func:`answers.take_or_pause`.
+
+        Raises:
+            RunEndedError: the run has ended.
+        """
+        async with self._transaction() as conn:
+            return await answers.take_or_pause(conn, run_id, interrupt_ids, reason, known=known, token=token)
+
+    async def answers(self, run_id: RunId) -> dict[str, GivenAnswer]:
+        """Give all answers that people gave in a run, by the questions' ids."""
+        async with self._transaction() as conn:
+            return await answers.of_run(conn, run_id)
 
     async def holders(self, runs: Iterable[RunId]) -> dict[RunId, Holder]:
         """Give who executes which of these runs; those that nobody does are left out."""

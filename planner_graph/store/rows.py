@@ -10,7 +10,10 @@ from planner_graph.types import AgentName, AgentStatus, RunId, RunStatus, Strate
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunRow:
-    """One run. ``result`` is ``None`` until it ended; ``current_step`` is the furthest step that has begun."""
+    """One run. ``result`` is ``None`` until it ended; ``current_step`` is the furthest step that has begun.
+
+    Of a run that ended long ago, ``checkpoints_removed_at`` says since when its checkpoints are gone, if they are.
+    """
 
     run_id: RunId
     plan_id: str
@@ -36,6 +39,7 @@ class RunRow:
     updated_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    checkpoints_removed_at: datetime | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
@@ -65,6 +69,7 @@ class RunRow:
             updated_at=row["updated_at"].astimezone(UTC),
             started_at=in_utc(row["started_at"]),
             ended_at=in_utc(row["ended_at"]),
+            checkpoints_removed_at=in_utc(row["checkpoints_removed_at"]),
         )
 
 

@@ -161,9 +161,11 @@ async def amend(conn: Connection, run_id: RunId, status: RunStatus, result: Mapp
     await conn.execute(query("amend_run"), values)
 
 
-async def log(conn: Connection, run_id: RunId, event: str, data: Mapping[str, Any]) -> None:
-    """Append an event to the log of a run, whose lock the transaction holds."""
-    values = {"run_id": run_id, "event": event, "data": Jsonb(plain_json(data))}
+async def log(
+    conn: Connection, run_id: RunId, event: str, data: Mapping[str, Any], *, agent: str | None = None
+) -> None:
+    """Append an event, of one ``agent`` or of the run itself, to the log of a run whose lock the transaction holds."""
+    values = {"run_id": run_id, "event": event, "agent": agent, "data": Jsonb(plain_json(data))}
     await conn.execute(query("append_event"), values)
 
 

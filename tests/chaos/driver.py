@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import random
-import secrets
+
 import signal
 import socket
 import sys
@@ -224,7 +224,6 @@ def prepare(order: Order) -> None:
     """Change the product as ordered, within this process."""
     leases.LEASE_SECONDS, leases.SILENCE_SECONDS = order.lease_seconds, order.silence_seconds
     keeper.BEAT_SECONDS = order.beat_seconds
-    leases.PROCESS = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
     if order.point in POINTS:
         owner, name, when = POINTS[order.point]
         setattr(owner, name, striking(getattr(owner, name), order.point, when, striker(order)))
