@@ -91,7 +91,6 @@ class LeaseKeeper:
 
     async def let_go(self, lease: Lease) -> None:
         """Let others have a run; if the database is away, its lease expires by itself."""
-
         await self._run(self._give_back(lease))
 
     async def _give_back(self, lease: Lease) -> None:

@@ -164,7 +164,9 @@ class CampaignOrchestrator:
         question: str | None = None,
     ) -> Answered:
         """Answer what an agent asks, ``True`` to approve, ``False`` to reject; see :func:`approval.answer`."""
-        return await approval.answer(self.database, run_id, agent, value, by=by or this_process(), reason=reason, question=question)
+        return await approval.answer(
+            self.database, run_id, agent, value, by=by or this_process(), reason=reason, question=question
+        )
 
     def pause_all(self, reason: str, *, at_once: bool = False) -> int:
         """Pause every run that this orchestrator executes; gives how many. For signal handlers."""

@@ -36,7 +36,10 @@ class Factory:
     def __init__(self) -> None:
         self.channel, end = socket.socketpair()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.driver"], cwd=ROOT, stdin=end, env=os.environ | {"PYTHONPATH": str(ROOT)}
+            [sys.executable, "-m", "tests.chaos.driver"],
+            cwd=ROOT,
+            stdin=end.fileno(),
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
         )
         end.close()
 
@@ -137,7 +140,9 @@ class Arena:
         """Have a process do something; see :class:`Order`."""
         chosen = [runs] if isinstance(runs, str) else list(runs)
         notes = str(self.folder / f"{chosen[0] if len(chosen) == 1 else 'many'}.notes")
-        child = self.factory.make(Order(**{"dsn": self.dsn, "runs": chosen, "notes": notes, "seed": chosen[0], **given}))
+        child = self.factory.make(
+            Order(**{"dsn": self.dsn, "runs": chosen, "notes": notes, "seed": chosen[0], **given})
+        )
         self.children.append(child)
         return child
 
@@ -193,14 +198,19 @@ class Arena:
         plan = await Repository(self.database).load_plan(run)
         state = await Run.read(self.database, run)
         assert sorted(state.records) == sorted(plan.by_agent)
-        completed = {agent: [row for row in state.rows(agent) if row["status"] == "completed"] for agent in plan.by_agent}
+        completed = {
+            agent: [row for row in state.rows(agent) if row["status"] == "completed"] for agent in plan.by_agent
+        }
         assert {agent: len(rows) for agent, rows in completed.items()} == dict.fromkeys(plan.by_agent, 1)
         for step in plan.steps:
             before = [state.records[agent]["output"][agent] for agent in step.waits_for]
             assert state.records[step.agent]["output"] == {step.agent: 1 + max(before, default=0)}
             if clocks_agree:
                 for agent in step.waits_for:
-                    assert completed[agent][0]["ended_at"] <= completed[step.agent][0]["started_at"], (agent, step.agent)
+                    assert completed[agent][0]["ended_at"] <= completed[step.agent][0]["started_at"], (
+                        agent,
+                        step.agent,
+                    )
         executed = self.executions(run)
         assert sorted(executed) == sorted(plan.by_agent)
         return executed.total() - len(plan.by_agent)
@@ -210,4 +220,3 @@ class Arena:
         for child in self.children:
             child.signal(signal.SIGKILL)
             child.close()
-

@@ -10,25 +10,21 @@ import json
 import logging
 import os
 import random
-
 import signal
 import socket
-import sys
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from planner_graph.clock import SystemClock
-from planner_graph.mirror import delivery
+from planner_graph.mirror import tables
 from planner_graph.mirror.delivery import Delivery
 from planner_graph.runtime import keeper
 from planner_graph.runtime.brake import Grace
-from planner_graph.runtime.execution import Execution, RunOutcome
+from planner_graph.runtime.execution import RunOutcome
 from planner_graph.runtime.keeper import LeaseKeeper
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
 from planner_graph.runtime.recovery import Recovery, recover
@@ -52,7 +48,7 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "before a result lands": (RunSaver, "aput_writes", "before"),
     "after a result landed": (RunSaver, "aput_writes", "after"),
     "before the tables are written": (Delivery, "_write", "before"),
-    "while the tables are written": (delivery.tables, "save", "after"),
+    "while the tables are written": (tables, "save", "after"),
     "after the tables were written": (Delivery, "_write", "after"),
     "before its end is stored": (Repository, "finish_run", "before"),
     "while its end is stored": (transitions, "finish", "after"),
@@ -97,7 +93,6 @@ class Order:
     silence_seconds: float = 0.3
     beat_seconds: float = 0.1
     grace_seconds: float = 5.0
-    without: list[str] = None  # type: ignore[assignment]
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))
@@ -271,7 +266,7 @@ def main() -> None:
                 live(Order.read(order.decode()), descriptors[0])
                 code = 0
             except BaseException:  # noqa: BLE001  # the last line of a process
-                Path("/dev/stderr").open("a").write(traceback.format_exc())
+                os.write(2, traceback.format_exc().encode())
             finally:
                 os._exit(code)
         os.close(descriptors[0])
