@@ -221,7 +221,7 @@ class Execution:
 
     async def _persist(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Store the end of the run through an outage, for as long as one is waited for."""
-        return await Patience(self.patience.seconds).persist(write)
+        return await self.patience.anew().persist(write)
 
     def _outcome(self, mirror: PlanMirror, status: RunStatus, result: Result | None, reason: str | None) -> RunOutcome:
         return RunOutcome(

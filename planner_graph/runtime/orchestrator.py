@@ -73,7 +73,7 @@ class CampaignOrchestrator:
         self.history_min_runs = history_min_runs
         self.grace = grace or Grace()
         self.outage_seconds = outage_seconds
-        self._services = SharedServices(database, mirror)
+        self._services = SharedServices(database, mirror, outage_seconds)
         self._brakes: list[Brake] = []
 
     async def run(
@@ -128,12 +128,13 @@ class CampaignOrchestrator:
             PlanMismatchError: its checkpoint was written by another plan.
             LeaseLostError: another process has taken it over meanwhile.
         """
-        run_id = (await self.repository.get_run(run_id)).run_id
+        patient = self._patience().persist
+        run_id = (await patient(lambda: self.repository.get_run(run_id))).run_id
         brake = Brake(self.grace)
         self._brakes.append(brake)
         try:
             async with self._services.used() as services:
-                lease = await services.keeper.hold(run_id, brake.hear, take_over=take_over)
+                lease = await patient(lambda: services.keeper.hold(run_id, brake.hear, take_over=take_over))
                 try:
                     return await self._carry_out(lease, brake, services.mirror, on_event)
                 finally:
@@ -175,17 +176,22 @@ class CampaignOrchestrator:
         return len(self._brakes)
 
     async def _carry_out(self, lease: Lease, brake: Brake, mirror: PlanMirror, on_event: OnEvent) -> RunOutcome:
-        row = await self.repository.get_run(lease.run_id)
+        patient = self._patience().persist
+        row = await patient(lambda: self.repository.get_run(lease.run_id))
         if row.status.ended:
             raise RunNotResumableError(row.run_id, f"it has ended as {row.status}")
-        execution = await self._prepare(row, lease, brake)
+        execution = await patient(lambda: self._prepare(row, lease, brake))
         if row.status is RunStatus.CANCELLING:
             brake.cancel(row.status_reason or "asked to cancel")
         else:
-            status = await self.repository.start_run(row.run_id, expecting=row.status, token=lease.token)
+            start, expected = self.repository.start_run, row.status
+            status = await patient(lambda: start(row.run_id, expecting=expected, token=lease.token))
             brake.listen(status, past=row.status)
         with mirror.managed(lease):
             return await execution.carry_out(mirror, on_event)
+
+    def _patience(self) -> Patience:
+        return Patience(self.outage_seconds, repair=self.database.pool.check)
 
     async def _planner(self) -> MasterPlanner:
         """Give a planner that knows the past runs in the database."""
@@ -198,7 +204,7 @@ class CampaignOrchestrator:
     async def _prepare(self, row: RunRow, lease: Lease, brake: Brake) -> Execution:
         """Compile the plan of a run, and find out what to start it with."""
         plan = await self.repository.load_plan(row.run_id)
-        patience = Patience(self.outage_seconds)
+        patience = self._patience()
         saver = RunSaver(self.database, lease, patience=patience, on_failure=brake.fail)
         graph = compile_plan(plan, self.agents, checkpointer=saver, clock=self.clock, prices=self.prices)
         campaign = await self.repository.load_campaign(row.run_id)

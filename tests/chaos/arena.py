@@ -26,7 +26,7 @@ from tests.mirrors import accept
 from tests.plans import make_plan
 
 ROOT = Path(__file__).parents[2]
-LONGEST_SECONDS = 90.0
+LONGEST_SECONDS = 60.0
 """After so long a run counts as stuck."""
 
 
@@ -79,22 +79,30 @@ class Child:
         return said
 
     async def begun(self) -> None:
-        """Return when its own Python code is running."""
+        """Return when it has opened the database."""
         assert await self.line() == "begins\n"
 
-    async def report(self, seconds: float = LONGEST_SECONDS) -> dict[str, Any] | None:
+    async def report(self) -> dict[str, Any] | None:
         """Give what it said last, by run, once it has ended; ``None`` if it was killed."""
+        try:
+            return await self._last(LONGEST_SECONDS)
+        except TimeoutError:
+            self.signal(signal.SIGUSR1)
+            await asyncio.sleep(0.5)  # it writes to its log where it hangs
+            raise
+
+    async def ended_within(self, seconds: float) -> bool:
+        """Wait for it to end, but not for longer."""
+        with suppress(TimeoutError):
+            await self._last(seconds)
+        return self._ended
+
+    async def _last(self, seconds: float) -> dict[str, Any] | None:
         last = ""
         async with asyncio.timeout(seconds):
             while said := await self.line():
                 last = said
         return json.loads(last) if last.startswith("{") else None
-
-    async def ended_within(self, seconds: float) -> bool:
-        """Wait for it to end, but not for longer."""
-        with suppress(TimeoutError):
-            await self.report(seconds)
-        return self._ended
 
     async def kill(self) -> None:
         """Kill it, and return when it is gone."""
@@ -141,7 +149,7 @@ class Arena:
         chosen = [runs] if isinstance(runs, str) else list(runs)
         notes = str(self.folder / f"{chosen[0] if len(chosen) == 1 else 'many'}.notes")
         child = self.factory.make(
-            Order(**{"dsn": self.dsn, "runs": chosen, "notes": notes, "seed": chosen[0], **given})
+            Order(**{"dsn": self.dsn, "runs": chosen, "notes": notes, "seed": "".join(chosen[:1]), **given})
         )
         self.children.append(child)
         return child
@@ -155,6 +163,15 @@ class Arena:
             if report[run].get("error") != "RunHeldError":
                 return dict(report[run])
             assert time.monotonic() < until, f"stuck: {report[run]}"
+
+    async def recover(self, **given: Any) -> dict[str, Any]:
+        """Go on with what was left behind, and give what came of it by run; the last process may just have died."""
+        async with asyncio.timeout(LONGEST_SECONDS):
+            while not await Repository(self.database).left_behind():
+                await asyncio.sleep(0.1)
+        report = await self.order([], what="recover", **given).report()
+        assert report is not None
+        return report
 
     async def running(self, run: RunId) -> None:
         """Return when the bodies of a run have begun to run."""

@@ -14,14 +14,16 @@ import signal
 import socket
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from planner_graph.clock import SystemClock
+from planner_graph.compiler.body import Body
 from planner_graph.mirror import tables
 from planner_graph.mirror.delivery import Delivery
+from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.runtime import keeper
 from planner_graph.runtime.brake import Grace
 from planner_graph.runtime.execution import RunOutcome
@@ -31,11 +33,15 @@ from planner_graph.runtime.recovery import Recovery, recover
 from planner_graph.store import control, leases, transitions
 from planner_graph.store.commands import Command
 from planner_graph.store.database import Database, open_database
+from planner_graph.store.outages import Patience
 from planner_graph.store.repository import Repository
+from planner_graph.store.rows import RunRow
 from planner_graph.store.saver import RunSaver
 from planner_graph.types import RunId
 
 LONGEST_ORDER = 1_000_000
+AGENTS = [f"agent {number:02}" for number in range(24)]
+"""Names of the agents there are; a run has some of the first."""
 
 POINTS: dict[str, tuple[Any, str, str]] = {
     "before its lease is taken": (LeaseKeeper, "hold", "before"),
@@ -93,6 +99,7 @@ class Order:
     silence_seconds: float = 0.3
     beat_seconds: float = 0.1
     grace_seconds: float = 5.0
+    flush_seconds: float = 30.0
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))
@@ -151,13 +158,33 @@ def level(inputs: dict[str, Any]) -> int:
 
 async def carry_out(order: Order) -> dict[str, Any]:
     """Do what was ordered, and give what came of it, by run."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell_where_it_hangs)
     async with open_database(order.dsn) as database:
+        os.write(1, b"begins\n")
         await asyncio.sleep(max(0.0, order.begin_at - time.time()))
         if order.what == "recover":
-            found = await recover(database, lambda _: {})
+            found = await recover(database, lambda row: bodies(order, row))
             return {recovery.run_id: said_of(recovery) for recovery in found}
         results = await asyncio.gather(*(one(order, database, RunId(run)) for run in order.runs))
         return dict(zip(order.runs, results, strict=True))
+
+
+def tell_where_it_hangs() -> None:
+    """Log what each task waits for."""
+    for task in asyncio.all_tasks():
+        waiting: Any = task.get_coro()
+        places = []
+        while waiting is not None and (frame := getattr(waiting, "cr_frame", getattr(waiting, "ag_frame", None))):
+            places.append(f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno} {frame.f_code.co_name}")
+            waiting = getattr(waiting, "cr_await", getattr(waiting, "ag_await", None))
+        logging.getLogger(__name__).error("%s: %s %s", task.get_name(), " > ".join(places), waiting)
+
+
+def bodies(order: Order, row: RunRow) -> Mapping[str, Body]:
+    """Give the bodies of a run, whatever its agents are called."""
+    clock = ShiftedClock(order.clock_ahead)
+    crew = Crew(order, row.run_id, clock, striker(order))
+    return {agent: crew.body(agent) for agent in AGENTS}
 
 
 async def one(order: Order, database: Database, run: RunId) -> Any:
@@ -176,13 +203,14 @@ async def execute(order: Order, database: Database, run: RunId) -> RunOutcome:
     clock = ShiftedClock(order.clock_ahead)
     strike = striker(order)
     crew = Crew(order, run, clock, strike)
-    plan = await Repository(database).load_plan(run)
+    plan = await Patience().persist(lambda: Repository(database).load_plan(run))
     orchestrator = CampaignOrchestrator(
         database,
         {agent: crew.body(agent) for agent in plan.by_agent},
         clock=clock,
         durability=order.durability,
         outage_seconds=order.outage_seconds,
+        mirror=MirrorSettings(flush_seconds=order.flush_seconds),
         grace=Grace(pause=order.grace_seconds, cancel=order.grace_seconds),
     )
     return await orchestrator.execute(run, take_over=order.what == "take over")
@@ -244,7 +272,6 @@ def live(order: Order, out: int) -> None:
     os.dup2(out, 1)
     logging.basicConfig(filename=f"{order.notes}.log", level=logging.WARNING, format=f"{os.getpid()} %(message)s")
     prepare(order)
-    os.write(1, b"begins\n")
     said = asyncio.run(carry_out(order))
     os.write(1, f"{json.dumps(said)}\n".encode())
 
