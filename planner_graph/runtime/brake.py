@@ -56,13 +56,13 @@ class Brake:
         self._listening = False
         self._past: RunStatus | None = None
 
-    def listen(self, status: RunStatus, *, past: RunStatus) -> None:
+    def listen(self, status: RunStatus, reason: str | None, *, past: RunStatus) -> None:
         """Heed ``status`` and what it becomes; ``past`` is the one that the run was started from.
 
         Who reads the status asks beside the run, so the past one may be told once more.
         """
         self._listening = True
-        self.hear(status, None)
+        self.hear(status, reason)
         self._past = past
 
     def watch(self, task: asyncio.Task[Any]) -> None:

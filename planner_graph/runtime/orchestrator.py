@@ -186,7 +186,8 @@ class CampaignOrchestrator:
         else:
             start, expected = self.repository.start_run, row.status
             status = await patient(lambda: start(row.run_id, expecting=expected, token=lease.token))
-            brake.listen(status, past=row.status)
+            asked = None if status is RunStatus.RUNNING else await patient(lambda: self.repository.get_run(row.run_id))
+            brake.listen(status, asked.status_reason if asked else None, past=row.status)
         with mirror.managed(lease):
             return await execution.carry_out(mirror, on_event)
 

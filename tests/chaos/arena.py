@@ -167,11 +167,15 @@ class Arena:
     async def recover(self, **given: Any) -> dict[str, Any]:
         """Go on with what was left behind, and give what came of it by run; the last process may just have died."""
         async with asyncio.timeout(LONGEST_SECONDS):
-            while not await Repository(self.database).left_behind():
+            while not await self.left_behind():
                 await asyncio.sleep(0.1)
         report = await self.order([], what="recover", **given).report()
         assert report is not None
         return report
+
+    async def left_behind(self) -> list[RunId]:
+        """Give the runs that nobody executes though they are to go on."""
+        return await Repository(self.database).left_behind()
 
     async def running(self, run: RunId) -> None:
         """Return when the bodies of a run have begun to run."""
@@ -211,6 +215,8 @@ class Arena:
         row = await Repository(self.database).get_run(run)
         assert row.status.value == "completed", (row.status, row.status_reason)
         found = await differences(self.database, run)
+        if not clocks_agree:  # in the tables nothing ends before it starts
+            found = [difference for difference in found if ": ended at " not in difference]
         assert not found, found
         plan = await Repository(self.database).load_plan(run)
         state = await Run.read(self.database, run)

@@ -16,12 +16,12 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from planner_graph.clock import SystemClock
 from planner_graph.compiler.body import Body
-from planner_graph.mirror import tables
+from planner_graph.mirror import delivery, tables, writer
 from planner_graph.mirror.delivery import Delivery
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.runtime import keeper
@@ -79,7 +79,7 @@ class Order:
     ``what``: ``execute``, ``take over``, ``recover``, ``pause``, ``cancel``. ``runs`` are executed at the same time.
     A body takes between the two ``seconds`` and appends a line to ``notes``. The child kills itself at the ``nth`` time
     it comes to ``point``. It begins at ``begin_at``, a Unix time. Its clock is ``clock_ahead`` seconds ahead, and
-    ``clock_jump`` seconds more from the middle of each body on.
+    that of its agents ``clock_jump`` seconds more from the middle of each body on.
     """
 
     dsn: str
@@ -247,6 +247,15 @@ def prepare(order: Order) -> None:
     """Change the product as ordered, within this process."""
     leases.LEASE_SECONDS, leases.SILENCE_SECONDS = order.lease_seconds, order.silence_seconds
     keeper.BEAT_SECONDS = order.beat_seconds
+    ahead = timedelta(seconds=order.clock_ahead)
+
+    class ShiftedTime(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Any:
+            return datetime.now(tz) + ahead
+
+    for module in (delivery, writer):
+        setattr(module, "datetime", ShiftedTime)  # noqa: B010  # what a module imports is not its to export
     if order.point in POINTS:
         owner, name, when = POINTS[order.point]
         setattr(owner, name, striking(getattr(owner, name), order.point, when, striker(order)))

@@ -179,7 +179,8 @@ async def test_a_run_whose_checkpoint_cannot_be_written_pauses_and_goes_on_later
     assert said["status"] == "paused", said
     says = {"disk_full": "DiskFull: could not extend file", "query_canceled": "QueryCanceled: canceling statement"}
     assert said["says"].startswith(f"its checkpoint could not be written: {says[fault.what]}")
-    assert begun < len((await arena.plan(run)).steps)
+    if strategy == "sequential":
+        assert begun < len((await arena.plan(run)).steps)
     assert (await arena.settle(run))["status"] == "completed"
     await arena.check(run)
 
