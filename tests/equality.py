@@ -35,7 +35,8 @@ class Run:
         self.records: dict[Any, Any] = dict(stored_records(snapshot, self.agents))
         self.result = None if snapshot.next else snapshot.values.get("result")
         [self.plan], [self.live] = tables["execution_plans"], tables["workflow_state_live"]
-        self.attempts, self.events = tables["agent_runs"], tables["run_events"]
+        self.attempts = tables["agent_runs"]
+        self.events = sorted(tables["run_events"], key=lambda event: event["sequence"])
 
     @classmethod
     async def read(cls, database: Database, run_id: str) -> "Run":

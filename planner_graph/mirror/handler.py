@@ -144,7 +144,8 @@ class PlanMirror(PlanObserver):
         try:
             yield
         finally:
-            self._managed.pop(lease.run_id, None)
+            if self._managed.get(lease.run_id) == lease:  # else another one has taken the run over
+                del self._managed[lease.run_id]
 
     @property
     def broken(self) -> bool:

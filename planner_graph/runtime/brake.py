@@ -52,21 +52,39 @@ class Brake:
         self._grace = grace
         self._task: asyncio.Task[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._at_once = False
+        self._listening = False
+        self._past: RunStatus | None = None
+
+    def listen(self, status: RunStatus, reason: str | None, *, past: RunStatus) -> None:
+        """Heed ``status`` and what it becomes; ``past`` is the one that the run was started from.
+
+        Who reads the status asks beside the run, so the past one may be told once more.
+        """
+        self._listening = True
+        self.hear(status, reason)
+        self._past = past
 
     def watch(self, task: asyncio.Task[Any]) -> None:
         """Say which task is to be cancelled where the run does not stop by itself."""
         self._task = task
-        if self.stop is not None:
-            self._brake(self.stop)
+        self._brake()
 
     def hear(self, status: RunStatus | None, reason: str | None) -> None:
-        """Take the status that the run has in the database; ``None`` if another process has taken it over."""
-        if status is RunStatus.PAUSING:
-            self.pause(reason or "asked to pause")
-        elif status is RunStatus.CANCELLING:
-            self.cancel(reason or "asked to cancel")
-        elif status is None:
+        """Take the status that the run has in the database; ``None`` if another process has taken it over.
+
+        It is paused or cancelled already if this process was silent for so long that it seemed to be dead.
+        """
+        if status is None:
             self._ask(Stop(kind=StopKind.LOST, reason="another process has taken the run over"))
+            return
+        past, self._past = self._past, None
+        if not self._listening or status is past:
+            return
+        if status in {RunStatus.PAUSING, RunStatus.PAUSED}:
+            self.pause(reason or "asked to pause")
+        elif status in {RunStatus.CANCELLING, RunStatus.CANCELLED}:
+            self.cancel(reason or "asked to cancel")
 
     def pause(self, reason: str, *, at_once: bool = False) -> None:
         """Let the run pause when its running agents have ended, or when their grace is over."""
@@ -89,19 +107,20 @@ class Brake:
         self._task = None
 
     def _ask(self, stop: Stop, *, at_once: bool = False) -> None:
-        if self.stop is None or _RANK[stop.kind] > _RANK[self.stop.kind]:
+        new = self.stop is None or _RANK[stop.kind] > _RANK[self.stop.kind]
+        if new:
             self.stop = stop
             self.control.request_drain(stop.reason)
-            self._brake(stop)
-        if at_once:
-            self._let_no_more_grace()
+        self._at_once = self._at_once or at_once
+        if new or at_once:
+            self._brake()
 
-    def _brake(self, stop: Stop) -> None:
-        grace = {StopKind.PAUSE: self._grace.pause, StopKind.CANCEL: self._grace.cancel}.get(stop.kind, 0.0)
+    def _brake(self) -> None:
+        """Cancel the task when its grace is over, if there is one."""
+        if self._task is None or self.stop is None:
+            return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(grace, self._let_no_more_grace)
-
-    def _let_no_more_grace(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        known = {StopKind.PAUSE: self._grace.pause, StopKind.CANCEL: self._grace.cancel}
+        grace = 0.0 if self._at_once else known.get(self.stop.kind, 0.0)
+        self._timer = asyncio.get_running_loop().call_later(grace, self._task.cancel)

@@ -1,6 +1,7 @@
 """One run that this process executes: streams its graph, stops where it is told to, stores how it ended."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from langgraph.types import Command
 
 from planner_graph.compiler.compiler import CompiledPlan
 from planner_graph.compiler.events import Event, own_event
-from planner_graph.compiler.state import PlanInput, Result
+from planner_graph.compiler.observing import Beginning, Ending
+from planner_graph.compiler.state import PlanInput, Result, stored_records
 from planner_graph.errors import LeaseLostError
 from planner_graph.mirror.checkpoint import open_questions
 from planner_graph.mirror.handler import MirrorReport, PlanMirror
@@ -116,6 +118,8 @@ class Execution:
         return await self._why(streaming)
 
     async def _stream(self, given: Given, mirror: PlanMirror, on_event: OnEvent) -> None:
+        if not isinstance(given, dict):
+            await self._catch_up(mirror)
         config = merge_configs(self.config, {"callbacks": [mirror]})
         stream = self.graph.astream(
             given, config, stream_mode="custom", durability=self.durability, control=self.brake.control
@@ -125,6 +129,23 @@ class Execution:
                 event = own_event(told)
                 if event is not None and on_event:
                     on_event(event)
+
+    async def _catch_up(self, mirror: PlanMirror) -> None:
+        """Let the tables have what the checkpoint holds, even if no agent is left that would run and tell of it."""
+        state = await self.graph.aget_state(self.config)
+        follower = mirror.follow(uuid.uuid4())
+        follower.begin(
+            Beginning(
+                plan=self.plan,
+                campaign=state.values.get("campaign") or {},
+                run_id=self.lease.run_id,
+                thread_id=self.config["configurable"]["thread_id"],
+                namespace="",
+                fresh=False,
+                records=stored_records(state, self.plan.by_agent),
+            )
+        )
+        await asyncio.wrap_future(follower.end(Ending(result=None, error=None)))
 
     async def _stopped(self, streaming: "asyncio.Task[None]") -> None:
         """Wait until the graph has let go; a write under way ends or gives up."""
@@ -200,7 +221,7 @@ class Execution:
 
     async def _persist(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Store the end of the run through an outage, for as long as one is waited for."""
-        return await Patience(self.patience.seconds).persist(write)
+        return await self.patience.anew().persist(write)
 
     def _outcome(self, mirror: PlanMirror, status: RunStatus, result: Result | None, reason: str | None) -> RunOutcome:
         return RunOutcome(

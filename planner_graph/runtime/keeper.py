@@ -3,20 +3,20 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
 
 from planner_graph.compiler.bridge import in_thread
-from planner_graph.errors import DatabaseUnavailableError
-from planner_graph.store import leases
+from planner_graph.errors import DatabaseUnavailableError, PlannerGraphError
+from planner_graph.store import leases, transitions
 from planner_graph.store.connection import connect
 from planner_graph.store.database import Database
-from planner_graph.store.leases import Lease
+from planner_graph.store.leases import Holder, Lease
 from planner_graph.store.outages import is_outage
 from planner_graph.store.transitions import Connection
 from planner_graph.types import RunId, RunStatus
@@ -34,7 +34,6 @@ OnStatus = Callable[[RunStatus | None, str | None], None]
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    lease: Lease
     on_status: OnStatus
     loop: asyncio.AbstractEventLoop
 
@@ -47,7 +46,7 @@ class LeaseKeeper:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._kept: dict[RunId, _Kept] = {}
+        self._kept: dict[Lease, _Kept] = {}
         self._conn: Connection | None = None
         self._ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._serve, name="planner-graph-leases", daemon=True)
@@ -80,24 +79,40 @@ class LeaseKeeper:
         caller = asyncio.get_running_loop()
 
         async def take() -> Lease:
-            async with self._using:
-                conn = await self._connected()
-                lease = await leases.acquire(conn, run_id, take_over=take_over)
-            self._kept[run_id] = _Kept(lease, on_status, caller)
+            async with self._using() as conn:
+                before = (await leases.holders(conn, [run_id])).get(run_id) if take_over else None
+            lease = await leases.acquire(self._using, run_id, take_over=take_over)
+            if before is not None:
+                await self._note_take_over(lease, before)
+            self._kept[lease] = _Kept(on_status, caller)
             return lease
 
-        return await self._run(take())
+        taking = asyncio.run_coroutine_threadsafe(take(), self._loop)
+        try:
+            return await asyncio.shield(asyncio.wrap_future(taking))
+        except asyncio.CancelledError:  # the lease may be there before anybody hears of it
+            asyncio.run_coroutine_threadsafe(self._give_back_when_taken(taking), self._loop)
+            raise
+
+    async def _note_take_over(self, lease: Lease, before: Holder) -> None:
+        async with self._using() as conn, conn.transaction():
+            await transitions.lock(conn, lease.run_id, lease.token)
+            data = {"holder": before.name, "by": leases.this_process()}
+            await transitions.log(conn, lease.run_id, "run_taken_over", data)
 
     async def let_go(self, lease: Lease) -> None:
         """Let others have a run; if the database is away, its lease expires by itself."""
+        await self._run(self._give_back(lease))
 
-        async def give_back() -> None:
-            self._kept.pop(lease.run_id, None)
-            async with self._using:
-                with suppress(psycopg.Error, DatabaseUnavailableError):
-                    await leases.release(await self._connected(), lease)
+    async def _give_back(self, lease: Lease) -> None:
+        self._kept.pop(lease, None)
+        with suppress(psycopg.Error, DatabaseUnavailableError):
+            async with self._using() as conn:
+                await leases.release(conn, lease)
 
-        await self._run(give_back())
+    async def _give_back_when_taken(self, taking: Future[Lease]) -> None:
+        with suppress(PlannerGraphError, psycopg.Error):
+            await self._give_back(await asyncio.wrap_future(taking))
 
     async def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
@@ -112,7 +127,7 @@ class LeaseKeeper:
                 log.exception("the keeper of leases broke; runs go on until another process takes them over")
 
     async def _keep(self) -> None:
-        self._loop, self._stop, self._using = asyncio.get_running_loop(), asyncio.Event(), asyncio.Lock()
+        self._loop, self._stop, self._turn = asyncio.get_running_loop(), asyncio.Event(), asyncio.Lock()
         try:
             await self._connected()
             self._ready.set_result(None)
@@ -130,18 +145,24 @@ class LeaseKeeper:
         if not kept:
             return
         try:
-            async with self._using:
-                held = await leases.renew(await self._connected(), [run.lease for run in kept.values()])
+            async with self._using() as conn:
+                held = await leases.renew(conn, kept)
         except (psycopg.Error, DatabaseUnavailableError) as error:
             if not is_outage(error):
                 log.warning("leases cannot be renewed: %s", error)
             return
-        for run_id, run in kept.items():
-            status, reason = held.get(run_id, (None, None))
+        for lease, run in kept.items():
+            status, reason = held.get(lease, (None, None))
             if status is None:
-                self._kept.pop(run_id, None)
+                self._kept.pop(lease, None)
             with suppress(RuntimeError):  # its loop is closed: nobody executes it any more
                 run.loop.call_soon_threadsafe(run.on_status, status, reason)
+
+    @asynccontextmanager
+    async def _using(self) -> AsyncIterator[Connection]:
+        """Give the connection, to one user at a time."""
+        async with self._turn:
+            yield await self._connected()
 
     async def _connected(self) -> Connection:
         if self._conn is None or self._conn.closed:

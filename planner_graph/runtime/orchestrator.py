@@ -32,7 +32,7 @@ from planner_graph.runtime.services import SharedServices
 from planner_graph.store.answers import Answered
 from planner_graph.store.commands import Answer, Command
 from planner_graph.store.database import Database
-from planner_graph.store.leases import PROCESS, Lease
+from planner_graph.store.leases import Lease, this_process
 from planner_graph.store.outages import OUTAGE_SECONDS, Patience
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import RunRow
@@ -74,8 +74,8 @@ class CampaignOrchestrator:
         self.history_min_runs = history_min_runs
         self.grace = grace or Grace()
         self.outage_seconds = outage_seconds
-        self._services = SharedServices(database, mirror)
-        self._brakes: dict[RunId, Brake] = {}
+        self._services = SharedServices(database, mirror, outage_seconds)
+        self._brakes: list[Brake] = []
 
     async def run(
         self,
@@ -129,17 +129,19 @@ class CampaignOrchestrator:
             PlanMismatchError: its checkpoint was written by another plan.
             LeaseLostError: another process has taken it over meanwhile.
         """
-        run_id = (await self.repository.get_run(run_id)).run_id
-        brake = self._brakes[run_id] = Brake(self.grace)
+        patient = self._patience().persist
+        run_id = (await patient(lambda: self.repository.get_run(run_id))).run_id
+        brake = Brake(self.grace)
+        self._brakes.append(brake)
         try:
             async with self._services.used() as services:
-                lease = await services.keeper.hold(run_id, brake.hear, take_over=take_over)
+                lease = await patient(lambda: services.keeper.hold(run_id, brake.hear, take_over=take_over))
                 try:
                     return await self._carry_out(lease, brake, services.mirror, on_event)
                 finally:
                     await asyncio.shield(services.keeper.let_go(lease))
         finally:
-            self._brakes.pop(run_id, None)
+            self._brakes.remove(brake)
 
     async def resume(self, run_id: RunId, *, take_over: bool = False, on_event: OnEvent = None) -> RunOutcome:
         """Go on with a run that was paused or left behind; the same as :meth:`execute`, by the word users look for."""
@@ -161,7 +163,7 @@ class CampaignOrchestrator:
         campaign: Campaign | None = None,
         *,
         strategy: Strategy | str | None = None,
-        by: str = PROCESS,
+        by: str | None = None,
         take_over: bool = False,
     ) -> Replanned:
         """Let a run go on, when it is executed next, as this planner plans ``campaign``, else its own, now.
@@ -181,7 +183,7 @@ class CampaignOrchestrator:
                     lease=lease,
                     agents=self.agents,
                     settings=services.mirror.settings,
-                    by=by,
+                    by=by or this_process(),
                 )
                 return await replanning.carry_out(await self._proposed(row.run_id, campaign, strategy))
             finally:
@@ -190,13 +192,13 @@ class CampaignOrchestrator:
     async def _proposed(self, run: str, campaign: Campaign | None, strategy: Strategy | str | None) -> Proposal:
         return await propose(self.repository, await self._planner(), run, campaign, strategy)
 
-    async def pause(self, run_id: RunId, *, by: str = PROCESS, reason: str | None = None) -> Answer:
+    async def pause(self, run_id: RunId, *, by: str | None = None, reason: str | None = None) -> Answer:
         """Ask for a run to be paused, whichever process executes it; see :meth:`Repository.command`."""
-        return await self.repository.command(run_id, Command.PAUSE, by=by, reason=reason)
+        return await self.repository.command(run_id, Command.PAUSE, by=by or this_process(), reason=reason)
 
-    async def cancel(self, run_id: RunId, *, by: str = PROCESS, reason: str | None = None) -> Answer:
+    async def cancel(self, run_id: RunId, *, by: str | None = None, reason: str | None = None) -> Answer:
         """Ask for a run to be cancelled, whichever process executes it; see :meth:`Repository.command`."""
-        return await self.repository.command(run_id, Command.CANCEL, by=by, reason=reason)
+        return await self.repository.command(run_id, Command.CANCEL, by=by or this_process(), reason=reason)
 
     async def answer(  # noqa: PLR0913  # what there is to say about an answer
         self,
@@ -204,30 +206,39 @@ class CampaignOrchestrator:
         agent: str,
         value: Any,
         *,
-        by: str = PROCESS,
+        by: str | None = None,
         reason: str | None = None,
         question: str | None = None,
     ) -> Answered:
         """Answer what an agent asks, ``True`` to approve, ``False`` to reject; see :func:`approval.answer`."""
-        return await approval.answer(self.database, run_id, agent, value, by=by, reason=reason, question=question)
+        return await approval.answer(
+            self.database, run_id, agent, value, by=by or this_process(), reason=reason, question=question
+        )
 
     def pause_all(self, reason: str, *, at_once: bool = False) -> int:
         """Pause every run that this orchestrator executes; gives how many. For signal handlers."""
-        for brake in self._brakes.values():
+        for brake in self._brakes:
             brake.pause(reason, at_once=at_once)
         return len(self._brakes)
 
     async def _carry_out(self, lease: Lease, brake: Brake, mirror: PlanMirror, on_event: OnEvent) -> RunOutcome:
-        row = await self.repository.get_run(lease.run_id)
+        patient = self._patience().persist
+        row = await patient(lambda: self.repository.get_run(lease.run_id))
         if row.status.ended:
             raise RunNotResumableError(row.run_id, f"it has ended as {row.status}")
-        execution = await self._prepare(row, lease, brake)
+        execution = await patient(lambda: self._prepare(row, lease, brake))
         if row.status is RunStatus.CANCELLING:
             brake.cancel(row.status_reason or "asked to cancel")
         else:
-            brake.hear(await self.repository.start_run(row.run_id, expecting=row.status, token=lease.token), None)
+            start, expected = self.repository.start_run, row.status
+            status = await patient(lambda: start(row.run_id, expecting=expected, token=lease.token))
+            asked = None if status is RunStatus.RUNNING else await patient(lambda: self.repository.get_run(row.run_id))
+            brake.listen(status, asked.status_reason if asked else None, past=row.status)
         with mirror.managed(lease):
             return await execution.carry_out(mirror, on_event)
+
+    def _patience(self) -> Patience:
+        return Patience(self.outage_seconds, repair=self.database.pool.check)
 
     async def _planner(self) -> MasterPlanner:
         """Give a planner that knows the past runs in the database."""
@@ -240,7 +251,7 @@ class CampaignOrchestrator:
     async def _prepare(self, row: RunRow, lease: Lease, brake: Brake) -> Execution:
         """Compile the plan of a run, and find out what to start it with."""
         plan = await self.repository.load_plan(row.run_id)
-        patience = Patience(self.outage_seconds)
+        patience = self._patience()
         saver = RunSaver(self.database, lease, patience=patience, on_failure=brake.fail)
         graph = compile_plan(plan, self.agents, checkpointer=saver, clock=self.clock, prices=self.prices)
         campaign = await self.repository.load_campaign(row.run_id)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from planner_graph.compiler.body import Body
-from planner_graph.errors import PlannerGraphError
 from planner_graph.runtime.execution import OnEvent, RunOutcome
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
 from planner_graph.store.database import Database
@@ -53,7 +52,7 @@ async def recover(
                 if row.agents_reference not in orchestrators:
                     orchestrators[row.agents_reference] = CampaignOrchestrator(database, agents_of(row))
                 outcome = await orchestrators[row.agents_reference].execute(row.run_id, on_event=on_event)
-            except PlannerGraphError as error:
+            except Exception as error:  # noqa: BLE001  # whatever is wrong with one run, the others go on
                 return Recovery(run_id=run_id, error=error)
             return Recovery(run_id=run_id, outcome=outcome)
 

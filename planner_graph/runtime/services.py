@@ -10,6 +10,7 @@ from planner_graph.mirror.handler import PlanMirror
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.runtime.keeper import LeaseKeeper
 from planner_graph.store.database import Database
+from planner_graph.store.outages import OUTAGE_SECONDS, Patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,16 @@ class Services:
 
 
 class SharedServices:
-    """Opens services when the first run needs them, and closes them when the last one has ended."""
+    """Opens services when the first run needs them, and closes them when the last one has ended.
 
-    def __init__(self, database: Database, settings: MirrorSettings | None = None) -> None:
+    An outage of the database is waited for during ``outage_seconds``.
+    """
+
+    def __init__(
+        self, database: Database, settings: MirrorSettings | None = None, outage_seconds: float = OUTAGE_SECONDS
+    ) -> None:
         self._database = database
+        self._outage_seconds = outage_seconds
         self._settings = settings
         self._services: Services | None = None
         self._users: dict[int, int] = {}
@@ -47,7 +54,7 @@ class SharedServices:
     async def _enter(self) -> Services:
         async with self._changing:
             if self._services is None or self._services.broken:
-                self._services = await self._opened()
+                self._services = await Patience(self._outage_seconds).persist(self._opened)
             self._users[id(self._services)] = self._users.get(id(self._services), 0) + 1
             return self._services
 

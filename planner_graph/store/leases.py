@@ -5,9 +5,11 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -23,9 +25,6 @@ LEASE_SECONDS = 15.0
 
 SILENCE_SECONDS = 2.0
 """How long a holder whose session is gone must have been silent to be taken for dead; an outage ends sessions, too."""
-
-PROCESS = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-"""How this process calls itself as a holder of runs: host, process id, and what tells it from an earlier one."""
 
 _POLL_SECONDS = 0.1
 
@@ -49,22 +48,34 @@ class Holder:
     alive: bool
 
 
-async def acquire(conn: Connection, run_id: RunId, *, take_over: bool = False) -> Lease:
+Using = Callable[[], AbstractAsyncContextManager[Connection]]
+"""Gives a connection for a moment."""
+
+
+def this_process() -> str:
+    """Give how this process calls itself as a holder of runs: host, process id, what tells it from an earlier one."""
+    return _name_of(os.getpid())
+
+
+async def acquire(using: Using, run_id: RunId, *, take_over: bool = False) -> Lease:
     """Become the one who writes a run.
 
-    A holder that died is waited for, but not for longer than it takes to be sure of that. ``conn`` must be the one that
-    renews the lease: its session stands for the process.
+    A holder that died is waited for, but not for longer than it takes to be sure of that; the connection is free
+    meanwhile. It must be the one that renews the lease: its session stands for the process.
 
     Raises:
         RunHeldError: another process holds it, and ``take_over`` does not ask to fence that one out.
     """
     deadline = time.monotonic() + 2 * SILENCE_SECONDS
     while True:
-        lease = await try_acquire(conn, run_id, take_over=take_over)
+        async with using() as conn:
+            lease = await try_acquire(conn, run_id, take_over=take_over)
+            late = lease is None and time.monotonic() > deadline
+            holder = (await holders(conn, [run_id])).get(run_id) if late else None
         if lease is not None:
             return lease
-        if time.monotonic() > deadline:
-            raise RunHeldError(run_id, "which may have died just now")
+        if holder is not None:
+            raise RunHeldError(run_id, holder.name)
         await asyncio.sleep(_POLL_SECONDS)
 
 
@@ -72,12 +83,15 @@ async def try_acquire(conn: Connection, run_id: RunId, *, take_over: bool = Fals
     """Do as :func:`acquire`, but give ``None`` instead of waiting where the holder seems to have died a moment ago."""
     values = {
         "run_id": run_id,
-        "holder": PROCESS,
+        "holder": this_process(),
         "seconds": LEASE_SECONDS,
         "silence": SILENCE_SECONDS,
         "take_over": take_over,
     }
-    row = await (await conn.execute(query("acquire_lease"), values)).fetchone()
+    try:
+        row = await (await conn.execute(query("acquire_lease"), values)).fetchone()
+    except psycopg.errors.UniqueViolation:  # another process was the first to hold it ever, at this very moment
+        return None
     if row is not None:
         return Lease(run_id=run_id, token=row["token"])
     holder = (await holders(conn, [run_id])).get(run_id)
@@ -101,11 +115,17 @@ async def holders(conn: Connection, runs: Iterable[RunId]) -> dict[RunId, Holder
     }
 
 
-async def renew(conn: Connection, leases: Iterable[Lease]) -> dict[RunId, tuple[RunStatus, str | None]]:
-    """Renew leases; gives status and reason of each run that is still held, leaving out those that were taken over."""
+async def renew(conn: Connection, leases: Iterable[Lease]) -> dict[Lease, tuple[RunStatus, str | None]]:
+    """Renew leases; gives status and reason of the run of each that is still good, leaving out those that are not."""
     values = {"leases": _rows(leases), "seconds": LEASE_SECONDS}
     rows = await (await conn.execute(query("renew_leases"), values)).fetchall()
-    return {RunId(str(row["workflow_execution_id"])): (RunStatus(row["status"]), row["status_reason"]) for row in rows}
+    return {
+        Lease(run_id=RunId(str(row["workflow_execution_id"])), token=row["token"]): (
+            RunStatus(row["status"]),
+            row["status_reason"],
+        )
+        for row in rows
+    }
 
 
 async def release(conn: Connection, lease: Lease) -> None:
@@ -125,6 +145,11 @@ async def fence_all(conn: Connection, leases: Iterable[Lease]) -> None:
 def is_fenced(error: BaseException) -> bool:
     """Tell whether the database refused a write because another process holds the run."""
     return isinstance(error, psycopg.Error) and error.sqlstate == FENCED
+
+
+@cache
+def _name_of(pid: int) -> str:
+    return f"{socket.gethostname()}:{pid}:{secrets.token_hex(3)}"
 
 
 def _rows(leases: Iterable[Lease]) -> Any:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -13,6 +13,9 @@ ResultT = TypeVar("ResultT")
 
 FIRST_WAIT, LONGEST_WAIT = 0.05, 2.0
 """Seconds between two attempts."""
+
+LAST_SECONDS = 3.0
+"""How long an attempt under way may still take once nobody is patient any more."""
 
 OUTAGE_SECONDS = 120.0
 """How long an outage is waited for, unless said otherwise."""
@@ -31,28 +34,71 @@ def is_outage(error: BaseException) -> bool:
 
 
 class Patience:
-    """Keeps trying through outages: each call for at most ``seconds``, or until it is told to :meth:`give_up`."""
+    """Keeps trying through outages: each call for at most ``seconds``, or until it is told to :meth:`give_up`.
 
-    def __init__(self, seconds: float = OUTAGE_SECONDS) -> None:
+    ``repair`` is called before each further try: a pool may hold many more connections that were cut, and would hand
+    out one after the other.
+    """
+
+    def __init__(
+        self, seconds: float = OUTAGE_SECONDS, *, repair: Callable[[], Coroutine[Any, Any, object]] | None = None
+    ) -> None:
         self.seconds = seconds
+        self._repair = repair
         self._given_up = asyncio.Event()
 
     def give_up(self) -> None:
-        """Let errors through from now on, also those of calls under way."""
+        """Let errors through from now on; calls under way are broken off soon."""
         self._given_up.set()
 
+    def anew(self) -> "Patience":
+        """Give one that has as much patience as this one had."""
+        return Patience(self.seconds, repair=self._repair)
+
     async def persist(self, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """Give what ``call`` gives; it must not matter if what it does is done twice."""
+        """Give what ``call`` gives; it must not matter if what it does is done twice.
+
+        Raises:
+            psycopg.Error, DatabaseUnavailableError: an error that no patience helps against, or the outage.
+        """
         until = time.monotonic() + self.seconds
         wait = FIRST_WAIT
+        outage: Exception | None = None
         while True:
             try:
-                return await call()
+                return await self._attempt(call, until, outage)
             except (psycopg.Error, DatabaseUnavailableError) as error:
                 if not is_outage(error) or time.monotonic() > until or self._given_up.is_set():
                     raise
+                outage = error
             await self._nap(wait)
             wait = min(2 * wait, LONGEST_WAIT)
+
+    async def _attempt(self, call: Callable[[], Awaitable[ResultT]], until: float, outage: Exception | None) -> ResultT:
+        """Try once, within the time there is: a pool waits for a connection for a long time, and in silence.
+
+        Raises:
+            Exception: what ``call`` raised, or the ``outage`` if that takes too long or is given up.
+        """
+
+        async def repaired() -> ResultT:
+            if outage is not None and self._repair is not None:
+                await asyncio.shield(self._repair())
+            return await call()
+
+        attempt, giving_up = asyncio.ensure_future(repaired()), asyncio.ensure_future(self._given_up.wait())
+        left = max(until - time.monotonic(), 0)
+        try:
+            await asyncio.wait({attempt, giving_up}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if giving_up.done():
+                await asyncio.wait({attempt}, timeout=LAST_SECONDS)
+        finally:
+            giving_up.cancel()
+            attempt.cancel()
+            await asyncio.wait({attempt})
+        if attempt.cancelled():
+            raise outage or psycopg.OperationalError("the database does not answer")
+        return attempt.result()
 
     async def _nap(self, seconds: float) -> None:
         try:

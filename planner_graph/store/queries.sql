@@ -464,7 +464,7 @@ SET renewed_at = clock_timestamp(),
 FROM jsonb_to_recordset(%(leases)s) AS r(run_id UUID, token BIGINT), pg_stat_activity a, execution_plans p
 WHERE l.workflow_execution_id = r.run_id AND l.token = r.token AND a.pid = pg_backend_pid()
     AND p.workflow_execution_id = l.workflow_execution_id
-RETURNING l.workflow_execution_id, p.status, p.status_reason
+RETURNING l.workflow_execution_id, l.token, p.status, p.status_reason
 
 -- name: release_lease
 UPDATE run_leases

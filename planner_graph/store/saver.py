@@ -47,7 +47,7 @@ class RunSaver(AsyncPostgresSaver):
     ) -> None:
         super().__init__(database.pool)
         self._lease = lease
-        self._patience = patience or Patience()
+        self._patience = patience or Patience(repair=database.pool.check)
         self._on_failure = on_failure
         self._landings: dict[str, asyncio.Future[None]] = {}
 
@@ -93,6 +93,7 @@ class RunSaver(AsyncPostgresSaver):
                 writing.exception()
             raise
         except psycopg.Error as error:
+            self._patience.give_up()  # the run stops: what else is on its way need not wait for better times
             if is_fenced(error):
                 lost = LeaseLostError(self._lease.run_id)
                 self._on_failure(lost)

@@ -145,6 +145,9 @@ class OneRun:
     async def agent_runs(self, _):
         return []
 
+    async def answers(self, _):
+        return {}
+
     async def vitals(self, _):
         return Vitals(status=self.taken.row.status, holder="a process", silent_seconds=0.0)
 

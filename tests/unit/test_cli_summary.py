@@ -12,7 +12,6 @@ from planner_graph.cli.progress import Progress
 from planner_graph.cli.summary import MOST_WAITING, account_text
 from planner_graph.compiler.events import ASKS
 from planner_graph.mirror.progress import progress_report
-from planner_graph.store.accepting import thread_of
 from planner_graph.store.answers import GivenAnswer
 from planner_graph.store.rows import Vitals
 from planner_graph.types import AgentName, RunStatus
@@ -163,20 +162,11 @@ def test_machines_get_all_of_it():
     assert document["silent_seconds"] == 0.5
 
 
-@pytest.mark.parametrize(
-    ("held", "silent_seconds", "own_thread", "left"),
-    [
-        (True, 1000.0, False, False),
-        (False, 0.1, False, True),
-        (False, 0.1, True, False),
-        (False, LONGEST_SILENCE + 1, True, True),
-    ],
-)
-def test_a_run_is_left_behind_if_nobody_holds_it_or_shows_life(held, silent_seconds, own_thread, left):
+@pytest.mark.parametrize("holder", [None, "a process"])
+def test_a_run_is_left_behind_if_it_should_go_on_and_nobody_holds_it(holder):
     row = account(chain()).row
-    row = replace(row, thread_id="mine" if own_thread else thread_of(row.run_id, row.plan_revision))
-    vitals = Vitals(status=RunStatus.RUNNING, holder="process" if held else None, silent_seconds=silent_seconds)
-    assert is_left_behind(row, vitals) == left
+    vitals = Vitals(status=RunStatus.RUNNING, holder=holder, silent_seconds=1000.0)
+    assert is_left_behind(row, vitals) == (holder is None)
     assert not is_left_behind(replace(row, status=RunStatus.PAUSED), vitals)
 
 

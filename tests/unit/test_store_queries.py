@@ -4,12 +4,17 @@ from pathlib import Path
 import pytest
 
 from planner_graph.store.queries import load, parse, query
+from planner_graph.store.retention import TABLES
 
 PACKAGE = Path(__file__).parents[2] / "planner_graph"
 STORE = PACKAGE / "store"
 USERS = [*STORE.glob("*.py"), *(PACKAGE / "mirror").glob("*.py")]
 MENTION = re.compile(r'"([a-z_]+)"')
-TABLE_NAMES = {"schema_table_exists", "schema_version", "checkpoint_table_exists", "checkpoint_version"}
+COMPOSED = {
+    *("schema_table_exists", "schema_version", "checkpoint_table_exists", "checkpoint_version"),
+    *(f"{verb}_{table}" for verb in ("measure", "remove") for table in TABLES),
+}
+"""Names that are put together of a part and a table's name."""
 
 
 def test_blocks_are_found_by_name():
@@ -36,7 +41,7 @@ def test_an_unknown_name_is_an_error():
 
 def test_every_query_is_used_and_every_query_that_is_used_exists():
     sources = "".join(module.read_text() for module in USERS)
-    mentioned = set(MENTION.findall(sources)) | TABLE_NAMES
+    mentioned = set(MENTION.findall(sources)) | COMPOSED
     assert set(load()) <= mentioned
     called = set(re.findall(r'(?:query|_fetch|_one|_id_of)\((?:cur, )?"([a-z_]+)"', sources))
     assert called <= set(load())

@@ -1,0 +1,62 @@
+"""Clocks that are wrong: leases follow the clock of the database, and no table refuses what happened."""
+
+import asyncio
+import signal
+
+import pytest
+
+OFF = 600.0
+
+
+@pytest.mark.parametrize("ahead", [OFF, -OFF])
+async def test_a_process_whose_clock_is_off_keeps_its_lease(arena, ahead):
+    """Seen to fail without protection: ..."""
+    run = await arena.accept(fewest=16, strategy="adaptive")
+    child = arena.order(run, clock_ahead=ahead, seconds=(0.1, 0.2))
+    await arena.running(run)
+
+    refused = await arena.order(run, clock_ahead=-ahead).report()
+    left_behind = await arena.left_behind()
+    said = (await child.report())[run]
+
+    assert refused[run]["error"] == "RunHeldError", refused
+    assert left_behind == []
+    assert said["status"] == "completed", said
+    assert said["mirror"]["missing"] == 0, said
+    assert await arena.check(run) == 0
+
+
+@pytest.mark.parametrize("ahead", [OFF, -OFF])
+async def test_a_lease_runs_out_by_the_clock_of_the_database(arena, ahead):
+    """Seen to fail without protection: ..."""
+    run = await arena.accept(fewest=16, strategy="adaptive")
+    sleeper = arena.order(run, clock_ahead=ahead, seconds=(0.1, 0.2), lease_seconds=0.5)
+    await arena.running(run)
+    early = await arena.order(run, clock_ahead=-ahead).report()
+    sleeper.signal(signal.SIGSTOP)
+    await asyncio.sleep(1.0)
+
+    taken = await arena.order(run, clock_ahead=-ahead).report()
+    sleeper.signal(signal.SIGCONT)
+    said = (await sleeper.report())[run]
+
+    assert early[run]["error"] == "RunHeldError", early
+    assert taken[run]["status"] == "completed", taken
+    assert taken[run]["mirror"]["missing"] == 0, taken
+    assert said["error"] == "LeaseLostError", said
+    await arena.check(run, clocks_agree=False)
+
+
+@pytest.mark.parametrize("jump", [OFF, -OFF])
+async def test_clocks_that_are_set_while_agents_run_break_no_table(arena, jump):
+    """Seen to fail without protection: ..."""
+    run = await arena.accept(fewest=8, most=10)
+    killed = arena.order(run, clock_jump=jump, seconds=(0.05, 0.1))
+    await arena.running(run)
+    await killed.kill()
+
+    said = await arena.settle(run, clock_jump=-jump)
+
+    assert said["status"] == "completed", said
+    assert said["mirror"]["missing"] == 0, said
+    await arena.check(run, clocks_agree=False)

@@ -1,0 +1,111 @@
+"""kill -9, at random moments and at named points: no agent's result is lost, none is there twice."""
+
+import asyncio
+
+import pytest
+
+from tests.chaos.conftest import LONG
+from tests.chaos.driver import IN_A_BODY, POINTS
+
+RUNS = 500 if LONG else 20
+SIDE_BY_SIDE = 4
+MOST_KILLS = 5
+
+
+async def test_runs_that_are_killed_up_to_five_times_complete_and_repeat_little(arena, tell):
+    """Seen to fail without protection: ..."""
+    places = asyncio.Semaphore(SIDE_BY_SIDE)
+    runs = [await arena.accept() for _ in range(RUNS)]
+
+    async def one(run):
+        async with places:
+            kills = 0
+            for moment in [arena.random.uniform(0.05, 0.8) for _ in range(arena.random.randint(1, MOST_KILLS))]:
+                child = arena.order(run)
+                if await child.ended_within(moment):
+                    break
+                await child.kill()
+                kills += 1
+            if await arena.status(run) != "completed":
+                said = await arena.settle(run)
+                assert said.get("status") == "completed", said
+            return kills, await arena.check(run)
+
+    found = await asyncio.gather(*map(one, runs))
+
+    kills, repeated = (sum(counts) for counts in zip(*found, strict=True))
+    agents = sum([len((await arena.plan(run)).steps) for run in runs])
+    tell(f"kill -9 at random moments: {RUNS} runs, {agents} agents, {kills} kills, {repeated} executions repeated")
+
+
+OFTEN = {
+    "before an agent",
+    "after its effect",
+    "before a result lands",
+    "after a result landed",
+    "before the tables are written",
+    "while the tables are written",
+    "after the tables were written",
+}
+"""Points that a process comes to for each agent or so, and not once a run."""
+
+OF_A_PAUSE = {"before its pause is stored", "while its pause is stored", "after its pause was stored"}
+OF_A_COMMAND = {"before a command is stored", "while a command is stored", "after a command was stored"}
+TIMES = 20 if LONG else 1
+
+
+@pytest.mark.parametrize("point", [*IN_A_BODY, *(point for point in POINTS if point not in OF_A_PAUSE | OF_A_COMMAND)])
+async def test_a_run_that_is_killed_at_a_named_point_completes(arena, tell, point):
+    """Seen to fail without protection: ..."""
+    repeated = 0
+    for _ in range(TIMES):
+        run = await arena.accept()
+
+        killed = await arena.order(run, point=point, nth=arena.random.randint(1, 6) if point in OFTEN else 1).report()
+        said = await arena.settle(run) if await arena.status(run) != "completed" else {"status": "completed"}
+
+        assert killed is None
+        assert said.get("status") == "completed", said
+        repeated += await arena.check(run)
+    tell(f"kill -9 {point}: {TIMES} runs, {repeated} executions repeated")
+
+
+@pytest.mark.parametrize("point", sorted(OF_A_PAUSE))
+async def test_a_run_that_is_killed_while_it_pauses_goes_on(arena, point):
+    """Seen to fail without protection: ..."""
+    run = await arena.accept(fewest=16)
+    child = arena.order(run, point=point, seconds=(0.05, 0.1))
+    await arena.running(run)
+
+    asked = await arena.order(run, what="pause").report()
+    killed = await child.report()
+    left = await arena.status(run)
+    said = await arena.settle(run)
+
+    assert asked[run]["status"] == "pausing"
+    assert killed is None
+    assert left == ("paused" if point == "after its pause was stored" else "pausing")
+    assert said.get("status") == "completed", said
+    await arena.check(run)
+
+
+@pytest.mark.parametrize("wanted", ["pause", "cancel"])
+@pytest.mark.parametrize("point", sorted(OF_A_COMMAND))
+async def test_a_command_whose_sender_is_killed_is_either_stored_or_not(arena, point, wanted):
+    """Seen to fail without protection: ..."""
+    run = await arena.accept(fewest=16)
+    child = arena.order(run, seconds=(0.05, 0.1))
+    await arena.running(run)
+
+    assert await arena.order(run, what=wanted, point=point).report() is None
+    said = (await child.report())[run]
+
+    if point != "after a command was stored":
+        assert said["status"] == "completed", said
+        await arena.check(run)
+    elif wanted == "cancel":
+        assert said["status"] == "cancelled", said
+    else:
+        assert said["status"] == "paused", said
+        assert (await arena.settle(run))["status"] == "completed"
+        await arena.check(run)

@@ -1,0 +1,200 @@
+"""A database that goes away, cuts connections off, or has no room: runs wait and go on, or pause and say why."""
+
+import asyncio
+import shutil
+from contextlib import suppress
+
+import psycopg
+import pytest
+
+from planner_graph.store.database import open_database
+from tests.chaos.arena import Arena
+from tests.chaos.conftest import LONG
+from tests.databases import TEMPLATE, Servers, fresh, new_folder
+
+RUNS = 500 if LONG else 50
+PROCESSES = 5
+PATIENT = {"outage_seconds": 60.0, "seconds": (0.2, 0.4)}
+
+
+@pytest.fixture
+def own_servers():
+    base = new_folder()
+    servers = Servers(base)
+    yield servers
+    servers.stop()
+    shutil.rmtree(base)
+
+
+@pytest.fixture
+async def own_arena(own_servers, factory, tmp_path, chance):
+    """An arena on a server that the test may restart."""
+    made = fresh(own_servers.address("embedded"), TEMPLATE)
+    dsn = next(made)
+    async with open_database(dsn) as database:
+        arena = Arena(database=database, dsn=dsn, folder=tmp_path, factory=factory, random=chance)
+        yield arena
+        arena.clean_up()
+    with suppress(psycopg.Error, StopIteration):
+        next(made)
+
+
+async def test_runs_go_on_through_restarts_of_the_server(own_servers, own_arena, tell):
+    """Seen to fail without protection: ..."""
+    arena = own_arena
+    runs = [await arena.accept(fewest=10, most=14, strategy="adaptive") for _ in range(RUNS)]
+    children = [arena.order(runs[number::PROCESSES], **PATIENT) for number in range(PROCESSES)]
+    for child in children:
+        await child.begun()
+    reports = asyncio.gather(*(child.report() for child in children))
+    server, restarts = own_servers.server("embedded"), 0
+    while not reports.done():
+        await asyncio.wait({reports}, timeout=arena.random.uniform(0.5, 1.5))
+        if not reports.done():
+            await asyncio.to_thread(server.stop)
+            await asyncio.to_thread(server.start)
+            restarts += 1
+
+    await arena.database.pool.check()
+    said = {run: what for report in await reports for run, what in (report or {}).items()}
+    assert sorted(said) == sorted(runs)
+    stopped = {run: what for run, what in said.items() if what.get("status") != "completed"}
+    assert not stopped, stopped
+    repeated = sum([await arena.check(run) for run in runs])
+    assert restarts >= 2
+    tell(f"server restarted: {RUNS} runs, {restarts} restarts, {repeated} executions repeated")
+
+
+async def test_runs_go_on_though_every_connection_is_cut_in_turn(arena, tell):
+    """Seen to fail without protection: ..."""
+    runs = [await arena.accept(fewest=10, most=14) for _ in range(RUNS // 10)]
+    child = arena.order(runs, **PATIENT)
+    await child.begun()
+    report, cut = asyncio.create_task(child.report()), 0
+    sessions = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    async with await psycopg.AsyncConnection.connect(arena.dsn, autocommit=True) as conn:
+        while not report.done():
+            for (pid,) in await (await conn.execute(sessions)).fetchall():
+                cut += 1
+                await conn.execute("SELECT pg_terminate_backend(%s)", [pid])
+                await asyncio.wait({report}, timeout=0.05)
+
+    await arena.database.pool.check()
+    stopped = {run: what for run, what in (await report).items() if what.get("status") != "completed"}
+    assert not stopped, stopped
+    repeated = sum([await arena.check(run) for run in runs])
+    assert cut > 20
+    tell(f"connections cut: {len(runs)} runs, {cut} cuts, {repeated} executions repeated")
+
+
+async def test_a_run_pauses_when_an_outage_takes_too_long_and_goes_on_later(own_servers, own_arena):
+    """Seen to fail without protection: ..."""
+    arena, server = own_arena, own_servers.server("embedded")
+    run = await arena.accept(fewest=20, strategy="adaptive")
+    child = arena.order(run, outage_seconds=2.0, seconds=(0.1, 0.2))
+    await arena.running(run)
+
+    await asyncio.to_thread(server.stop)
+    await asyncio.sleep(4)  # it gives up after 2 to 4 s, and then tries for as long to say so
+    await asyncio.to_thread(server.start)
+    said = (await child.report())[run]
+    await arena.database.pool.check()
+
+    assert said["status"] == "paused", said
+    assert said["says"].startswith("its checkpoint could not be written: ")
+    assert (await arena.settle(run))["status"] == "completed"
+    await arena.check(run)
+
+
+async def test_a_run_whose_pause_cannot_be_stored_either_is_found_by_recover(own_servers, own_arena):
+    """Seen to fail without protection: ..."""
+    arena, server = own_arena, own_servers.server("embedded")
+    run = await arena.accept(fewest=20, strategy="adaptive")
+    child = arena.order(run, outage_seconds=0.2, flush_seconds=1.0, seconds=(0.1, 0.2))
+    await arena.running(run)
+
+    await asyncio.to_thread(server.stop)
+    said = (await child.report())[run]
+    await asyncio.to_thread(server.start)
+    await arena.database.pool.check()
+    left = await arena.status(run)
+
+    assert said["error"] in {"OperationalError", "DatabaseUnavailableError", "AdminShutdown", "PoolTimeout"}, said
+    assert left == "running"
+    assert (await arena.recover())[run]["status"] == "completed"
+    await arena.check(run)
+
+
+WRITTEN = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
+FAULTS = {
+    "disk_full": "RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'",
+    "query_canceled": "PERFORM pg_sleep(2)",
+}
+
+
+class Fault:
+    """Lets writes to tables fail, from :meth:`begin` to :meth:`end`."""
+
+    def __init__(self, conn, what):
+        self.conn, self.what = conn, what
+
+    async def begin(self, tables):
+        await self.conn.execute(
+            f"CREATE OR REPLACE FUNCTION fault() RETURNS TRIGGER LANGUAGE plpgsql AS $$"
+            f"BEGIN {FAULTS[self.what]}; RETURN NEW; END $$".encode()
+        )
+        for table in tables:
+            trigger = f"CREATE TRIGGER fault BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION fault()"
+            await self.conn.execute(trigger.encode())
+
+    async def end(self):
+        await self.conn.execute("DROP FUNCTION fault() CASCADE")
+
+
+@pytest.fixture
+async def fault(arena, request):
+    async with await psycopg.AsyncConnection.connect(arena.dsn, autocommit=True) as conn:
+        if request.param == "query_canceled":
+            name = conn.info.dbname
+            await conn.execute(f'ALTER DATABASE "{name}" SET statement_timeout = 300'.encode())
+        await conn.execute("SET statement_timeout = 0")
+        yield Fault(conn, request.param)
+
+
+@pytest.mark.parametrize("tables", [["checkpoint_writes"], WRITTEN], ids=["writes", "all"])
+@pytest.mark.parametrize("strategy", ["adaptive", "sequential"])
+@pytest.mark.parametrize("fault", FAULTS, indirect=True)
+async def test_a_run_whose_checkpoint_cannot_be_written_pauses_and_goes_on_later(arena, fault, strategy, tables):
+    """Seen to fail without protection: ..."""
+    run = await arena.accept(fewest=16, strategy=strategy)
+    child = arena.order(run, seconds=(0.05, 0.1))
+    await arena.running(run)
+
+    await fault.begin(tables)
+    said = (await child.report())[run]
+    begun = arena.executions(run).total()
+    await fault.end()
+
+    assert said["status"] == "paused", said
+    says = {"disk_full": "DiskFull: could not extend file", "query_canceled": "QueryCanceled: canceling statement"}
+    assert said["says"].startswith(f"its checkpoint could not be written: {says[fault.what]}")
+    if strategy == "sequential":
+        assert begun < len((await arena.plan(run)).steps)
+    assert (await arena.settle(run))["status"] == "completed"
+    await arena.check(run)
+
+
+@pytest.mark.parametrize("fault", ["disk_full"], indirect=True)
+async def test_a_run_that_cannot_even_be_paused_for_want_of_room_is_found_by_recover(arena, fault):
+    """Seen to fail without protection: ..."""
+    run = await arena.accept(fewest=16)
+    child = arena.order(run, seconds=(0.05, 0.1), flush_seconds=1.0)
+    await arena.running(run)
+
+    await fault.begin([*WRITTEN, "execution_plans", "workflow_state_live", "agent_runs", "run_events", "run_leases"])
+    said = (await child.report())[run]
+    await fault.end()
+
+    assert said["error"] == "DiskFull", said
+    assert (await arena.recover())[run]["status"] == "completed"
+    await arena.check(run)
