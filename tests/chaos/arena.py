@@ -1,4 +1,4 @@
-"""Where runs are put through what may happen to them: accepts them, has processes execute them, and judges the outcome."""
+"""Where runs are put through what may happen: accepts them, has processes execute them, and judges the outcome."""
 
 import asyncio
 import json
