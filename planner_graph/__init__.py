@@ -16,24 +16,30 @@ if TYPE_CHECKING:
     from planner_graph.catalog.catalog import Rule as Rule
     from planner_graph.catalog.catalog import agent as agent
     from planner_graph.catalog.spec import AgentSpec as AgentSpec
+    from planner_graph.compiler.beginning import begin_with as begin_with
     from planner_graph.compiler.compiler import compile_plan as compile_plan
     from planner_graph.compiler.current import AgentContext as AgentContext
     from planner_graph.compiler.current import current_agent as current_agent
     from planner_graph.compiler.usage import ModelPrice as ModelPrice
     from planner_graph.errors import Finding as Finding
     from planner_graph.errors import PlannerGraphError as PlannerGraphError
+    from planner_graph.mirror.checkpoint import full_output as full_output
+    from planner_graph.mirror.feed import RunFeed as RunFeed
     from planner_graph.mirror.handler import MirrorReport as MirrorReport
     from planner_graph.mirror.handler import PlanMirror as PlanMirror
     from planner_graph.mirror.history import AgentPerformance as AgentPerformance
     from planner_graph.mirror.history import PerformanceTracker as PerformanceTracker
     from planner_graph.mirror.reading import get_workflow_progress as get_workflow_progress
+    from planner_graph.mirror.reconcile import reconcile as reconcile
     from planner_graph.mirror.settings import MirrorSettings as MirrorSettings
     from planner_graph.planning.estimates import HistoricalEstimates as HistoricalEstimates
     from planner_graph.planning.plan import ExecutionPlan as ExecutionPlan
     from planner_graph.planning.planner import MasterPlanner as MasterPlanner
     from planner_graph.planning.planner import PlannerSettings as PlannerSettings
+    from planner_graph.runtime.brake import Grace as Grace
     from planner_graph.runtime.execution import RunOutcome as RunOutcome
     from planner_graph.runtime.orchestrator import CampaignOrchestrator as CampaignOrchestrator
+    from planner_graph.runtime.recovery import recover as recover
     from planner_graph.store.database import open_database as open_database
     from planner_graph.types import AgentStatus as AgentStatus
     from planner_graph.types import DependencyKind as DependencyKind
@@ -53,6 +59,7 @@ _HOMES = {
     "DependencyKind": "types",
     "ExecutionPlan": "planning.plan",
     "Finding": "errors",
+    "Grace": "runtime.brake",
     "HistoricalEstimates": "planning.estimates",
     "Limits": "campaign",
     "MasterPlanner": "planning.planner",
@@ -64,15 +71,20 @@ _HOMES = {
     "PlannerGraphError": "errors",
     "PlannerSettings": "planning.planner",
     "Rule": "catalog.catalog",
+    "RunFeed": "mirror.feed",
     "RunOutcome": "runtime.execution",
     "RunStatus": "types",
     "Strategy": "types",
     "Task": "campaign",
     "agent": "catalog.catalog",
+    "begin_with": "compiler.beginning",
     "compile_plan": "compiler.compiler",
     "current_agent": "compiler.current",
+    "full_output": "mirror.checkpoint",
     "get_workflow_progress": "mirror.reading",
     "open_database": "store.database",
+    "reconcile": "mirror.reconcile",
+    "recover": "runtime.recovery",
 }
 
 __all__ = list(_HOMES)
