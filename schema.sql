@@ -268,8 +268,8 @@ CREATE TABLE IF NOT EXISTS run_leases (
     renewed_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
     expires_at TIMESTAMPTZ NOT NULL,
 
-    -- Serves: taking a run over waits for what its holder is writing. An update of a key conflicts with FOR KEY SHARE,
-    -- which every write takes; the renewal of a lease does not.
+    -- An update of a key conflicts with FOR KEY SHARE, which every write takes; the renewal of a lease does not.
+    -- Serves: taking a run over waits for what its holder is writing.
     CONSTRAINT run_leases_token_unique UNIQUE (workflow_execution_id, token),
     CONSTRAINT run_leases_token_from_one CHECK (token >= 1)
 );

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from planner_graph.catalog.catalog import Rule as Rule
     from planner_graph.catalog.catalog import agent as agent
     from planner_graph.catalog.spec import AgentSpec as AgentSpec
-    from planner_graph.compiler.body import AgentContext as AgentContext
     from planner_graph.compiler.compiler import compile_plan as compile_plan
+    from planner_graph.compiler.current import AgentContext as AgentContext
+    from planner_graph.compiler.current import current_agent as current_agent
     from planner_graph.compiler.usage import ModelPrice as ModelPrice
     from planner_graph.errors import Finding as Finding
     from planner_graph.errors import PlannerGraphError as PlannerGraphError
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from planner_graph.types import Strategy as Strategy
 
 _HOMES = {
-    "AgentContext": "compiler.body",
+    "AgentContext": "compiler.current",
     "AgentFactory": "agents.factory",
     "AgentPerformance": "mirror.history",
     "AgentSpec": "catalog.spec",
@@ -69,6 +70,7 @@ _HOMES = {
     "Task": "campaign",
     "agent": "catalog.catalog",
     "compile_plan": "compiler.compiler",
+    "current_agent": "compiler.current",
     "get_workflow_progress": "mirror.reading",
     "open_database": "store.database",
 }

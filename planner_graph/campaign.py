@@ -54,6 +54,9 @@ class Limits(Value):
     budget_usd: PositiveAmount | None = Field(
         default=None, description="Most that the cost estimates of the selected agents may add up to."
     )
+    fail_fast: Flag = Field(
+        default=False, description="Start no further agent once one has failed that no fallback makes up for."
+    )
 
 
 class Campaign(Value):

@@ -8,6 +8,10 @@ which holds *all* findings at once.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from signal import Signals
+
+SIGKILL = 9
+"""The signal that no process survives; Windows has no name for it."""
 
 
 class PlannerGraphError(Exception):
@@ -148,6 +152,38 @@ class BodyExitedError(PlannerGraphError, RuntimeError):
         super().__init__(f"agent {agent!r} called exit({'' if code is None else repr(code)}); raise an error instead")
 
 
+class BodyProcessError(PlannerGraphError, ChildProcessError):
+    """The process in which a body ran ended without an answer; ``code`` is its exit code, a signal's is negative."""
+
+    def __init__(self, agent: str, code: int) -> None:
+        self.agent = agent
+        self.code = code
+        ended = f"ended with exit code {code}" if code >= 0 else f"was stopped by {_signal_name(-code)}"
+        problem = f"the process of agent {agent!r} {ended} before it gave a result"
+        if -code == SIGKILL:
+            problem += "; the operating system does that when memory runs out"
+        super().__init__(problem)
+
+
+class AgentTimeoutError(PlannerGraphError, TimeoutError):
+    """All attempts of an agent together have used up its time."""
+
+    def __init__(self, agent: str, seconds: float) -> None:
+        self.agent = agent
+        self.seconds = seconds
+        super().__init__(f"no result within {seconds:g} s, the limit of all attempts together")
+
+
+class NoCurrentAgentError(PlannerGraphError, LookupError):
+    """Somebody asked for the current agent where none is running."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no agent is running here; call current_agent() in the body of an agent or in what it calls, "
+            "and start threads of your own in a copy of its context (contextvars.copy_context().run)"
+        )
+
+
 class DatabaseUnavailableError(PlannerGraphError, ConnectionError):
     """The database cannot be reached or refuses the connection; ``target`` names it without a password."""
 
@@ -229,6 +265,11 @@ class OutputNotStoredError(PlannerGraphError, LookupError):
         super().__init__(f"no output of agent {agent!r} is stored in run {run_id}: {reason}")
 
 
+def _signal_name(number: int) -> str:
+    known = {signal.value: signal.name for signal in Signals}
+    return known.get(number, f"signal {number}")
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Ask if a known name is meant: ``"did you mean 'writer'?"``, or give an empty text if none is near."""
     matches = get_close_matches(name, list(known), n=1, cutoff=0.6)
@@ -287,3 +328,14 @@ class AnswerRefusedError(PlannerGraphError, RuntimeError):
     def __init__(self, run_id: str, agent: str, problem: str, remedy: str) -> None:
         self.run_id, self.agent = run_id, agent
         super().__init__(f"cannot answer agent {agent!r} of run {run_id}: {problem}; {remedy}")
+
+
+class PlanChangedError(PlannerGraphError, ValueError):
+    """What a run would be planned as today is not the plan it was started with; ``differences`` says in what."""
+
+    def __init__(self, run_id: str, differences: Sequence[str]) -> None:
+        self.run_id, self.differences = run_id, tuple(differences)
+        lines = [f"run {run_id} was started with another plan; what changed since:"]
+        lines += [f"  {line}" for line in self.differences]
+        remedy = f"to go on under the new plan: planner-graph resume {run_id} --replan, with the same options"
+        super().__init__("\n".join(lines) + f"; {remedy}")

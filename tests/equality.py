@@ -160,12 +160,7 @@ class Run:
         numbers = sorted(event["sequence"] for event in self.events)
         if numbers != list(range(1, len(numbers) + 1)) or self.live["last_sequence"] != len(numbers):
             yield f"the events are {numbers}, the last one is {self.live['last_sequence']}"
-        valid: dict[str, list[Any]] = {}
-        for event in self.events:
-            if event["event"] in {"agent_started", "agent_reopened"}:
-                valid[event["agent_name"]] = []
-            elif event["event"] == "agent_ended":
-                valid.setdefault(event["agent_name"], []).append(event["data"]["record"])
+        valid = self.ends_that_count()
         ends = Counter({agent: len(records) for agent, records in valid.items() if records})
         if ends != Counter(self.records.keys()):
             yield f"ends told that count: {dict(ends)}, ended: {sorted(self.records)}"
@@ -174,6 +169,18 @@ class Run:
             for key in ("status", "attempts", "started_at", "ended_at", "reason", "error", "usage"):
                 if told[key] != self.records[agent][key]:
                     yield f"{agent}: its end was told with {key} {told[key]!r}, not {self.records[agent][key]!r}"
+
+    def ends_that_count(self):
+        """Give the records that were told of each agent since it began, or was reopened, for the last time."""
+        valid: dict[str, list[Any]] = {}
+        for event in self.events:
+            if event["event"] in {"agent_started", "agent_reopened"}:
+                valid[event["agent_name"]] = []
+            elif event["event"] == "agent_ended":
+                valid.setdefault(event["agent_name"], []).append(event["data"]["record"])
+            elif event["event"] == "run_replanned":
+                valid = {agent: told for agent, told in valid.items() if agent not in event["data"]["gone"]}
+        return valid
 
 
 def exact(value):

@@ -3,9 +3,10 @@
 A spec says nothing about the code that does the work; that is bound later, by name, in an agent factory.
 """
 
+import builtins
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
@@ -54,6 +55,17 @@ NAME_PATTERN = "^[A-Za-z][A-Za-z0-9_.-]{0,99}$"
 """What an agent's name looks like, as a regular expression that JSON Schema understands too."""
 
 _NAME = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
+
+ERROR_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
+"""What the name of a class of errors looks like, as a regular expression that JSON Schema understands too."""
+
+_ERROR_NAME = re.compile(ERROR_NAME_PATTERN.removesuffix("$") + r"\Z")
+
+_BUILT_IN_ERRORS = tuple(
+    name
+    for name, item in vars(builtins).items()
+    if isinstance(item, type) and issubclass(item, Exception) and item.__name__ == name  # no second name, as IOError
+)
 
 _KINDS = tuple(kind.value for kind in DependencyKind)
 
@@ -127,6 +139,25 @@ def _spread_inputs(value: Any) -> Any:
     return value
 
 
+def _check_error_name(name: str) -> str:
+    if not _ERROR_NAME.match(name):
+        raise FaultyValueError.single(f"{name!r} names no class of errors", "write package.module.Class")
+    if "." not in name and name not in _BUILT_IN_ERRORS:
+        hint = nearest(name, _BUILT_IN_ERRORS)
+        remedy = "write package.module.Class" + (f", or {hint}" if hint else "")
+        raise FaultyValueError.single(f"no built-in error is called {name!r}", remedy)
+    return name
+
+
+def _not_in_retry_on(names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    wanted = info.data.get("retry_on", ())
+    problem, remedy = "error {!r} is in retry_on, too", "remove it from one of the two lists"
+    faults = [Fault((place,), problem.format(name), remedy) for place, name in enumerate(names) if name in wanted]
+    if faults:
+        raise FaultyValueError(faults)
+    return names
+
+
 def _own_name_if_empty(outputs: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     return outputs or ((info.data["name"],) if "name" in info.data else ())
 
@@ -138,6 +169,18 @@ Name = Annotated[
 
 ValueName = Annotated[Label, AfterValidator(_check_value_name)]
 """The name of an input or an output."""
+
+
+ErrorName = Annotated[
+    Label, AfterValidator(_check_error_name), WithJsonSchema({"type": "string", "pattern": ERROR_NAME_PATTERN})
+]
+"""The class of an error: ``package.module.Class``, or ``Class`` if it is built in."""
+
+Isolation = Literal["process"]
+"""How the body of an agent is kept apart from everything else."""
+
+Approval = Literal["required"]
+"""Whether a person must approve an agent before it runs."""
 
 
 class Dependency(Value):
@@ -213,7 +256,24 @@ class AgentSpec(Value):
     )
     max_retries: Annotated[Count, Field(le=100)] = Field(default=3, description="Attempts after the first one.")
     backoff: Backoff = Field(default=Backoff(), description="How long to wait between attempts.")
+    retry_on: Annotated[tuple[ErrorName, ...], without_repeats("error")] = Field(
+        default=(),
+        description="Errors that are worth another attempt, as package.module.Class; subclasses are meant too.",
+    )
+    do_not_retry: Annotated[tuple[ErrorName, ...], without_repeats("error"), AfterValidator(_not_in_retry_on)] = Field(
+        default=(),
+        description="Errors that are not; if both lists know an error, the class nearest to its own decides.",
+    )
     timeout_seconds: PositiveSeconds = Field(default=1800.0, description="Time limit of one attempt.")
+    total_timeout_seconds: PositiveSeconds | None = Field(
+        default=None, description="Time limit of all attempts and the waits between them; none if absent."
+    )
+    isolation: Isolation | None = Field(
+        default=None, description="process: the function runs in a process of its own, which is killed when stopped."
+    )
+    approval: Approval | None = Field(
+        default=None, description="required: a person must approve it before it runs; if rejected, it is skipped."
+    )
     fallback: Name | None = Field(default=None, description="Agent that takes over when all attempts are used up.")
     cost_estimate_usd: Amount = Field(default=0.0, description="What one attempt usually costs.")
     configuration: JsonObject = Field(default_factory=dict, description="Given to the body as it is.")

@@ -1,23 +1,25 @@
 """Takes account of a run: all there is to say about it at one moment, read from the database; as JSON for machines."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from planner_graph.cli.progress import AgentState, Progress
+from planner_graph.compiler.events import ASKS
 from planner_graph.errors import Finding, InvalidInputError
 from planner_graph.mirror.progress import progress_report
 from planner_graph.mirror.standings import GOING_ON
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store.accepting import thread_of
+from planner_graph.store.answers import GivenAnswer
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import RunRow, Vitals
-from planner_graph.types import RunId, RunStatus
+from planner_graph.types import AgentName, AgentStatus, RunId, RunStatus
 
 LONGEST_SILENCE = 30.0
-"""Seconds after which a run is taken for dead or cut off that does not show any life; it should every five."""
+"""Seconds after which a run is taken for dead or cut off that does not show any life; it should every two."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +27,8 @@ class Account:
     """All there is to say about a run at one moment.
 
     ``left_behind`` says that it is stored as running, but nobody executes it; of one that runs, ``silent_seconds`` is
-    how long ago the tables were told of it. ``files`` are the deliverables that were written, by name; ``picture`` is
-    the plan's.
+    how long ago the tables were told of it. ``asking`` are agents that nobody has answered yet. ``files`` are the
+    deliverables that were written, by name; ``picture`` is the plan's.
     """
 
     row: RunRow
@@ -36,6 +38,7 @@ class Account:
     now: datetime
     left_behind: bool = False
     silent_seconds: float | None = None
+    asking: tuple[AgentName, ...] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
     picture: Path | None = None
 
@@ -61,15 +64,26 @@ async def read_account(repository: Repository, run_id: RunId, now: datetime) -> 
     left_behind = is_left_behind(row, vitals)
     plan, attempts = await repository.load_plan(row.run_id), await repository.agent_runs(row.run_id)
     stands = replace(row, status=RunStatus.PAUSED) if left_behind else row
+    progress = Progress(plan, stands, attempts)
     return Account(
         row=row,
         plan=plan,
-        progress=Progress(plan, stands, attempts),
+        progress=progress,
         figures={**progress_report(plan, stands, attempts, now), "status": row.status.value},
         now=now,
         left_behind=left_behind,
         silent_seconds=vitals.silent_seconds if row.status in GOING_ON and not left_behind else None,
+        asking=who_asks(progress, (await repository.answers(row.run_id)).values()),
     )
+
+
+def who_asks(progress: Progress, answers: Iterable[GivenAnswer]) -> tuple[AgentName, ...]:
+    """Name the agents that ask and that nobody has answered, in execution order; of a run that has ended, nobody."""
+    if progress.run.status.ended:
+        return ()
+    answered = {answer.agent for answer in answers if answer.taken_at is None}
+    interrupted = [agent for agent in progress.agents.values() if agent.status is AgentStatus.INTERRUPTED]
+    return tuple(agent.name for agent in interrupted if agent.note == ASKS and agent.name not in answered)
 
 
 async def find_run(repository: Repository, run: str | None) -> RunRow:
@@ -108,6 +122,8 @@ def account_json(account: Account) -> dict[str, Any]:
         "reason": row.status_reason,
         "left_behind": account.left_behind,
         "silent_seconds": account.silent_seconds,
+        "asking": list(account.asking),
+        "checkpoints_removed_at": _iso(row.checkpoints_removed_at),
         "campaign_id": account.plan.campaign_id,
         "plan_hash": row.plan_hash,
         "created_at": _iso(row.created_at),

@@ -28,6 +28,8 @@ class Commands(LazyGroup):
         "resume": "Go on with a run that was paused or left behind.",
         "pause": "Let a run pause.",
         "cancel": "End a run before its end.",
+        "approve": "Answer an agent that asks.",
+        "reject": "Answer no to an agent that asks; see 'approve'.",
         "recover": "Go on with runs whose process died.",
         "status": "Show how a run stands.",
         "watch": "Follow a run while it goes on, whoever executes it.",
@@ -35,7 +37,7 @@ class Commands(LazyGroup):
         "reconcile": "Make the tables of a run equal to its checkpoint.",
         "history": "Show how agents did in past runs.",
         "catalog": "List, show and check the agents that exist.",
-        "db": "Check the database, or bring its tables up to date.",
+        "db": "Check the database, bring its tables up to date, or remove old checkpoints.",
     }
 
     def invoke(self, ctx: Any) -> Any:

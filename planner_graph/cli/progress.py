@@ -74,7 +74,7 @@ class Progress:
         self.agents = {
             step.agent: AgentState(name=step.agent, estimate_seconds=step.estimate.seconds) for step in plan.steps
         }
-        listed = list(attempts)
+        listed = [row for row in attempts if row.agent_name in self.agents]  # others were in an earlier plan
         for row in listed:
             self.agents[row.agent_name] = _restored(self.agents[row.agent_name], row)
         for agent, here in agents_now(plan, run, listed).items():
@@ -141,8 +141,21 @@ class Progress:
         self.agents[before.name] = after
         return after
 
+    def replan(self, plan: PlanContents) -> None:
+        """Let the run have another plan; what is known of the agents that are in both stays."""
+        self.plan = plan
+        self.agents = {
+            step.agent: replace(
+                self.agents.get(step.agent) or AgentState(name=step.agent, estimate_seconds=0.0),
+                estimate_seconds=step.estimate.seconds,
+            )
+            for step in plan.steps
+        }
+
     def take(self, row: EventRow) -> AgentState | None:
-        """Take one event from the log of the run, and give how its agent stands now, if it is about one."""
+        """Take one event from the log of the run, and give how its agent stands now, if it is about one of the plan."""
+        if row.agent_name and row.agent_name not in self.agents:
+            return None
         match row.event:
             case "run_started":
                 self.begin(row.at)

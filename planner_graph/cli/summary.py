@@ -72,6 +72,9 @@ def outlook(account: Account) -> Iterator[str]:
     used = usage_text(account.figures["usage"])
     if used:
         yield used
+    if account.row.checkpoints_removed_at:
+        removed = f"{account.row.checkpoints_removed_at:%Y-%m-%d}"
+        yield f"its checkpoints were removed on {removed}: deliverables are kept, other whole outputs are gone"
 
 
 def agents_tables(progress: Progress, now: datetime) -> Iterator[RenderableType]:
@@ -117,11 +120,16 @@ def agents_tables(progress: Progress, now: datetime) -> Iterator[RenderableType]
 def next_step(account: Account) -> str:
     """Say what the user can do now; nothing if all is well."""
     run_id = account.row.run_id
+    answer = _answer(account)
+    resume = f"{answer}; then go on" if answer else "go on"
+    resume += f" with it: planner-graph resume {run_id}"
     if account.left_behind:
-        return f"no process is executing it; go on with it: planner-graph resume {run_id}"
+        return f"no process is executing it; {resume}"
     match account.row.status:
         case RunStatus.PAUSED | RunStatus.PENDING:
-            return f"go on with it: planner-graph resume {run_id}"
+            return resume
+        case RunStatus.RUNNING:
+            return answer
         case RunStatus.FAILED | RunStatus.PARTIAL_SUCCESS:
             return "an ended run stays as it is: mend the cause of the failures above, then run the campaign again"
         case RunStatus.COMPLETED if account.deliverables and not account.files:
@@ -148,6 +156,14 @@ _STATUS_STYLES: Mapping[str, str] = {
     RunStatus.FAILED: "red",
     RunStatus.RUNNING: "cyan",
 }
+
+
+def _answer(account: Account) -> str:
+    """Say how to answer the agents that ask."""
+    if not account.asking:
+        return ""
+    names = one_line(" and ".join(account.asking))
+    return f"answer {names}: planner-graph approve {account.row.run_id} {account.asking[0]}, or reject"
 
 
 def _waiting(account: Account) -> Iterator[RenderableType]:

@@ -77,6 +77,8 @@ class Watch:
                 looking = asyncio.create_task(self._look_for_life(feed, repository, row.run_id))
                 try:
                     async for event in feed.follow(row.run_id):
+                        if event.event == "run_replanned":
+                            progress.replan(await repository.load_plan(row.run_id))
                         self.watcher.on_event(event)
                 finally:
                     looking.cancel()
@@ -187,11 +189,18 @@ def told(row: EventRow, progress: Progress) -> str:
             return f"run {progress.run.run_id}: {begun(progress)}"
         case "run_started" if row.data.get("again"):
             return f"the run goes on, {progress.ended} of {len(progress.agents)} agents already done"
+        case "run_replanned":
+            what = "; ".join(map(str, row.data.get("differences", ())))
+            return f"{row.data.get('by')} gave the run another plan, revision {row.data.get('revision')}: {what}"
         case "run_ended":
             return f"the run has ended: {row.data.get('status')}{reason}"
         case _:
-            what = _PLAIN.get(row.event, row.event.replace("_", " "))
+            what = _answer(row) if row.event == "agent_answered" else _PLAIN.get(row.event, row.event.replace("_", " "))
             return f"{row.agent_name}: {what}{reason}" if row.agent_name else f"{what}{reason}"
+
+
+def _answer(row: EventRow) -> str:
+    return f"{row.data.get('by')} answered {json.dumps(row.data.get('answer'), ensure_ascii=False)}"
 
 
 _PLAIN: Mapping[str, str] = {

@@ -18,16 +18,21 @@ CHECKPOINTER = "__pregel_checkpointer"
 READ = "__pregel_read"
 
 
-def next_attempt(config: RunnableConfig) -> RunnableConfig:
-    """Give the config for another attempt of the same node.
+def next_attempt(config: RunnableConfig, *, alone: bool = True, asked: int = 0) -> RunnableConfig:
+    """Give the config for another attempt of the same node, made from the one that LangGraph gave for the first.
 
     A body that starts over finds the answers that humans gave to its earlier attempts, instead of asking again; a
-    subgraph goes on from its last checkpoint, instead of doing paid work twice.
+    subgraph goes on from its last checkpoint, and calls of LangGraph's ``@task`` give what they gave before, instead of
+    doing paid work twice. Those calls are known by their number; so an attempt that was given up on, but may still make
+    some, goes on counting with this one, which is then not ``alone`` and repeats them. ``asked`` is how many questions
+    were put before the first attempt; their answers are none of the body's.
     """
     configurable: dict[str, Any] = {**config.get("configurable", {}), RESUMING: True}
     scratchpad = configurable.get(SCRATCHPAD)
     if scratchpad is not None:
-        counters = {"interrupt_counter": _counter(), "subgraph_counter": _counter()}
+        counters = {"interrupt_counter": _counter(asked), "subgraph_counter": _counter()}
+        if alone:  # LangGraph numbers the calls by the scratchpad it has itself, whatever is in our config
+            object.__setattr__(scratchpad, "call_counter", _counter())
         configurable[SCRATCHPAD] = dataclasses.replace(scratchpad, **counters)
     return {**config, "configurable": configurable}
 
@@ -46,5 +51,5 @@ def has_sync_checkpointer(config: RunnableConfig) -> bool:
     return isinstance(saver, BaseCheckpointSaver) and type(saver).aget_tuple is BaseCheckpointSaver.aget_tuple
 
 
-def _counter() -> Any:
-    return itertools.count().__next__
+def _counter(start: int = 0) -> Any:
+    return itertools.count(start).__next__

@@ -39,4 +39,5 @@ async def begin_with(
     if findings := check_campaign(plan, campaign):
         raise CampaignError(findings)
     update: dict[str, Any] = {"campaign": campaign, "plan_hash": plan.hash, KEPT: list(records)}
-    await graph.aupdate_state(config, sent(plan, {**update, **records}), as_node=ENTRY)
+    update |= {str(agent): record for agent, record in records.items()}
+    await graph.aupdate_state(config, sent(plan, update), as_node=ENTRY)

@@ -12,6 +12,8 @@ from typing import Any
 
 from langgraph.errors import GraphBubbleUp, GraphDrained, GraphInterrupt
 
+from planner_graph.compiler.failfast import FailFast
+from planner_graph.compiler.obstacle import Obstacle
 from planner_graph.compiler.state import AgentRecord
 from planner_graph.planning.scheduler import Scheduler
 from planner_graph.types import AgentName
@@ -36,10 +38,16 @@ class Board:
     """
 
     def __init__(
-        self, scheduler: Scheduler, state: Mapping[str, Any], *, drain_requested: Callable[[], bool] = lambda: False
+        self,
+        scheduler: Scheduler,
+        state: Mapping[str, Any],
+        *,
+        fail_fast: FailFast | None = None,
+        drain_requested: Callable[[], bool] = lambda: False,
     ) -> None:
         self.state: dict[str, Any] = dict(state)
         self._scheduler = scheduler
+        self._fail_fast = fail_fast
         self._drain_requested = drain_requested
         self._waiting: dict[AgentName, _Waiting] = {}
         self._stopped: dict[AgentName, BaseException] = {}
@@ -47,6 +55,11 @@ class Board:
         for agent in scheduler.demands:
             if self.state.get(agent) is not None:
                 scheduler.settle(agent)
+
+    @property
+    def stop(self) -> Obstacle | None:
+        """Why no further agent starts, if that is so."""
+        return None if self._fail_fast is None else self._fail_fast.obstacle
 
     @asynccontextmanager
     async def turn(self, agent: AgentName, has_work: Callable[[], bool] = lambda: True) -> AsyncIterator[None]:
@@ -71,9 +84,17 @@ class Board:
             self._leave(agent)
             raise
 
-    def settle(self, agent: AgentName, record: AgentRecord) -> None:
-        """Take the record of an agent that has ended."""
+    def settle(self, agent: AgentName, record: AgentRecord, landing: asyncio.Future[None] | None = None) -> None:
+        """Take the record of an agent that has ended: at once, or when its ``landing`` says that it is stored."""
+        if landing is None:
+            self._take(agent, record)
+        else:
+            landing.add_done_callback(lambda _: self._take(agent, record))
+
+    def _take(self, agent: AgentName, record: AgentRecord) -> None:
         self.state[agent] = record
+        if self._fail_fast is not None:
+            self._fail_fast.note(agent, self.state)
         self._leave(agent)
 
     def _leave(self, agent: AgentName) -> None:

@@ -19,6 +19,8 @@ from langgraph.types import StateSnapshot
 from planner_graph.compiler.attempt import state_before
 from planner_graph.compiler.board import Board
 from planner_graph.compiler.events import Event
+from planner_graph.compiler.failfast import FailFast
+from planner_graph.compiler.landing import TellsLanding
 from planner_graph.compiler.observing import Beginning, Following
 from planner_graph.compiler.state import KEPT, AgentRecord, ended_tasks
 from planner_graph.planning.plan import ExecutionPlan
@@ -32,6 +34,7 @@ INVOCATION = "__planner_graph_invocation"
 class Invocation:
     """One call of ``graph``, on new input or to go on; its nodes all run in one event loop.
 
+    ``stores`` is the checkpointer, where agents wait until the records they read are stored.
     An ``inner`` one was made by an agent of another plan, whose workflow execution its config names.
     It does not keep the graph alive: an event loop keeps the contexts of timers that nobody needs any more, and with
     them the configs of runs that have ended.
@@ -44,12 +47,14 @@ class Invocation:
         following: Following | None = None,
         *,
         inner: bool = False,
+        stores: TellsLanding | None = None,
     ) -> None:
         self.graph = weakref.ref(graph)
         self.plan = plan
         self.following = following if following is not None else Following()
         self.inner = inner
         self.board: asyncio.Future[Board] | None = None
+        self.stores = stores
 
     async def tell(self, event: Event) -> None:
         """Tell whoever streams the graph, and whoever follows it."""
@@ -96,21 +101,23 @@ class Boards(ABC):
             invocation.board.add_done_callback(_look_at)
         return await asyncio.shield(invocation.board)
 
-    def new_board(self, state: dict[str, Any]) -> Board:
+    def new_board(self, plan: ExecutionPlan, state: dict[str, Any]) -> Board:
         """Make a board whose agents pause when the invocation is asked to drain."""
         runtime = get_runtime()
-        return Board(self.new_scheduler(), state, drain_requested=lambda: runtime.drain_requested)
+        fail_fast = FailFast(plan, state) if plan.fail_fast else None
+        return Board(self.new_scheduler(), state, fail_fast=fail_fast, drain_requested=lambda: runtime.drain_requested)
 
     async def _fill(self, invocation: Invocation, config: RunnableConfig, *, sync: bool) -> Board:
         """Make the board of an invocation whose first agent comes."""
         if not self._must_know(invocation):
-            return self.new_board(state_before(config, state_before(config, [KEPT]).get(KEPT) or []))
+            kept = state_before(config, [KEPT]).get(KEPT) or []
+            return self.new_board(invocation.plan, state_before(config, kept))
         state = state_before(config, ["campaign", *invocation.plan.by_agent])
         state |= ended_tasks(await _snapshot(invocation, config, sync=sync))
         if not invocation.following.begun:
             records = {agent: state[agent] for agent in invocation.plan.by_agent if state.get(agent) is not None}
             invocation.begin(config, state["campaign"], records)
-        return self.new_board(state)
+        return self.new_board(invocation.plan, state)
 
     @abstractmethod
     def _must_know(self, invocation: Invocation) -> bool:
@@ -121,7 +128,8 @@ class StepBoards(Boards):
     """Boards of graphs in which LangGraph itself brings the records along: they only keep the limits."""
 
     def _must_know(self, invocation: Invocation) -> bool:
-        return bool(invocation.following) and not invocation.following.begun
+        somebody_asks = bool(invocation.following) or invocation.plan.fail_fast
+        return somebody_asks and not invocation.following.begun
 
 
 class DataflowBoards(Boards):
@@ -134,8 +142,9 @@ class DataflowBoards(Boards):
     def begin(self, config: RunnableConfig, state: dict[str, Any]) -> None:
         """Open the board of an invocation that starts from the beginning; nothing has to be read then."""
         opened: asyncio.Future[Board] = asyncio.get_running_loop().create_future()
-        opened.set_result(self.new_board(state))
-        invocation_of(config).board = opened
+        invocation = invocation_of(config)
+        opened.set_result(self.new_board(invocation.plan, state))
+        invocation.board = opened
 
     def _must_know(self, invocation: Invocation) -> bool:  # noqa: ARG002
         return True

@@ -4,11 +4,8 @@ A body is an async or sync function ``body(inputs)`` or ``body(inputs, context)`
 LangGraph graph. ``inputs`` is one flat dict: each named input, ``"campaign"`` and ``"configuration"``.
 """
 
-import hashlib
 import inspect
-import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -16,30 +13,15 @@ from langgraph.pregel import Pregel
 
 from planner_graph.compiler.attempt import has_sync_checkpointer
 from planner_graph.compiler.bridge import in_thread
+from planner_graph.compiler.current import AgentContext
 from planner_graph.planning.contents import Step
 from planner_graph.planning.selection import CAMPAIGN
-from planner_graph.types import AgentName, AgentStatus
+from planner_graph.types import AgentStatus
 
 Body = Callable[..., Any] | Runnable[Any, Any]
 
 BINDABLE = "bind a function, a LangChain runnable or a compiled graph"
 """What to do about something that is no body."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AgentContext:
-    """What a body may know about the attempt it is; given as second argument to functions that take two.
-
-    ``run_id`` is the workflow execution, else the thread, else empty. ``idempotency_key`` is the same for every attempt
-    and every restart of this agent with these inputs in this run: hand it to services that can recognise a repeated
-    request.
-    """
-
-    agent: AgentName
-    run_id: str
-    attempt: int
-    idempotency_key: str
-    timeout_seconds: float
 
 
 def gather_inputs(step: Step, state: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,12 +38,6 @@ def gather_inputs(step: Step, state: Mapping[str, Any]) -> dict[str, Any]:
             inputs |= record["output"]
     inputs |= {name: campaign["provided"][name] for name, source in step.inputs.items() if source == CAMPAIGN}
     return {**inputs, "campaign": campaign, "configuration": step.configuration}
-
-
-def idempotency_key(run_id: str, agent: str, inputs: Mapping[str, Any]) -> str:
-    """Derive the key of an effect from run, agent and inputs."""
-    text = json.dumps([run_id, agent, inputs], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 async def call(body: Body, inputs: dict[str, Any], context: AgentContext | None, config: RunnableConfig) -> Any:
@@ -91,7 +67,7 @@ def own_copy(value: Any) -> Any:
     return [own_copy(item) for item in value] if isinstance(value, list) else value
 
 
-def is_async(body: Callable[..., Any]) -> bool:
+def is_async(body: Body) -> bool:
     """Tell whether calling ``body`` gives a coroutine."""
     return inspect.iscoroutinefunction(body) or inspect.iscoroutinefunction(getattr(body, "__call__", None))  # noqa: B004
 

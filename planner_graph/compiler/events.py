@@ -30,6 +30,10 @@ class AttemptFailed(TypedDict):
     retry_in_seconds: float | None
 
 
+ASKS = "it waits for an answer"
+"""Reason of the interruption of an agent that asks a human."""
+
+
 class AgentInterrupted(TypedDict):
     """An agent left without a record: it asks a human, or was asked to pause; it runs anew when the run is resumed.
 

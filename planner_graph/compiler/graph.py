@@ -14,6 +14,7 @@ from langgraph.graph.state import CompiledStateGraph
 
 from planner_graph.compiler.boards import INVOCATION, Invocation
 from planner_graph.compiler.bridge import BackgroundLoop
+from planner_graph.compiler.landing import awaited
 from planner_graph.compiler.observing import Following, observers
 from planner_graph.compiler.state import PlanInput, PlanOutput
 from planner_graph.planning.plan import ExecutionPlan
@@ -51,7 +52,7 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
         **options: Any,
     ) -> AsyncIterator[Any]:
         """Stream a run as LangGraph does; ``ainvoke`` goes through here, too."""
-        given, following = self._invocation(config)
+        given, following = self._invocation(config, options)
         stream = cast("AsyncGenerator[Any, None]", super().astream(input, given, **options))
         async with following.to_the_end_async(), aclosing(stream):
             async for item in stream:
@@ -66,7 +67,9 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
             return config
         return {**config, "max_concurrency": min(len(self.nodes), MOST_THREADS)}
 
-    def _invocation(self, config: RunnableConfig | None) -> tuple[RunnableConfig, Following]:
+    def _invocation(
+        self, config: RunnableConfig | None, options: dict[str, Any] | None = None
+    ) -> tuple[RunnableConfig, Following]:
         """Give ``config`` with the place where the agents of this invocation meet, and those who follow it."""
         given = config or {}
         known = merge_configs(self.config, ensure_config(given))
@@ -77,5 +80,11 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
             number = given.get("run_id") or uuid.uuid4()
             given = {**given, "run_id": number}
             following.by(watching, number)
-        invocation = Invocation(self, self.plan, following, inner=INVOCATION in known["configurable"])
+        invocation = Invocation(
+            self,
+            self.plan,
+            following,
+            inner=INVOCATION in known["configurable"],
+            stores=awaited(self.checkpointer, options or {}, limited=bool(known.get("max_concurrency"))),
+        )
         return {**given, "configurable": {**given.get("configurable", {}), INVOCATION: invocation}}, following

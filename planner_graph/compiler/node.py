@@ -5,10 +5,8 @@ here a failure becomes a record, and only agents that depend on it are affected.
 """
 
 import asyncio
-import uuid
 from collections import ChainMap
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
@@ -16,23 +14,25 @@ from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.errors import GraphBubbleUp, GraphInterrupt, ParentCommand
 
 from planner_graph.clock import Clock
+from planner_graph.compiler.approval import REJECTED, ask
 from planner_graph.compiler.attempt import next_attempt
+from planner_graph.compiler.board import Board
 from planner_graph.compiler.boards import Boards, Invocation, invocation_of
-from planner_graph.compiler.body import AgentContext, Body, call, gather_inputs, idempotency_key, takes_context
+from planner_graph.compiler.body import Body, call, gather_inputs, is_async, takes_context
 from planner_graph.compiler.bridge import BackgroundLoop
-from planner_graph.compiler.events import AgentEnded, AgentInterrupted, AgentStarted, AttemptFailed, timestamp
-from planner_graph.compiler.obstacle import Obstacle, find_obstacle
+from planner_graph.compiler.current import Execution
+from planner_graph.compiler.events import ASKS, AgentEnded, AgentInterrupted, AgentStarted, AttemptFailed, timestamp
+from planner_graph.compiler.failure import Failure, ReportedError, message_of
+from planner_graph.compiler.isolation import IsolatedBody
+from planner_graph.compiler.landing import landing_here
+from planner_graph.compiler.obstacle import STOPPED, Obstacle, find_obstacle
 from planner_graph.compiler.output import check_output
-from planner_graph.compiler.retry import is_worth_retrying
+from planner_graph.compiler.retry import is_worth_retrying, seconds_to_wait
 from planner_graph.compiler.state import AgentRecord, ErrorInfo
 from planner_graph.compiler.usage import Prices, UsageMeter, start_meter, usage_of
-from planner_graph.errors import BodyCancelledError, BodyExitedError, OutputError
+from planner_graph.errors import AgentTimeoutError, BodyCancelledError, BodyExitedError, OutputError
 from planner_graph.planning.contents import Step
-from planner_graph.text import escaped
 from planner_graph.types import AgentStatus
-
-ERROR_TEXT_LIMIT = 2_000
-"""Characters of an error's message that a record keeps; some errors quote a whole response."""
 
 
 class AgentNode(Runnable[Any, dict[str, Any]]):
@@ -44,8 +44,8 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
         self.name = step.agent
         self.boards = boards
         self.step = step
-        self.body = body
-        self.takes_context = takes_context(body)
+        self.body: Body = body if step.isolation is None else IsolatedBody(step.agent, body)
+        self.takes_context = takes_context(self.body)
         self.clock = clock
         self.loop = loop
         self.prices = prices
@@ -71,60 +71,85 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
         if known is not None:  # it ended before the run was left, and LangGraph visits it once more
             return {agent: known}
         state = ChainMap(board.state, dict(brought))
-        async with board.turn(agent, has_work=lambda: find_obstacle(self.step, state) is None):
-            obstacle = find_obstacle(self.step, state)
+        async with board.turn(agent, has_work=lambda: self._obstacle(state, board) is None):
+            obstacle = self._obstacle(state, board)
             record = self._skipped(obstacle) if obstacle else await self._run(state, config, invocation)
             await invocation.tell(AgentEnded(event="agent_ended", agent=agent, at=record["ended_at"], record=record))
-            board.settle(agent, record)
+            board.settle(agent, record, landing_here(invocation.stores) if invocation.stores else None)
         return {agent: record}
+
+    def _obstacle(self, state: Mapping[str, Any], board: Board) -> Obstacle | None:
+        """Say why the agent does not run: for its own reasons, else because the plan starts no further agent."""
+        obstacle = find_obstacle(self.step, state)
+        if obstacle is None or (obstacle[1] and obstacle[1]["type"] == STOPPED):
+            return board.stop or obstacle
+        return obstacle
 
     async def _run(self, state: Mapping[str, Any], config: RunnableConfig, invocation: Invocation) -> AgentRecord:
         inputs = gather_inputs(self.step, state)
-        context = self._context(inputs, run_id_of(config)) if self.takes_context else None
+        if rejection := await self._approval(inputs, config, invocation):
+            return self._skipped((rejection, ErrorInfo(type=REJECTED, message=rejection)))
+        execution = Execution(self.step.agent, run_id_of(config), inputs, self.step.timeout_seconds)
+        own_config, deadline = config, self._deadline()
         started_at, meter = timestamp(self.clock.now()), start_meter()
         for attempt in range(1, self.step.max_retries + 2):
-            context = context and replace(context, attempt=attempt)
             at = timestamp(self.clock.now()) if attempt > 1 else started_at
             await invocation.tell(AgentStarted(event="agent_started", agent=self.step.agent, attempt=attempt, at=at))
             try:
-                output = await self._attempt(inputs, context, config)
+                output = await self._attempt(execution, attempt, own_config, deadline)
             except GraphBubbleUp as pause:
                 await invocation.tell(self._interrupted(pause, attempt, meter))
                 raise
             except Exception as error:  # noqa: BLE001  # the one place where an agent's failure becomes a record
                 wait = self._wait_after(error, attempt)
+                late = wait is not None and (isinstance(error, AgentTimeoutError) or _is_over(deadline, wait))
+                wait = None if late else wait
                 await invocation.tell(self._attempt_failed(error, attempt, wait))
                 if wait is None:
-                    return self._failed(error, attempt, started_at, meter)
+                    return self._failed(error, attempt, started_at, meter, late=late)
                 await self.clock.sleep(wait)
-                config = next_attempt(config)
+                own_config = next_attempt(config, alone=not execution.goes_on, asked=1 if self.step.approval else 0)
             else:
                 return self._record(
                     AgentStatus.COMPLETED, output=output, attempts=attempt, started_at=started_at, meter=meter
                 )
         raise AssertionError("the last attempt always returns")
 
-    def _context(self, inputs: Mapping[str, Any], run_id: str) -> AgentContext:
-        """Tell the body of its first attempt."""
-        # Without an id no two runs may share a key; a run that cannot be resumed has no restarts that must.
-        key = idempotency_key(run_id or uuid.uuid4().hex, self.step.agent, inputs)
-        return AgentContext(
-            agent=self.step.agent,
-            run_id=run_id,
-            attempt=1,
-            idempotency_key=key,
-            timeout_seconds=self.step.timeout_seconds,
-        )
+    async def _approval(self, inputs: Mapping[str, Any], config: RunnableConfig, invocation: Invocation) -> str | None:
+        """Ask for approval if that is required; gives why the agent must not run. To ask is told as an execution."""
+        if self.step.approval is None:
+            return None
+        var_child_runnable_config.set(config)
+        at = timestamp(self.clock.now())
+        try:
+            return ask(self.step.agent, inputs)
+        except GraphInterrupt as question:
+            await invocation.tell(AgentStarted(event="agent_started", agent=self.step.agent, attempt=1, at=at))
+            await invocation.tell(self._interrupted(question, 1, start_meter()))
+            raise
+
+    def _deadline(self) -> float | None:
+        """Give the time of the event loop at which all attempts together have used up what they have."""
+        seconds = self.step.total_timeout_seconds
+        return None if seconds is None else asyncio.get_running_loop().time() + seconds
 
     async def _attempt(
-        self, inputs: dict[str, Any], context: AgentContext | None, config: RunnableConfig
+        self, execution: Execution, attempt: int, config: RunnableConfig, deadline: float | None
     ) -> dict[str, Any]:
         """Run the body once, within its time limit."""
+        execution.begin(attempt)
         var_child_runnable_config.set(config)  # where interrupt() and whatever else a body calls look for it
+        context = execution.context(attempt) if self.takes_context else None
+        seconds, of_all = self.step.timeout_seconds, False
+        if deadline is not None and (left := deadline - asyncio.get_running_loop().time()) < seconds:
+            seconds, of_all = left, True
         try:
-            async with asyncio.timeout(self.step.timeout_seconds) as limit:
-                return check_output(self.step, await call(self.body, inputs, context, config))
+            async with asyncio.timeout(seconds) as limit:
+                return check_output(self.step, await call(self.body, execution.inputs, context, config))
         except TimeoutError as error:
+            execution.goes_on |= limit.expired() and not is_async(self.body)  # in a thread that nobody can stop
+            if limit.expired() and of_all:
+                raise AgentTimeoutError(self.step.agent, self.step.total_timeout_seconds or 0) from error
             if limit.expired():
                 raise TimeoutError(f"no result within {self.step.timeout_seconds:g} s") from error
             raise
@@ -141,9 +166,12 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
 
     def _wait_after(self, error: Exception, attempt: int) -> float | None:
         """Give the seconds to wait before the next attempt, or ``None`` if this was the last one."""
-        if attempt > self.step.max_retries or not is_worth_retrying(error):
+        step, failure = self.step, Failure.of(error, self.clock.now())
+        if attempt > step.max_retries:
             return None
-        return self.step.backoff.seconds(attempt, self.clock.chance())
+        if not is_worth_retrying(failure, retry_on=step.retry_on, do_not_retry=step.do_not_retry):
+            return None
+        return seconds_to_wait(failure, step.backoff, attempt, self.clock.chance())
 
     def _attempt_failed(self, error: Exception, attempt: int, wait: float | None) -> AttemptFailed:
         return AttemptFailed(
@@ -162,14 +190,18 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
             agent=self.step.agent,
             attempt=attempt,
             at=timestamp(self.clock.now()),
-            reason="it waits for an answer" if asks else "the run is being paused",
+            reason=ASKS if asks else "the run is being paused",
             usage=usage_of(meter.calls, self.prices),
         )
 
-    def _failed(self, error: Exception, attempts: int, started_at: str, meter: UsageMeter) -> AgentRecord:
+    def _failed(
+        self, error: Exception, attempts: int, started_at: str, meter: UsageMeter, *, late: bool
+    ) -> AgentRecord:
         info = describe(error)
         count = f"{attempts} attempt{'' if attempts == 1 else 's'}"
         reason = f"{info['type']} after {count}" + (f": {info['message']}" if info["message"] else "")
+        if late and not isinstance(error, AgentTimeoutError):
+            reason += f"; the {self.step.total_timeout_seconds:g} s of all attempts together leave no time for another"
         return self._record(
             AgentStatus.FAILED, error=info, reason=reason, attempts=attempts, started_at=started_at, meter=meter
         )
@@ -210,11 +242,11 @@ def run_id_of(config: RunnableConfig) -> str:
 
 def describe(error: Exception) -> ErrorInfo:
     """Write an error as plain values that JSON and PostgreSQL can hold, a very long message cut short."""
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001  # a user's error class may do anything
-        text = "(its message cannot be read)"
-    text = escaped(text)
-    if len(text) > ERROR_TEXT_LIMIT:
-        text = f"{text[:ERROR_TEXT_LIMIT]}... ({len(text) - ERROR_TEXT_LIMIT} more characters)"
-    return ErrorInfo(type=type(error).__name__, message=text)
+    if isinstance(error, ReportedError):
+        return ErrorInfo(type=error.failure.type, message=error.failure.message)
+    return ErrorInfo(type=type(error).__name__, message=message_of(error))
+
+
+def _is_over(deadline: float | None, wait: float) -> bool:
+    """Tell whether there will be no time left after ``wait`` seconds."""
+    return deadline is not None and asyncio.get_running_loop().time() + wait >= deadline

@@ -139,5 +139,6 @@ class Following:
         await asyncio.gather(*map(asyncio.wrap_future, self._end(None)))
 
     def _end(self, error: BaseException | None) -> "list[Future[None]]":
-        ending = Ending(result=None if error else self.result, error=error)
+        gone = isinstance(error, GeneratorExit)  # whoever streamed the run went away; it may have ended by then
+        ending = Ending(result=self.result if error is None or gone else None, error=error)
         return [follower.end(ending) for follower in self._followers]

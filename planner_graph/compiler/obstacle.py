@@ -10,6 +10,9 @@ from planner_graph.types import AgentStatus, DependencyKind
 Obstacle = tuple[str, ErrorInfo | None]
 """Why a step does not run, in words, and the root cause, if something went wrong."""
 
+STOPPED = "FailFast"
+"""Type of the root cause where an agent does not run because the plan starts no further one."""
+
 
 def find_obstacle(step: Step, state: Mapping[str, Any]) -> Obstacle | None:
     """Say why a step does not run: it need not stand in, or a hard dependency and its fallbacks did not complete."""

@@ -24,22 +24,27 @@ def check_output(step: Step, given: Any) -> dict[str, Any]:
     Raises:
         OutputError: an output is missing, or something is not JSON.
     """
-    if isinstance(given, Command):
-        raise OutputError(step.agent, "a Command cannot steer a plan; return outputs, the plan says who is next")
-    plain = _plain(step.agent, given)
-    if len(step.outputs) == 1 and not (isinstance(plain, dict) and step.outputs[0] in plain):
-        return {step.outputs[0]: plain}
-    if not isinstance(plain, dict):
+    named = plain(step.agent, given)
+    if len(step.outputs) == 1 and not (isinstance(named, dict) and step.outputs[0] in named):
+        return {step.outputs[0]: named}
+    if not isinstance(named, dict):
         names = ", ".join(map(repr, step.outputs))
         raise OutputError(step.agent, f"{type(given).__name__} is no mapping; return a dict with the keys {names}")
-    missing = [name for name in step.outputs if name not in plain]
+    missing = [name for name in step.outputs if name not in named]
     if missing:
-        found = ", ".join(map(repr, plain)) or "nothing"
+        found = ", ".join(map(repr, named)) or "nothing"
         raise OutputError(step.agent, f"{', '.join(map(repr, missing))} is missing, found {found}; return every output")
-    return {name: plain[name] for name in step.outputs}
+    return {name: named[name] for name in step.outputs}
 
 
-def _plain(agent: str, given: Any) -> Any:
+def plain(agent: str, given: Any) -> Any:
+    """Turn what a body returned into plain JSON.
+
+    Raises:
+        OutputError: something is not JSON.
+    """
+    if isinstance(given, Command):
+        raise OutputError(agent, "a Command cannot steer a plan; return outputs, the plan says who is next")
     try:
         faults = [*_unfit(given)]
         if faults:

@@ -21,10 +21,8 @@ from planner_graph.mirror.ledger import Ledger
 from planner_graph.store import leases
 from planner_graph.store.connection import connect
 from planner_graph.store.database import Database
-from planner_graph.store.leases import Lease
 from planner_graph.store.queries import query
 from planner_graph.store.transitions import Connection
-from planner_graph.types import RunId
 
 log = logging.getLogger(__name__)
 
@@ -90,15 +88,20 @@ class Delivery:
             else:
                 track.lose(len(entries), track.problem)
 
-    async def touch(self, estimates: Mapping[RunId, datetime | None]) -> None:
-        """Show that these runs are followed; a database that is away is not waited for."""
+    async def touch(self, estimates: Mapping[Track, datetime | None]) -> None:
+        """Show that these runs are followed, and keep those that are ours; an outage is not waited for."""
         rows = [
-            {"workflow_execution_id": run_id, "estimated_end": end.isoformat() if end else None}
-            for run_id, end in estimates.items()
+            {"workflow_execution_id": track.run_id, "estimated_end": end.isoformat() if end else None}
+            for track, end in estimates.items()
         ]
+        own = {track.lease: track for track in estimates if track.lease and track.own}
         with suppress(psycopg.Error, DatabaseUnavailableError):
             conn = await self._connected()
             await conn.execute(query("heartbeat"), {"rows": Jsonb(rows)})
+            held = await leases.renew(conn, own)
+            for lease, track in own.items():
+                if lease.run_id not in held:
+                    track.problem = f"another process has taken run {lease.run_id!r} over"
 
     async def close(self) -> None:
         """Give the connection back."""
@@ -196,7 +199,7 @@ async def _apply(conn: Connection, turns: Sequence[Turn]) -> None:
 
 async def _take(conn: Connection, told: Mapping[Track, Sequence[Told]]) -> None:
     """Let ledgers take what the agents of their runs did, and write what that changed."""
-    await leases.fence_all(conn, [Lease(run_id=track.run_id, token=track.token) for track in told if track.token])
+    await leases.fence_all(conn, [track.lease for track in told if track.lease])
     locked = await tables.lock(conn, [track.run_id for track in told])
     for track in told:
         known = locked.get(track.run_id)

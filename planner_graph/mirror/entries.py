@@ -2,15 +2,19 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
+
+from psycopg.errors import LockNotAvailable
 
 from planner_graph.compiler.events import Event
 from planner_graph.compiler.state import AgentRecord
 from planner_graph.errors import PlanMismatchError, RunNotResumableError
 from planner_graph.mirror.ledger import Ledger
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.store import transitions
+from planner_graph.store import leases, transitions
+from planner_graph.store.leases import Lease
 from planner_graph.store.plain import plain_json, preview
 from planner_graph.store.queries import query
 from planner_graph.store.transitions import Acceptance, Connection
@@ -22,20 +26,26 @@ LARGEST_NOTE = 10_000
 """Characters of JSON that the log keeps of each thing in a note, a question to a human for example."""
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(eq=False, kw_only=True, slots=True)
 class Track:
     """One run as a mirror follows it.
 
     ``plan`` and ``ledger``, which is what the tables said last, are there for as long as the run is followed and nobody
     else writes its tables. ``told`` counts the entries, ``written`` those that are in the tables, ``lost`` those that
-    never will be, for the reason ``problem``. ``place`` is the thread, and where in it the run is.
+    never will be, for the reason ``problem``. ``place`` is the thread, and where in it the run is. ``lease`` is the
+    right to write it: that of the process that executes it, or the mirror's ``own``.
     """
 
     run_id: RunId
     plan: ExecutionPlan | None
     thread_id: str | None
     place: str | None = None
-    token: int | None = None
+    lease: Lease | None = None
+    own: bool = False
     ledger: Ledger | None = None
     told: int = 0
     written: int = 0
@@ -66,20 +76,26 @@ class Begin:
     acceptance: Acceptance
     fresh: bool
     named: bool
+    at: datetime = field(default_factory=_now)
 
     async def apply(self, conn: Connection, track: Track) -> None:
         """Make the run a running one; ``track`` gets the id under which it is known.
 
         Raises:
-            RunNotResumableError: it has ended, or its thread is another run's.
+            RunHeldError: a process executes it.
+        RunNotResumableError: it has ended, or its thread is another run's.
             PlanMismatchError: it was accepted with another plan.
         """
         found = await self._find(conn, track)
         if found is None:
-            await transitions.accept(conn, track.run_id, self.acceptance)
+            await transitions.accept(conn, track.run_id, self.acceptance, at=self.at)
         elif found["plan_hash"] != self.acceptance.plan.hash:
             raise PlanMismatchError(checkpoint_hash=found["plan_hash"], plan_hash=self.acceptance.plan.hash)
-        await transitions.start(conn, track.run_id)
+        lease = await leases.try_acquire(conn, track.run_id)
+        if lease is None:  # its holder has just died: in a moment that is certain
+            raise LockNotAvailable(f"run {track.run_id} may still be held by another process")
+        track.lease, track.own = lease, True
+        await transitions.start(conn, track.run_id, token=lease.token, at=self.at)
 
     async def _find(self, conn: Connection, track: Track) -> Mapping[str, Any] | None:
         if self.named:
@@ -114,12 +130,13 @@ class Note:
 
     event: str
     data: Mapping[str, Any]
+    at: datetime = field(default_factory=_now)
 
     async def apply(self, conn: Connection, track: Track) -> None:
         """Log it."""
         data = {key: preview(plain_json(value), LARGEST_NOTE) for key, value in self.data.items()}
         await transitions.lock(conn, track.run_id)
-        await transitions.log(conn, track.run_id, self.event, data)
+        await transitions.log(conn, track.run_id, self.event, data, at=self.at)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,10 +144,12 @@ class Pause:
     """Nobody executes the run for now."""
 
     reason: str
+    at: datetime = field(default_factory=_now)
 
     async def apply(self, conn: Connection, track: Track) -> None:
-        """Pause the run."""
-        await transitions.pause(conn, track.run_id, self.reason)
+        """Pause the run, and let others have it."""
+        await transitions.pause(conn, track.run_id, self.reason, at=self.at)
+        await _let_go(conn, track)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,10 +158,17 @@ class Finish:
 
     status: RunStatus
     result: Mapping[str, Any]
+    at: datetime = field(default_factory=_now)
 
     async def apply(self, conn: Connection, track: Track) -> None:
-        """Let the run end."""
-        await transitions.finish(conn, track.run_id, self.status, self.result)
+        """Let the run end, and let it go."""
+        await transitions.finish(conn, track.run_id, self.status, self.result, ended_at=self.at)
+        await _let_go(conn, track)
+
+
+async def _let_go(conn: Connection, track: Track) -> None:
+    if track.lease is not None:
+        await leases.release(conn, track.lease)
 
 
 Change = Begin | Note | Pause | Finish

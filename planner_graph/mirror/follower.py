@@ -18,6 +18,7 @@ from planner_graph.mirror.entries import Begin, Entry, Finish, Known, Note, Paus
 from planner_graph.mirror.previews import lean_event, lean_record
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.mirror.writer import MirrorWriter
+from planner_graph.store.leases import Lease
 from planner_graph.store.transitions import Acceptance
 from planner_graph.types import RunId, RunStatus
 
@@ -25,7 +26,7 @@ from planner_graph.types import RunId, RunStatus
 class RunFollower(Follower):
     """Turns what happens in one invocation into entries.
 
-    ``managed`` gives the token of a run that somebody holds, whose start and end are that one's to record; ``on_end``
+    ``managed`` gives the lease of a run that somebody holds, whose start and end are that one's to record; ``on_end``
     is called when the invocation has ended.
     """
 
@@ -34,13 +35,13 @@ class RunFollower(Follower):
         writer: MirrorWriter,
         settings: MirrorSettings,
         *,
-        managed: Callable[[RunId], int | None],
+        managed: Callable[[RunId], Lease | None],
         on_begin: Callable[[Track], None],
         on_end: Callable[[], None],
     ) -> None:
         self._writer = writer
         self._settings = settings
-        self._token_of = managed
+        self._lease_of = managed
         self._on_begin = on_begin
         self._on_end = on_end
         self._track: Track | None = None
@@ -58,12 +59,12 @@ class RunFollower(Follower):
             RunIdError: its ``workflow_execution_id`` is no UUID.
         """
         run_id = _run_id(beginning)
-        token = self._token_of(run_id)
-        self._managed = token is not None
+        lease = self._lease_of(run_id)
+        self._managed = lease is not None
         self._preview = self._settings.preview_of_each(len(beginning.plan.steps))
         place = " ".join(filter(None, (beginning.thread_id, beginning.namespace))) if beginning.thread_id else None
         self._track = track = Track(
-            run_id=run_id, plan=beginning.plan, thread_id=beginning.thread_id, place=place, token=token
+            run_id=run_id, plan=beginning.plan, thread_id=beginning.thread_id, place=place, lease=lease
         )
         self._on_begin(track)
         if not self._managed:

@@ -12,6 +12,7 @@ from typing import Self
 
 from langgraph.callbacks import GraphInterruptEvent, GraphResumeEvent
 
+from planner_graph.compiler.bridge import in_thread
 from planner_graph.compiler.observing import PlanObserver
 from planner_graph.errors import MirrorNotOpenError, MirrorOpenError
 from planner_graph.mirror.entries import Note, Track
@@ -64,7 +65,7 @@ class PlanMirror(PlanObserver):
         self._writer: MirrorWriter | None = None
         self._followers: dict[uuid.UUID, RunFollower] = {}
         self._tracks: deque[Track] = deque(maxlen=MOST_REPORTS)
-        self._managed: dict[RunId, int] = {}
+        self._managed: dict[RunId, Lease] = {}
 
     def __enter__(self) -> Self:
         opening = self._started()
@@ -85,14 +86,14 @@ class PlanMirror(PlanObserver):
         try:
             await asyncio.wrap_future(opening)
         except BaseException:
-            await asyncio.to_thread(self.close)
+            await in_thread(self.close)
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.to_thread(self.close)
+        await in_thread(self.close)
 
     def close(self) -> None:
         """Write what is left, and end."""
@@ -139,7 +140,7 @@ class PlanMirror(PlanObserver):
     @contextmanager
     def managed(self, lease: Lease) -> Iterator[None]:
         """Within this block, follow only the agents of a run: its start and end are the holder's to record."""
-        self._managed[lease.run_id] = lease.token
+        self._managed[lease.run_id] = lease
         try:
             yield
         finally:

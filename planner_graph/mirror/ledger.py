@@ -17,6 +17,7 @@ from planner_graph.types import AgentName, AgentStatus
 
 _RAN_AGAIN = "it was cut off before its result was stored; the agent ran again"
 _NOT_STORED = "it was cut off before its result was stored; the agent runs again"
+_NOT_PLANNED = "it is not in the run's new plan"
 _LEFT_BEHIND = "its process ended before it did"
 
 Attempt = tuple[int, int]
@@ -90,10 +91,10 @@ class Ledger:
         """What all attempts have used."""
         return total_usage(row.usage for rows in self._rows.values() for row in rows.values())
 
-    def started_at(self, agent: AgentName) -> datetime | None:
-        """Give when the latest attempt of an agent began."""
+    def latest(self, agent: AgentName) -> AgentRunRow | None:
+        """Give the latest attempt of an agent."""
         rows = self._rows.get(agent)
-        return rows[max(rows)].started_at if rows else None
+        return rows[max(rows)] if rows else None
 
     def take(self, events: Iterable[Event]) -> None:
         """Bring the standing forward by ``events``, in their order."""
@@ -133,6 +134,22 @@ class Ledger:
             AgentEnded(event="agent_ended", agent=agent, at=record["ended_at"], record=record)
             for agent, record in records.items()
         )
+
+    def replan(self, records: Mapping[AgentName, AgentRecord], again: Mapping[AgentName, str], at: datetime) -> None:
+        """Make the standing that of a run under another plan, which keeps ``records``; ``again`` says why others go.
+
+        The ledger must know the places of the agents in the new plan. What agents did that are not in it stays.
+        """
+        listed = [*self.running, *self.completed, *self.failed, *self.waiting, *self.skipped]
+        for agent in [agent for agent in listed if agent not in self._orders]:
+            self._move(agent, None)
+            for row in [row for row in self._rows.get(agent, {}).values() if row.status is AgentStatus.RUNNING]:
+                self._write(replace(row, status=AgentStatus.INTERRUPTED, ended_at=at, reason=_NOT_PLANNED))
+        for agent, why in again.items():
+            self._reopen(agent, at, why)
+        self.step = 0
+        self.reconcile(records, at, resumed=True)
+        self.outputs |= {agent: records[agent]["output"] for agent in self.completed}
 
     def _reopen(self, agent: AgentName, at: datetime, why: str) -> None:
         """Let an agent wait once more whose end, or whose start, the checkpoint does not know."""

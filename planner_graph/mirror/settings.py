@@ -1,6 +1,12 @@
 """How the mirror behaves."""
 
-from planner_graph.values import Seconds, Value
+from typing import Annotated
+
+from pydantic import Field
+
+from planner_graph.values import PositiveSeconds, Seconds, Value
+
+Count = Annotated[int, Field(strict=True, ge=1)]
 
 
 class MirrorSettings(Value):
@@ -9,20 +15,20 @@ class MirrorSettings(Value):
     An event is written ``delay_seconds`` after it was told, with all that came until then. When ``queue_limit``
     events wait to be written, agents wait before they tell more. At its end an invocation waits at most
     ``flush_seconds`` for its events to be written. A database that is away for longer than ``patience_seconds`` is
-    given up: from then on events are counted as missing until it is back.
+    given up for the runs that go on then, whose reports say so; runs that begin when it is back are followed.
 
     ``output_preview`` is how many characters of one agent's output the live table shows at most, ``all_previews`` how
     many of all outputs of a run together; a run of many agents shows less of each.
     """
 
     delay_seconds: Seconds = 0.005
-    queue_limit: int = 10_000
-    batch_limit: int = 1_000
+    queue_limit: Count = 10_000
+    batch_limit: Count = 1_000
     flush_seconds: Seconds = 30.0
     patience_seconds: Seconds = 600.0
-    heartbeat_seconds: Seconds = 5.0
-    output_preview: int = 1_000
-    all_previews: int = 64_000
+    heartbeat_seconds: PositiveSeconds = 2.0
+    output_preview: Count = 1_000
+    all_previews: Count = 64_000
 
     def preview_of_each(self, agents: int) -> int:
         """Give how many characters of each output are shown in a run of so many agents."""

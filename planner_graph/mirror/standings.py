@@ -58,9 +58,7 @@ def _agent_now(step: Step, run: RunRow, row: AgentRunRow | None) -> AgentNow:
     if row is None:
         return AgentNow(step=step)
     status = _status(step, run, row)
-    retry_at = None
-    if status is AgentStatus.RETRYING and row.ended_at:
-        retry_at = row.ended_at + timedelta(seconds=step.backoff.seconds(row.attempt, _ON_AVERAGE))
+    retry_at = next_attempt_at(step, row) if status is AgentStatus.RETRYING else None
     return AgentNow(
         step=step,
         status=status,
@@ -70,6 +68,11 @@ def _agent_now(step: Step, run: RunRow, row: AgentRunRow | None) -> AgentNow:
         error=row.error,
         reason=row.reason,
     )
+
+
+def next_attempt_at(step: Step, row: AgentRunRow) -> datetime | None:
+    """Give when the agent of a failed attempt may be expected to go on."""
+    return row.ended_at and row.ended_at + timedelta(seconds=step.backoff.seconds(row.attempt, _ON_AVERAGE))
 
 
 def _status(step: Step, run: RunRow, row: AgentRunRow) -> AgentStatus:

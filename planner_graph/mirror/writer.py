@@ -9,14 +9,13 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from planner_graph.mirror.delivery import Delivery
 from planner_graph.mirror.entries import Entry, Track
 from planner_graph.mirror.expectation import expected_end
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.store.database import Database
-from planner_graph.types import RunId
 
 log = logging.getLogger(__name__)
 
@@ -225,7 +224,9 @@ class MirrorWriter:
             elif names.isdisjoint(track.names):
                 names |= track.names
                 batch[track] = [entry]
-                self._followed[track] = None
+                if track not in self._followed:
+                    self._followed[track] = None
+                    self._beat_at = 0.0  # what is expected of it can be said at once
             else:
                 break
             self._queue.popleft()
@@ -251,14 +252,16 @@ class MirrorWriter:
             if followed:
                 await delivery.touch(self._expectations(followed))
 
-    def _expectations(self, followed: list[Track]) -> dict[RunId, datetime | None]:
+    def _expectations(self, followed: list[Track]) -> dict[Track, datetime | None]:
         """Give when runs are expected to end; one after the other, as forecasts of many take time."""
-        expected: dict[RunId, datetime | None] = dict.fromkeys((track.run_id for track in followed), None)
+        expected: dict[Track, datetime | None] = dict.fromkeys(followed)
         until = time.monotonic() + FORECAST_SECONDS
         for track in followed:
             if time.monotonic() > until:
                 break
-            expected[track.run_id] = expected_end(track, datetime.now(UTC))
+            now = datetime.now(UTC)
+            end = expected_end(track, now)
+            expected[track] = end and max(end, now + timedelta(seconds=1.5 * self._settings.heartbeat_seconds))
             self._followed[track] = self._followed.pop(track)  # its turn comes again after all others
         return expected
 

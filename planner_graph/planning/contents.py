@@ -1,18 +1,23 @@
 """What a plan is made of: steps, edges, estimates, timings; plain frozen values that explanations and pictures read."""
 
+import operator
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
-from planner_graph.catalog.spec import Backoff
+from planner_graph.catalog.spec import Approval, Backoff, Isolation
 from planner_graph.types import AgentName, DependencyKind, Strategy
 from planner_graph.values import JsonObject, Value
 
 SCHEMA_VERSION: Final = 1
 
 ItemT = TypeVar("ItemT")
+
+
+UNLESS_DEFAULT = Field(exclude_if=operator.not_)
+"""What leaves a field out of a plan's JSON while it says nothing: plans that do not use it keep their hashes."""
 
 
 def _sorted_by_key(items: dict[str, ItemT]) -> dict[str, ItemT]:
@@ -83,6 +88,11 @@ class Step(Value):
     max_retries: int
     backoff: Backoff
     timeout_seconds: float
+    total_timeout_seconds: Annotated[float | None, UNLESS_DEFAULT] = None
+    retry_on: Annotated[tuple[str, ...], UNLESS_DEFAULT] = ()
+    do_not_retry: Annotated[tuple[str, ...], UNLESS_DEFAULT] = ()
+    isolation: Annotated[Isolation | None, UNLESS_DEFAULT] = None
+    approval: Annotated[Approval | None, UNLESS_DEFAULT] = None
     fallback: AgentName | None
     replaces: AgentName | None = None
     cost_estimate_usd: float
@@ -132,7 +142,8 @@ class PlanContents(Value):
     """Which agents run, in which order, why, and how long it should take.
 
     ``steps`` are in execution order. ``deliverables`` maps each wanted output to the agent that gives it, or to
-    ``"campaign"``. ``provided`` names the values that the campaign brings along, sorted.
+    ``"campaign"``. ``provided`` names the values that the campaign brings along, sorted. With ``fail_fast`` no further
+    agent starts once one has failed that nobody stands in for.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -148,6 +159,7 @@ class PlanContents(Value):
     resources: ByName[float]
     left_out: tuple[LeftOut, ...]
     dropped: tuple[DroppedDependency, ...]
+    fail_fast: Annotated[bool, UNLESS_DEFAULT] = False
 
     @cached_property
     def by_agent(self) -> dict[AgentName, Step]:

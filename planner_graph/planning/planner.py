@@ -137,6 +137,7 @@ class MasterPlanner:
             resources=campaign.limits.resources,
             left_out=tuple(LeftOut(agent=name, reason=why) for name, why in draft.selection.left_out.items()),
             dropped=draft.links.dropped,
+            fail_fast=campaign.limits.fail_fast,
         )
 
     def _duration(self, schedule: Schedule, critical: CriticalPath[AgentName], work: float) -> Duration:
@@ -199,6 +200,11 @@ def _declared(spec: AgentSpec, campaign: Campaign) -> dict[str, Any]:
         "max_retries": spec.max_retries,
         "backoff": spec.backoff,
         "timeout_seconds": spec.timeout_seconds,
+        "total_timeout_seconds": spec.total_timeout_seconds,
+        "retry_on": spec.retry_on,
+        "do_not_retry": spec.do_not_retry,
+        "isolation": spec.isolation,
+        "approval": spec.approval,
         "fallback": spec.fallback,
         "cost_estimate_usd": spec.cost_estimate_usd,
         "configuration": {**spec.configuration, **campaign.configuration.get(spec.name, {})},

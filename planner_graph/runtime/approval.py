@@ -3,8 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from langgraph.types import Command
+
+from planner_graph.compiler.approval import is_request, verdict
 from planner_graph.errors import AnswerRefusedError, RunEndedError, nearest
 from planner_graph.mirror.checkpoint import CheckpointState, Question, read_checkpoint
+from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store import answers
 from planner_graph.store.answers import Answered, GivenAnswer
 from planner_graph.store.database import Database
@@ -45,15 +49,26 @@ async def answer(  # noqa: PLR0913  # what there is to say about an answer
         raise RunEndedError(row.run_id, row.status.value)
     state = await read_checkpoint(database, row.run_id)
     asked = _asked(state, agent, question)
+    if is_approval(asked, state.plan) and not isinstance(value, bool):
+        problem = "it only asks to be approved, which is answered by true or false"
+        raise AnswerRefusedError(row.run_id, agent, problem, "leave --answer out, or reject it")
     async with database.pool.connection() as conn, conn.transaction():
         return await answers.give(
             conn, row.run_id, interrupt_id=asked.id, agent=asked.agent, value=value, by=by, reason=reason
         )
 
 
-def values(questions: Iterable[Question], given: Mapping[str, GivenAnswer]) -> dict[str, Any]:
-    """Give what LangGraph is to resume with: for each question that was answered what the agent gets."""
-    return {question.id: given[question.id].value for question in questions if question.id in given}
+def resumption(
+    questions: Iterable[Question], given: Mapping[str, GivenAnswer], plan: ExecutionPlan
+) -> "Command[Any] | None":
+    """Give what LangGraph is to go on with: for each question that was answered what the agent gets."""
+    found = {question.id: _value(question, given[question.id], plan) for question in questions if question.id in given}
+    return Command(resume=found) if found else None
+
+
+def is_approval(question: Question, plan: ExecutionPlan) -> bool:
+    """Tell whether a question is that of the agent's node, which asks for approval before the agent runs."""
+    return plan.by_agent[question.agent].approval is not None and is_request(question.value, question.agent)
 
 
 def asking(questions: Iterable[Question]) -> str:
@@ -63,6 +78,12 @@ def asking(questions: Iterable[Question]) -> str:
     ''
     """
     return ", ".join(dict.fromkeys(question.agent for question in questions))
+
+
+def _value(question: Question, given: GivenAnswer, plan: ExecutionPlan) -> Any:
+    if is_approval(question, plan):
+        return verdict(approved=given.value is True, by=given.by, reason=given.reason)
+    return given.value
 
 
 def _asked(state: CheckpointState, agent: str, question: str | None) -> Question:

@@ -20,7 +20,7 @@ from planner_graph.errors import LeaseLostError
 from planner_graph.mirror.checkpoint import open_questions
 from planner_graph.mirror.handler import MirrorReport, PlanMirror
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.runtime.approval import asking, values
+from planner_graph.runtime.approval import asking, resumption
 from planner_graph.runtime.brake import Brake, Stop, StopKind
 from planner_graph.store.leases import Lease
 from planner_graph.store.outages import Patience
@@ -198,8 +198,8 @@ class Execution:
                 run_id, [question.id for question in questions], reason, known=known, token=token
             )
         )
-        if found:
-            return Command(resume=values(questions, found))
+        if going_on := resumption(questions, found, self.plan):
+            return going_on
         if status is RunStatus.CANCELLING:
             return await self._ended(mirror, RunStatus.CANCELLED, None, "asked to cancel")
         return self._outcome(mirror, RunStatus.PAUSED, None, reason)

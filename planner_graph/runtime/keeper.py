@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
+from planner_graph.compiler.bridge import in_thread
 from planner_graph.errors import DatabaseUnavailableError, PlannerGraphError
 from planner_graph.store import leases
 from planner_graph.store.connection import connect
@@ -67,7 +68,7 @@ class LeaseKeeper:
     async def close(self) -> None:
         """End; leases that were not released last until they expire, or until the session's end is noticed."""
         self._loop.call_soon_threadsafe(self._stop.set)
-        await asyncio.to_thread(self._thread.join)
+        await in_thread(self._thread.join)
 
     async def hold(self, run_id: RunId, on_status: OnStatus, *, take_over: bool = False) -> Lease:
         """Take a run and keep it; ``on_status`` is called in the caller's event loop.
@@ -78,7 +79,7 @@ class LeaseKeeper:
         caller = asyncio.get_running_loop()
 
         async def take() -> Lease:
-            lease = await leases.acquire(self._using, run_id, take_over=take_over)
+            lease = await leases.acquire_using(self._using, run_id, take_over=take_over)
             self._kept[lease] = _Kept(on_status, caller)
             return lease
 

@@ -24,9 +24,10 @@ from planner_graph.planning.estimates import MIN_RUNS
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.runtime import approval
-from planner_graph.runtime.approval import values
+from planner_graph.runtime.approval import resumption
 from planner_graph.runtime.brake import Brake, Grace
 from planner_graph.runtime.execution import Durability, Execution, OnEvent, RunOutcome
+from planner_graph.runtime.replanning import Proposal, Replanned, Replanning, propose, require_no_change
 from planner_graph.runtime.services import SharedServices
 from planner_graph.store.answers import Answered
 from planner_graph.store.commands import Answer, Command
@@ -146,6 +147,51 @@ class CampaignOrchestrator:
         """Go on with a run that was paused or left behind; the same as :meth:`execute`, by the word users look for."""
         return await self.execute(run_id, take_over=take_over, on_event=on_event)
 
+    async def require_same_plan(
+        self, run_id: str, campaign: Campaign | None = None, *, strategy: Strategy | str | None = None
+    ) -> None:
+        """Refuse to go on with a run that this planner would plan otherwise; see :func:`replanning.propose`.
+
+        Raises:
+            PlanChangedError: it would; estimates do not count.
+        """
+        require_no_change(await self._proposed(run_id, campaign, strategy))
+
+    async def replan(
+        self,
+        run_id: str,
+        campaign: Campaign | None = None,
+        *,
+        strategy: Strategy | str | None = None,
+        by: str | None = None,
+        take_over: bool = False,
+    ) -> Replanned:
+        """Let a run go on, when it is executed next, as this planner plans ``campaign``, else its own, now.
+
+        Agents keep the records that stay true under the new plan; see :func:`keeping.keep` and
+        :meth:`Replanning.carry_out`.
+
+        Raises:
+            RunHeldError: another process is executing it, and ``take_over`` does not ask to fence that one out.
+        """
+        row = await self.repository.get_run(run_id)
+        async with self._services.used() as services:
+            lease = await services.keeper.hold(row.run_id, lambda *_: None, take_over=take_over)
+            try:
+                replanning = Replanning(
+                    database=self.database,
+                    lease=lease,
+                    agents=self.agents,
+                    settings=services.mirror.settings,
+                    by=by or this_process(),
+                )
+                return await replanning.carry_out(await self._proposed(row.run_id, campaign, strategy))
+            finally:
+                await asyncio.shield(services.keeper.let_go(lease))
+
+    async def _proposed(self, run: str, campaign: Campaign | None, strategy: Strategy | str | None) -> Proposal:
+        return await propose(self.repository, await self._planner(), run, campaign, strategy)
+
     async def pause(self, run_id: RunId, *, by: str | None = None, reason: str | None = None) -> Answer:
         """Ask for a run to be paused, whichever process executes it; see :meth:`Repository.command`."""
         return await self.repository.command(run_id, Command.PAUSE, by=by or this_process(), reason=reason)
@@ -217,7 +263,7 @@ class CampaignOrchestrator:
             plan=plan,
             graph=graph,
             config=config,
-            given=await self._answers(lease, state) if begun else {"campaign": campaign.model_dump(mode="json")},
+            given=await self._answers(lease, plan, state) if begun else {"campaign": campaign.model_dump(mode="json")},
             timeout_seconds=campaign.limits.timeout_seconds,
             durability=self.durability,
             brake=brake,
@@ -225,14 +271,14 @@ class CampaignOrchestrator:
             repository=self.repository,
         )
 
-    async def _answers(self, lease: Lease, state: StateSnapshot) -> "GraphCommand[Any] | None":
+    async def _answers(self, lease: Lease, plan: ExecutionPlan, state: StateSnapshot) -> "GraphCommand[Any] | None":
         """Give what people have answered to the questions that a run was left with."""
         questions = open_questions(state)
         if not questions:
             return None
         ids = [question.id for question in questions]
         found = await self.repository.take_answers(lease.run_id, ids, token=lease.token)
-        return GraphCommand(resume=values(questions, found)) if found else None
+        return resumption(questions, found, plan)
 
 
 def config_of(row: RunRow) -> RunnableConfig:

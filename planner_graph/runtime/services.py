@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from planner_graph.compiler.bridge import in_thread
 from planner_graph.mirror.handler import PlanMirror
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.runtime.keeper import LeaseKeeper
@@ -75,5 +76,5 @@ class SharedServices:
             del self._users[id(services)]
             if services is self._services:
                 self._services = None
-        await asyncio.to_thread(services.mirror.close)
+        await in_thread(services.mirror.close)
         await services.keeper.close()

@@ -44,15 +44,12 @@ def task_values(campaign: Campaign, campaign_id: Any) -> Iterator[dict[str, Any]
 
 def plan_values(run_id: RunId, campaign: Campaign, plan: ExecutionPlan) -> dict[str, Any]:
     """Give what ``insert_plan`` takes, but for the campaign's row and where bodies and results are."""
-    contents = plan.model_dump(mode="json")
     return {
         "run_id": run_id,
         "strategy": plan.strategy.value,
         "total_agents": len(plan.steps),
         "estimated_duration_minutes": plan.estimated_duration_minutes,
-        "planned_sequence": Jsonb(contents["steps"]),
-        "agent_configurations": Jsonb({step["agent"]: step["configuration"] for step in contents["steps"]}),
-        "plan": Jsonb(contents),
+        "plan": plan.model_dump_json(),
         "plan_hash": plan.hash,
         "campaign": Jsonb(campaign.model_dump(mode="json")),
         "thread_id": thread_of(run_id, FIRST_REVISION),

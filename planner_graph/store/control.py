@@ -21,6 +21,8 @@ async def command(conn: Connection, run_id: RunId, wanted: Command, *, by: str, 
     """
     before = await transitions.lock(conn, run_id)
     holder = (await leases.holders(conn, [run_id])).get(run_id)
+    if holder is not None and not await _hears(conn, run_id):
+        raise CommandRefusedError(run_id, wanted.value, "a graph that its owner invoked runs it, stop that one")
     given = answer(before, wanted, held=holder is not None and holder.alive)
     if given.refused:
         raise CommandRefusedError(run_id, wanted.value, given.says)
@@ -37,3 +39,9 @@ async def command(conn: Connection, run_id: RunId, wanted: Command, *, by: str, 
             await conn.execute(query("set_status"), values)
             await transitions.log(conn, run_id, f"run_{given.status.value}", {"by": by, "reason": reason})
     return given
+
+
+async def _hears(conn: Connection, run_id: RunId) -> bool:
+    """Tell whether whoever executes a run hears commands: an orchestrator does, a graph of somebody's own does not."""
+    cursor = await conn.execute(query("has_own_thread"), {"run_id": run_id})
+    return bool((await cursor.fetchone() or {}).get("own"))

@@ -40,11 +40,14 @@ INSERT INTO execution_plans (
     campaign_id, workflow_execution_id, execution_strategy, total_agents, estimated_duration_minutes,
     planned_sequence, agent_configurations, plan, plan_hash, campaign, thread_id, agents_reference, output_folder,
     planning_reasoning
-) VALUES (
-    %(campaign_id)s, %(run_id)s, %(strategy)s, %(total_agents)s, %(estimated_duration_minutes)s,
-    %(planned_sequence)s, %(agent_configurations)s, %(plan)s, %(plan_hash)s, %(campaign)s, %(thread_id)s,
-    %(agents_reference)s, %(output_folder)s, %(reasoning)s
 )
+SELECT %(campaign_id)s, %(run_id)s, %(strategy)s, %(total_agents)s, %(estimated_duration_minutes)s, given.plan -> 'steps',
+    (
+        SELECT COALESCE(jsonb_object_agg(step ->> 'agent', step -> 'configuration'), '{}')
+        FROM jsonb_array_elements(given.plan -> 'steps') step
+    ),
+    given.plan, %(plan_hash)s, %(campaign)s, %(thread_id)s, %(agents_reference)s, %(output_folder)s, %(reasoning)s
+FROM (SELECT %(plan)s::JSONB AS plan) given
 RETURNING id
 
 -- name: insert_agent_dependencies
@@ -133,8 +136,9 @@ SELECT p.status,
     (
         SELECT h.holder
         FROM run_leases h
-        JOIN pg_stat_activity a ON a.pid = h.session_pid AND a.backend_start = h.session_start
+        LEFT JOIN pg_stat_activity a ON a.pid = h.session_pid AND a.backend_start = h.session_start
         WHERE h.workflow_execution_id = p.workflow_execution_id AND h.expires_at > clock_timestamp()
+            AND (a.pid IS NOT NULL OR h.renewed_at > clock_timestamp() - make_interval(secs => %(silence)s))
     ) AS holder
 FROM execution_plans p
 JOIN workflow_state_live l USING (workflow_execution_id)
@@ -167,7 +171,7 @@ UPDATE workflow_state_live l
 SET start_time = p.started_at,
     -- What is left of the estimate, in proportion to the agents that have not ended.
     estimated_completion_time = NOW() + make_interval(secs => (
-        ((p.plan #>> '{duration,predicted}')::FLOAT8 + (p.plan #>> '{duration,buffer}')::FLOAT8)
+        (p.plan #>> '{duration,predicted}')::FLOAT8
         * (p.total_agents - cardinality(l.completed_agents || l.failed_agents || l.skipped_agents))
         / greatest(p.total_agents, 1)
     )),
@@ -217,7 +221,7 @@ WITH counter AS (
     RETURNING last_sequence
 ), appended AS (
     INSERT INTO run_events (workflow_execution_id, sequence, event, agent_name, at, data)
-    SELECT %(run_id)s, last_sequence, %(event)s, %(agent)s, clock_timestamp(), %(data)s
+    SELECT %(run_id)s, last_sequence, %(event)s, %(agent)s, COALESCE(%(at)s::TIMESTAMPTZ, clock_timestamp()), %(data)s
     FROM counter
     RETURNING workflow_execution_id, sequence
 )
@@ -423,9 +427,14 @@ GROUP BY wanted.agent_name
 -- Leases
 
 -- name: acquire_lease
+-- Processes take turns: of two that insert the first lease of a run at the same instant, one would see the other's token
+-- before its run, and fail.
+WITH turn AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock(hashtextextended('planner_graph lease ' || %(run_id)s::UUID, 0))
+)
 INSERT INTO run_leases AS l (workflow_execution_id, token, holder, session_pid, session_start, expires_at)
-SELECT %(run_id)s, 1, %(holder)s, a.pid, a.backend_start, clock_timestamp() + make_interval(secs => %(seconds)s)
-FROM pg_stat_activity a
+SELECT %(run_id)s::UUID, 1, %(holder)s, a.pid, a.backend_start, clock_timestamp() + make_interval(secs => %(seconds)s)
+FROM turn, pg_stat_activity a
 WHERE a.pid = pg_backend_pid()
 ON CONFLICT (workflow_execution_id) DO UPDATE
 SET token = l.token + 1,
@@ -487,8 +496,9 @@ WHERE p.status IN ('pending', 'running', 'pausing', 'cancelling')
     AND p.updated_at < clock_timestamp() - make_interval(secs => %(silence)s)
     AND NOT EXISTS (
         SELECT FROM run_leases l
-        JOIN pg_stat_activity a ON a.pid = l.session_pid AND a.backend_start = l.session_start
+        LEFT JOIN pg_stat_activity a ON a.pid = l.session_pid AND a.backend_start = l.session_start
         WHERE l.workflow_execution_id = p.workflow_execution_id AND l.expires_at > clock_timestamp()
+            AND (a.pid IS NOT NULL OR l.renewed_at > clock_timestamp() - make_interval(secs => %(silence)s))
     )
 ORDER BY p.created_at, p.workflow_execution_id
 
@@ -541,8 +551,9 @@ WHERE p.workflow_execution_id = %(run_id)s
     AND p.checkpoints_removed_at IS NULL
     AND NOT EXISTS (
         SELECT FROM run_leases l
-        JOIN pg_stat_activity a ON a.pid = l.session_pid AND a.backend_start = l.session_start
+        LEFT JOIN pg_stat_activity a ON a.pid = l.session_pid AND a.backend_start = l.session_start
         WHERE l.workflow_execution_id = p.workflow_execution_id AND l.expires_at > clock_timestamp()
+            AND (a.pid IS NOT NULL OR l.renewed_at > clock_timestamp() - make_interval(secs => %(silence)s))
     )
 FOR NO KEY UPDATE SKIP LOCKED
 
@@ -612,3 +623,43 @@ UPDATE execution_plans SET checkpoints_removed_at = NOW() WHERE workflow_executi
 
 -- name: limit_lock_waits
 SET LOCAL lock_timeout = '2s'
+
+-- Another plan for a run that goes on
+
+-- name: revise_plan
+UPDATE execution_plans
+SET campaign_id = %(campaign_id)s,
+    execution_strategy = %(strategy)s,
+    total_agents = %(total_agents)s,
+    estimated_duration_minutes = %(estimated_duration_minutes)s,
+    planned_sequence = given.plan -> 'steps',
+    agent_configurations = (
+        SELECT COALESCE(jsonb_object_agg(step ->> 'agent', step -> 'configuration'), '{}')
+        FROM jsonb_array_elements(given.plan -> 'steps') step
+    ),
+    plan = given.plan,
+    plan_hash = %(plan_hash)s,
+    plan_revision = %(revision)s,
+    campaign = %(campaign)s,
+    thread_id = %(thread_id)s,
+    planning_reasoning = %(reasoning)s,
+    current_step = 0,
+    completed_agents = ARRAY[]::TEXT[],
+    failed_agents = ARRAY[]::TEXT[],
+    updated_at = NOW()
+FROM (SELECT %(plan)s::JSONB AS plan) given
+WHERE workflow_execution_id = %(run_id)s
+RETURNING id
+
+-- name: delete_agent_dependencies
+DELETE FROM agent_dependencies WHERE execution_plan_id = %(plan_id)s
+
+-- name: revise_live_state
+UPDATE workflow_state_live
+SET execution_metadata = %(execution_metadata)s, estimated_completion_time = NULL, updated_at = NOW()
+WHERE workflow_execution_id = %(run_id)s
+
+-- name: has_own_thread
+SELECT thread_id = workflow_execution_id || ':' || plan_revision AS own
+FROM execution_plans
+WHERE workflow_execution_id = %(run_id)s

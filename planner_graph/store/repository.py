@@ -173,7 +173,7 @@ class Repository:
 
     async def vitals(self, run_id: RunId) -> Vitals:
         """Give the signs of life of a run."""
-        rows = await self._fetch("get_vitals", {"run_id": full_id(run_id)})
+        rows = await self._fetch("get_vitals", {"run_id": full_id(run_id), "silence": leases.SILENCE_SECONDS})
         if not rows:
             raise RunNotFoundError(run_id)
         return Vitals.of(rows[0])

@@ -49,11 +49,11 @@ class RunSaver(AsyncPostgresSaver):
         self._lease = lease
         self._patience = patience or Patience(repair=database.pool.check)
         self._on_failure = on_failure
-        self._landed: dict[str, asyncio.Future[None]] = {}
+        self._landings: dict[str, asyncio.Future[None]] = {}
 
-    async def landed(self, task_id: str) -> None:
-        """Return when what a task wrote is stored."""
-        await self._landing(task_id)
+    def landing(self, task_id: str) -> asyncio.Future[None]:
+        """Give a future that is done when what a task wrote is stored; see ``durability="sync"``."""
+        return self._landings.setdefault(task_id, asyncio.get_running_loop().create_future())
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Read a checkpoint."""
@@ -79,7 +79,7 @@ class RunSaver(AsyncPostgresSaver):
         """Store what a task wrote."""
         put = super().aput_writes
         await self._telling(lambda: put(config, writes, task_id, task_path))
-        landing = self._landing(task_id)
+        landing = self.landing(task_id)
         if not landing.done():
             landing.set_result(None)
 
@@ -100,9 +100,6 @@ class RunSaver(AsyncPostgresSaver):
                 raise lost from error
             self._on_failure(error)
             raise
-
-    def _landing(self, task_id: str) -> "asyncio.Future[None]":
-        return self._landed.setdefault(task_id, asyncio.get_running_loop().create_future())
 
     @asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:

@@ -44,13 +44,11 @@ class Acceptance:
     output_folder: str | None = None
 
 
-async def accept(conn: Connection, run_id: RunId, given: Acceptance) -> None:
-    """Store campaign and plan as a pending run."""
+async def accept(conn: Connection, run_id: RunId, given: Acceptance, *, at: datetime | None = None) -> None:
+    """Store campaign and plan as a pending run; ``at`` is when that happened, if not now, here and elsewhere."""
     campaign, plan = given.campaign, given.plan
+    campaign_id = await store_campaign(conn, campaign)
     async with conn.cursor() as cur:
-        campaign_id = await _id_of(cur, "upsert_campaign", accepting.campaign_values(campaign))
-        await cur.execute(query("delete_campaign_tasks"), {"campaign_id": campaign_id})
-        await cur.executemany(query("insert_campaign_task"), accepting.task_values(campaign, campaign_id))
         values = accepting.plan_values(run_id, campaign, plan) | {
             "campaign_id": campaign_id,
             "agents_reference": given.agents_reference and storable(given.agents_reference),
@@ -63,11 +61,25 @@ async def accept(conn: Connection, run_id: RunId, given: Acceptance) -> None:
         dependencies = {"plan_id": plan_id, "rows": Jsonb(list(accepting.dependency_rows(plan)))}
         await cur.execute(query("insert_agent_dependencies"), dependencies)
         await cur.execute(query("insert_live_state"), accepting.live_values(run_id, plan, plan_id))
-    await log(conn, run_id, "run_accepted", {"strategy": plan.strategy.value, "total_agents": len(plan.steps)})
+    await log(conn, run_id, "run_accepted", {"strategy": plan.strategy.value, "total_agents": len(plan.steps)}, at=at)
+
+
+async def store_campaign(conn: Connection, campaign: Campaign) -> uuid.UUID:
+    """Store a campaign with its tasks, or what has become of it since it was stored; gives the id of its row."""
+    async with conn.cursor() as cur:
+        campaign_id = await _id_of(cur, "upsert_campaign", accepting.campaign_values(campaign))
+        await cur.execute(query("delete_campaign_tasks"), {"campaign_id": campaign_id})
+        await cur.executemany(query("insert_campaign_task"), accepting.task_values(campaign, campaign_id))
+    return campaign_id
 
 
 async def start(
-    conn: Connection, run_id: RunId, *, expecting: RunStatus | None = None, token: int | None = None
+    conn: Connection,
+    run_id: RunId,
+    *,
+    expecting: RunStatus | None = None,
+    token: int | None = None,
+    at: datetime | None = None,
 ) -> RunStatus:
     """Set a run running, or again running; agents that a process left behind as running wait once more.
 
@@ -87,25 +99,27 @@ async def start(
     stays = expecting is not None and status is not expecting and status in {RunStatus.PAUSING, RunStatus.CANCELLING}
     await conn.execute(query("start_run"), {"run_id": run_id, "stays": stays})
     await conn.execute(query("start_live_state"), {"run_id": run_id})
-    await log(conn, run_id, "run_started", {"again": status is not RunStatus.PENDING})
+    await log(conn, run_id, "run_started", {"again": status is not RunStatus.PENDING}, at=at)
     return status if stays else RunStatus.RUNNING
 
 
-async def pause(conn: Connection, run_id: RunId, reason: str, token: int | None = None) -> None:
+async def pause(
+    conn: Connection, run_id: RunId, reason: str, token: int | None = None, *, at: datetime | None = None
+) -> None:
     """Say that nobody executes the run for now; agents still running were interrupted and wait once more.
 
     Raises:
         RunNotFoundError: there is no such run.
         RunEndedError: it has ended.
     """
-    reason = storable(reason)
+    reason = _one_line(reason)
     status = await lock(conn, run_id, token)
     if status.ended:
         raise RunEndedError(run_id, status.value)
     await _stop_agents(conn, run_id, AgentStatus.INTERRUPTED, reason)
     await conn.execute(query("pause_live_state"), {"run_id": run_id})
     await conn.execute(query("pause_run"), {"run_id": run_id, "reason": reason})
-    await log(conn, run_id, "run_paused", {"reason": reason})
+    await log(conn, run_id, "run_paused", {"reason": reason}, at=at)
 
 
 async def finish(  # noqa: PLR0913  # what is known of an end
@@ -135,7 +149,7 @@ async def finish(  # noqa: PLR0913  # what is known of an end
     stopped = AgentStatus.CANCELLED if status is RunStatus.CANCELLED else AgentStatus.INTERRUPTED
     await _stop_agents(conn, run_id, stopped, f"the run ended as {status.value!r}")
     await conn.execute(query("finish_live_state"), {"run_id": run_id})
-    reason = storable(reason) if reason else None
+    reason = _one_line(reason) if reason else None
     values = {
         "run_id": run_id,
         "status": status.value,
@@ -144,7 +158,7 @@ async def finish(  # noqa: PLR0913  # what is known of an end
         "ended_at": ended_at,
     }
     await conn.execute(query("finish_run"), values)
-    await log(conn, run_id, "run_ended", {"status": status.value, "reason": reason})
+    await log(conn, run_id, "run_ended", {"status": status.value, "reason": reason}, at=ended_at)
 
 
 async def amend(conn: Connection, run_id: RunId, status: RunStatus, result: Mapping[str, Any]) -> None:
@@ -161,11 +175,17 @@ async def amend(conn: Connection, run_id: RunId, status: RunStatus, result: Mapp
     await conn.execute(query("amend_run"), values)
 
 
-async def log(
-    conn: Connection, run_id: RunId, event: str, data: Mapping[str, Any], *, agent: str | None = None
+async def log(  # noqa: PLR0913  # what there is to say about an event
+    conn: Connection,
+    run_id: RunId,
+    event: str,
+    data: Mapping[str, Any],
+    *,
+    agent: str | None = None,
+    at: datetime | None = None,
 ) -> None:
     """Append an event, of one ``agent`` or of the run itself, to the log of a run whose lock the transaction holds."""
-    values = {"run_id": run_id, "event": event, "agent": agent, "data": Jsonb(plain_json(data))}
+    values = {"run_id": run_id, "event": event, "agent": agent, "data": Jsonb(plain_json(data)), "at": at}
     await conn.execute(query("append_event"), values)
 
 
@@ -211,3 +231,7 @@ async def _id_of(cur: AsyncCursor[DictRow], name: str, values: Mapping[str, Any]
 
 async def _stop_agents(conn: Connection, run_id: RunId, status: AgentStatus, reason: str) -> None:
     await conn.execute(query("stop_agent_runs"), {"run_id": run_id, "status": status.value, "reason": reason})
+
+
+def _one_line(reason: str) -> str:
+    return storable(" ".join(reason.split()))

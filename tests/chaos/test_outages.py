@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 from contextlib import suppress
-from pathlib import Path
 
 import psycopg
 import pytest

@@ -200,7 +200,7 @@ def described(table: str) -> list[str]:
     return [name for line in first.splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[1])]
 
 
-@pytest.mark.parametrize("table", ["workflow_state_live", "execution_plans", "agent_runs", "run_events"])
+@pytest.mark.parametrize("table", ["workflow_state_live", "execution_plans", "agent_runs", "run_answers", "run_events"])
 def test_every_column_of_a_table_is_described(table, runs):
     columns = rows(runs, f"SELECT column_name FROM information_schema.columns WHERE table_name = '{table}'")  # noqa: S608
     assert sorted(described(table)) == sorted(row["column_name"] for row in columns)

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from planner_graph import AgentFactory, Campaign, CampaignOrchestrator, Catalog, MasterPlanner, RunStatus, agent
 from planner_graph.errors import AnswerRefusedError, RunEndedError, RunNotFoundError
 from planner_graph.mirror.checkpoint import read_checkpoint
+from planner_graph.mirror.reconcile import reconcile
 from planner_graph.store import leases
 from planner_graph.store.repository import Repository
 from tests.team import Orchestrated, Team
@@ -331,3 +332,92 @@ async def test_who_executes_a_run_pauses_it_or_finds_the_answer_but_never_misses
     assert nothing == (RunStatus.PAUSED, {})
     assert (status, found[question.id].value, going_on) == (RunStatus.RUNNING, "yes", RunStatus.RUNNING)
     assert once_more == paused_once == (RunStatus.PAUSED, {})
+
+
+def gated(*, strategy="adaptive"):
+    """Give the arguments of an orchestrator for a publisher who must be approved, and the calls there were."""
+    calls = []
+
+    @agent(outputs=["post"])
+    async def writer(_):
+        calls.append("writer")
+        return "a post"
+
+    @agent(inputs=["post"], outputs=["page"], approval="required")
+    async def publisher(inputs):
+        calls.append("publisher")
+        return {"page": f"<p>{inputs['post']}</p>"}
+
+    @agent(inputs=["page"], outputs=["news"])
+    async def mailer(_):
+        calls.append("mailer")
+        return "news"
+
+    factory, planner = of_one(writer, publisher, mailer)
+    return factory, planner, Campaign(deliverables=("news", "post"), strategy=strategy), calls
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("approved", [True, False], ids=["approved", "rejected"])
+async def test_an_agent_that_must_be_approved_runs_or_is_skipped_as_people_say(database, strategy, approved):
+    factory, planner, campaign, calls = gated(strategy=strategy)
+    orchestrator = CampaignOrchestrator(database, factory, planner=planner)
+    first = await orchestrator.run(campaign)
+    before = list(calls)
+    await orchestrator.answer(first.run_id, "publisher", approved, by="ann", reason="it says so")
+    outcome = await orchestrator.resume(first.run_id)
+
+    assert (first.reason, before) == ("waiting for an answer to: publisher", ["writer"])
+    assert (outcome.status, outcome.mirror.missing) == (RunStatus.COMPLETED, 0)
+    assert outcome.result is not None
+    told = {str(row.agent_name): row.reason for row in await Repository(database).agent_runs(first.run_id)}
+    if approved:
+        assert calls == ["writer", "publisher", "mailer"]
+        assert outcome.result["missing"] == []
+    else:
+        assert calls == ["writer"]
+        assert outcome.result["missing"] == ["news"]
+        assert told["publisher"] == "rejected by ann: it says so"
+        assert told["mailer"] == "hard dependency 'publisher' was skipped: rejected by ann: it says so"
+    assert (await reconcile(database, first.run_id)).differences == ()
+
+
+async def test_an_approval_is_given_or_not_and_nothing_else(database):
+    factory, planner, campaign, _ = gated()
+    orchestrator = CampaignOrchestrator(database, factory, planner=planner)
+    run_id = (await orchestrator.run(campaign)).run_id
+    with pytest.raises(AnswerRefusedError, match=r"it only asks to be approved, .*; leave --answer out, or reject it"):
+        await orchestrator.answer(run_id, "publisher", "yes", by="ann")
+    await orchestrator.answer(run_id, "publisher", value=False, by="ann")
+    assert (await orchestrator.answer(run_id, "publisher", value=True, by="bob")).changed
+    result = (await orchestrator.resume(run_id)).result
+    assert result is not None
+    assert result["missing"] == []
+
+
+async def test_a_process_that_is_told_to_pause_its_runs_leaves_answers_to_the_next_one(database):
+    arrived, gate = asyncio.Event(), asyncio.Event()
+
+    @agent(outputs=["decision"])
+    async def reviewer(_):
+        return interrupt("publish?")
+
+    @agent(outputs=["film"])
+    async def filmer(_):
+        arrived.set()
+        await gate.wait()
+        return "film"
+
+    factory, planner = of_one(reviewer, filmer)
+    orchestrator = CampaignOrchestrator(database, factory, planner=planner)
+    run_id, _ = await orchestrator.accept(Campaign(deliverables=("decision", "film")))
+    running = asyncio.create_task(orchestrator.execute(run_id))
+    await arrived.wait()
+    await asked(database, run_id, "reviewer")
+    answered = await orchestrator.answer(run_id, "reviewer", "yes", by="ann")
+    orchestrator.pause_all("the lights go out")
+    gate.set()
+
+    assert (await running).reason == "the lights go out"
+    assert (await Repository(database).answers(run_id))[answered.answer.interrupt_id].taken_at is None
+    assert (await orchestrator.resume(run_id)).status is RunStatus.COMPLETED

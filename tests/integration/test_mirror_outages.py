@@ -16,6 +16,7 @@ import pytest
 
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.mirror import delivery, writer
+from planner_graph.mirror import tables as written_tables
 from planner_graph.mirror.delivery import Delivery
 from planner_graph.mirror.handler import PlanMirror
 from planner_graph.mirror.settings import MirrorSettings
@@ -139,17 +140,40 @@ async def test_a_connection_that_is_cut_again_and_again_costs_nothing(tables):
         tables.check_complete(report.run_id, agents)
 
 
+@pytest.mark.parametrize("silently", [False, True])
+async def test_a_connection_that_is_cut_while_much_is_under_way_on_it_costs_nothing(tables, monkeypatch, silently):
+    real, saves = written_tables.save, 0
+
+    async def save(conn, *arguments):
+        nonlocal saves
+        saves += 1
+        if saves == 3 and silently:  # as a driver does that has lost its place
+            raise psycopg.OperationalError("sending query failed: cannot exit pipeline mode while busy")
+        if saves == 3:
+            tables.ask("SELECT pg_terminate_backend(%s)", conn.info.backend_pid)
+        await real(conn, *arguments)
+
+    monkeypatch.setattr(written_tables, "save", save)
+    async with PlanMirror(tables.dsn) as mirror:
+        await graph_of(CHAIN).ainvoke(INPUT, followed_by(mirror))
+
+    assert saves > 3
+    assert mirror.report("thread").problem is None
+    tables.check_complete(mirror.report("thread").run_id, CHAIN)
+
+
 class Cut(Delivery):
-    """A delivery whose connection is cut at the commit of its third batch: before the server hears of it, or after."""
+    """A delivery whose connection is cut at the commit of a certain batch: before the server hears of it, or after."""
 
     when = "after"
+    batch = 3
     cuts = 0
 
     async def _write(self, batch):
         await self._connected()
         assert self._conn is not None
         type(self).cuts += 1
-        if self.cuts != 3:
+        if self.cuts != self.batch:
             return await super()._write(batch)
         conn = self._conn
         real = conn.transaction
@@ -179,17 +203,18 @@ class Breaking:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_commit_whose_answer_is_lost_is_neither_repeated_nor_forgotten(tables, monkeypatch, when):
+@pytest.mark.parametrize("batch", [1, 3])
+async def test_a_commit_whose_answer_is_lost_is_neither_repeated_nor_forgotten(tables, monkeypatch, when, batch):
     class OneCut(Cut):
         pass
 
-    OneCut.when, OneCut.cuts = when, 0
+    OneCut.when, OneCut.batch, OneCut.cuts = when, batch, 0
     monkeypatch.setattr(writer, "Delivery", OneCut)
     async with PlanMirror(tables.dsn) as mirror:
         await graph_of(CHAIN).ainvoke(INPUT, followed_by(mirror))
         report = mirror.report("thread")
 
-    assert OneCut.cuts > 3
+    assert OneCut.cuts > batch
     assert (report.missing, report.problem) == (0, None)
     tables.check_complete(report.run_id, CHAIN)
 

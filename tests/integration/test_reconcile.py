@@ -166,6 +166,11 @@ async def test_what_a_mirror_lost_is_in_the_tables_again(database, monkeypatch, 
     assert (await log_of(database, run)).count("run_reconciled") == bool(found.differences)
     assert await differences(database, run.run_id) == []
     assert (await reconcile(database, run.run_id)).differences == ()
+    if lost == 0 and not only:
+        records = (await read_checkpoint(database, run.run_id)).records
+        by_end = sorted(records, key=lambda agent: records[agent]["ended_at"])
+        completed = (await Repository(database).get_run(run.run_id)).completed_agents
+        assert list(completed) == [agent for agent in by_end if agent in completed]
 
 
 FORGET = {

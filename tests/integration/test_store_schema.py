@@ -75,6 +75,8 @@ TABLES = (
     "workflow_state_live",
     "agent_runs",
     "run_events",
+    "run_leases",
+    "run_answers",
 )
 HASH = "0" * 64
 
@@ -156,6 +158,7 @@ BAD_ROWS = [
         {"status": "completed", "started_at": NOW, "ended_at": EARLIER},
         "execution_plans_ends_after_start",
     ),
+    ("execution_plans", {"checkpoints_removed_at": NOW}, "execution_plans_removed_when_ended"),
     ("agent_dependencies", {"execution_plan_id": uuid.uuid4()}, "agent_dependencies_execution_plan_id_fkey"),
     ("agent_dependencies", {"agent_name": "taken"}, "agent_dependencies_agent_and_type_unique"),
     ("agent_dependencies", {"dependency_type": "firm"}, "agent_dependencies_type_known"),
@@ -203,6 +206,12 @@ BAD_ROWS = [
     ("run_events", {"agent_name": None}, "run_events_agent_if_of_agent"),
     ("run_events", {"event": "run_ended"}, "run_events_agent_if_of_agent"),
     ("run_events", {"data": sql.SQL("'[]'")}, "run_events_data_object"),
+    ("run_leases", {"workflow_execution_id": uuid.uuid4()}, "run_leases_workflow_execution_id_fkey"),
+    ("run_leases", {"token": 0}, "run_leases_token_from_one"),
+    ("run_answers", {"workflow_execution_id": uuid.uuid4()}, "run_answers_workflow_execution_id_fkey"),
+    ("run_answers", {"interrupt_id": ""}, "run_answers_interrupt_present"),
+    ("run_answers", {"interrupt_id": "taken"}, "run_answers_pkey"),
+    ("run_answers", {"answered_by": ""}, "run_answers_by_somebody"),
 ]
 
 
@@ -219,6 +228,9 @@ def good_rows(conn):
     insert(conn, "agent_runs", attempt(run_id, agent_name="finished", attempt=9, status="completed", ended_at=NOW))
     event = {"workflow_execution_id": run_id, "sequence": 1, "event": "agent_started", "agent_name": "a", "at": NOW}
     insert(conn, "run_events", event | {"sequence": 7})
+    answer = {"workflow_execution_id": run_id, "interrupt_id": "1", "agent_name": "a", "answer": sql.SQL("'true'")}
+    insert(conn, "run_answers", answer | {"interrupt_id": "taken", "answered_by": "ann"})
+    lease = {"workflow_execution_id": run_id, "token": 1, "holder": "host:1", "session_pid": 1}
     return {
         "planner_graph_schema": {"version": 1000},
         "campaigns": campaign(),
@@ -228,6 +240,8 @@ def good_rows(conn):
         "workflow_state_live": {"workflow_execution_id": run_id},
         "agent_runs": attempt(run_id),
         "run_events": event,
+        "run_leases": lease | {"session_start": NOW, "expires_at": NOW},
+        "run_answers": answer | {"answered_by": "ann"},
     }
 
 
@@ -322,7 +336,7 @@ def test_indexes_that_others_rely_on_are_there(conn):
 
 
 def test_keys_of_tables_written_while_a_run_goes_on_start_with_the_run(conn):
-    for table in ("workflow_state_live", "agent_runs", "run_events"):
+    for table in ("workflow_state_live", "agent_runs", "run_events", "run_leases", "run_answers"):
         [key] = conn.execute(
             "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'p'",
             [table],

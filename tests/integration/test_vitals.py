@@ -1,25 +1,21 @@
 """Signs of life of runs: who holds them, and when they were last heard of."""
 
 import uuid
+from contextlib import asynccontextmanager
 
 import pytest
 
 from planner_graph.campaign import Campaign
 from planner_graph.errors import RunNotFoundError
-from planner_graph.store.database import open_database
+from planner_graph.store import leases
+from planner_graph.store.connection import connect
 from planner_graph.store.repository import Repository
 from planner_graph.types import RunId, RunStatus
 from tests.plans import make_plan
 
 pytestmark = pytest.mark.every_postgres
 
-RUNS = [
-    RunId("00000000-0000-4000-8000-000000000001"),
-    RunId("ffffffff-ffff-4fff-bfff-ffffffffffff"),
-    RunId("80000000-0000-4000-8000-0000ffffffff"),
-    RunId(str(uuid.UUID(int=2**64 + 2**31))),
-]
-"""Their numbers among advisory locks have either sign, and halves of either sign."""
+RUNS = [RunId(str(uuid.UUID(int=number))) for number in (1, 2)]
 
 
 @pytest.fixture
@@ -30,21 +26,42 @@ async def repository(database):
     return made
 
 
-@pytest.mark.parametrize("run_id", RUNS)
-async def test_it_shows_in_any_process_whether_one_has_the_right_to_execute_a_run(repository, dsn, run_id):
-    assert not (await repository.vitals(run_id)).held
-    async with open_database(dsn) as other, Repository(other).exclusive(run_id) as granted:
-        assert granted
-        held = {found: (await repository.vitals(found)).held for found in RUNS}
-        assert held == {found: found == run_id for found in RUNS}
-    assert not (await repository.vitals(run_id)).held
+@asynccontextmanager
+async def session(dsn):
+    """A session of another process."""
+    conn = await connect(dsn, "test")
+    async with conn:
+        yield conn
 
 
-async def test_looking_takes_no_right_from_anyone(repository, dsn):
-    async with open_database(dsn) as other:
-        await repository.vitals(RUNS[0])
-        async with Repository(other).exclusive(RUNS[0]) as granted:
-            assert granted
+async def test_it_shows_which_process_has_the_right_to_execute_a_run(repository, dsn):
+    one, other = RUNS
+    assert (await repository.vitals(one)).holder is None
+    async with session(dsn) as conn:
+        lease = await leases.acquire(conn, one)
+        assert (await repository.vitals(one)).holder == leases.this_process()
+        assert not (await repository.vitals(other)).held
+        await leases.release(conn, lease)
+    assert not (await repository.vitals(one)).held
+
+
+async def test_a_process_that_died_holds_nothing_once_it_has_been_silent(repository, dsn, database):
+    async with session(dsn) as conn:
+        await leases.acquire(conn, RUNS[0])
+    assert (await repository.vitals(RUNS[0])).held  # an outage ends sessions, too
+    async with database.pool.connection() as conn:
+        await conn.execute("UPDATE run_leases SET renewed_at = NOW() - INTERVAL '3 seconds'")
+    assert not (await repository.vitals(RUNS[0])).held
+
+
+async def test_a_process_that_is_silent_but_there_holds_its_run_until_the_lease_ends(repository, dsn, database):
+    async with session(dsn) as conn:
+        await leases.acquire(conn, RUNS[0])
+        async with database.pool.connection() as own:
+            await own.execute("UPDATE run_leases SET renewed_at = NOW() - INTERVAL '10 seconds'")
+            assert (await repository.vitals(RUNS[0])).held
+            await own.execute("UPDATE run_leases SET expires_at = NOW() - INTERVAL '1 second'")
+        assert not (await repository.vitals(RUNS[0])).held
 
 
 async def test_silence_is_told_by_the_clock_of_the_database(repository, database):

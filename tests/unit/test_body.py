@@ -5,8 +5,9 @@ import functools
 
 import pytest
 
-from planner_graph.compiler.body import gather_inputs, idempotency_key, is_async, takes_context
+from planner_graph.compiler.body import gather_inputs, is_async, takes_context
 from planner_graph.compiler.compiler import compile_plan
+from planner_graph.compiler.current import idempotency_key
 from tests.catalogs import spec
 from tests.fakes import Notebook, planned, run, step_of, thread
 

@@ -284,3 +284,26 @@ def test_what_a_log_may_tell_one_day_is_no_reason_to_stop():
     progress = going(make_plan({"a": []}))
     assert progress.take(logged("run_reconciled", differences=0)) is None
     assert progress.take(logged("agent_praised", agent="a")) is None
+
+
+def test_agents_that_were_in_an_earlier_plan_only_are_left_out():
+    progress = Progress(make_plan({"a": []}), run_row(make_plan({"a": []})), [attempt("gone", "completed")])
+    assert list(progress.agents) == ["a"]
+    assert progress.take(logged("agent_started", agent="gone", attempt=1)) is None
+
+
+def test_under_another_plan_agents_stand_as_they_stood_and_new_ones_wait():
+    old, new = make_plan({"a": [], "b": ["a"]}), make_plan({"a": [], "c": ["a"]}, seconds={"c": 7})
+    progress = Progress(old, run_row(old))
+    progress.begin(START)
+    progress.apply(started("a", 0))
+    progress.apply(ended("a", 5))
+
+    progress.replan(new)
+
+    assert [(name, agent.status.value) for name, agent in progress.agents.items()] == [
+        ("a", "completed"),
+        ("c", "waiting"),
+    ]
+    assert progress.agents[AgentName("c")].estimate_seconds == 7
+    assert progress.report(at(6))["counts"]["total"] == 2

@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from planner_graph.cli.account import LONGEST_SILENCE, Account, account_json, is_left_behind
+from planner_graph.cli.account import LONGEST_SILENCE, Account, account_json, is_left_behind, who_asks
 from planner_graph.cli.progress import Progress
 from planner_graph.cli.summary import MOST_WAITING, account_text
+from planner_graph.compiler.events import ASKS
 from planner_graph.mirror.progress import progress_report
 from planner_graph.store.accepting import thread_of
+from planner_graph.store.answers import GivenAnswer
 from planner_graph.store.rows import Vitals
 from planner_graph.types import AgentName, RunStatus
 from tests.plans import make_plan
@@ -173,6 +175,40 @@ def test_machines_get_all_of_it():
 def test_a_run_is_left_behind_if_nobody_holds_it_or_shows_life(held, silent_seconds, own_thread, left):
     row = account(chain()).row
     row = replace(row, thread_id="mine" if own_thread else thread_of(row.run_id, row.plan_revision))
-    vitals = Vitals(status=RunStatus.RUNNING, held=held, silent_seconds=silent_seconds)
+    vitals = Vitals(status=RunStatus.RUNNING, holder="process" if held else None, silent_seconds=silent_seconds)
     assert is_left_behind(row, vitals) == left
     assert not is_left_behind(replace(row, status=RunStatus.PAUSED), vitals)
+
+
+@pytest.mark.parametrize("status", ["running", "paused"])
+def test_who_asks_is_named_with_how_to_answer(status):
+    asks = replace(attempt("writer", "interrupted"), reason=ASKS)
+    taken = replace(account(chain(), asks, status=status), asking=(AgentName("writer"),))
+    answer = f"answer writer: planner-graph approve {taken.row.run_id} writer, or reject"
+    then = f"; then go on with it: planner-graph resume {taken.row.run_id}" if status == "paused" else ""
+    assert text(taken, width=300)[-1] == f"{answer}{then}"
+    assert account_json(taken)["asking"] == ["writer"]
+
+
+def test_who_was_answered_or_asks_no_more_is_not_waited_for():
+    said = GivenAnswer(
+        interrupt_id="1", agent=AgentName("a"), value=True, by="ann", reason=None, answered_at=START, taken_at=None
+    )
+    plan = make_plan({"a": [], "b": [], "c": []})
+    rows = [replace(attempt(name, "interrupted"), reason=ASKS) for name in "ab"] + [
+        replace(attempt("c", "interrupted"), reason="killed")
+    ]
+    progress = Progress(plan, run_row(plan, "paused"), rows)
+    assert who_asks(progress, []) == ("a", "b")
+    assert who_asks(progress, [said]) == ("b",)
+    assert who_asks(progress, [replace(said, taken_at=START)]) == ("a", "b")
+    assert who_asks(Progress(plan, run_row(plan, "cancelled"), rows), []) == ()
+
+
+def test_a_run_whose_checkpoints_are_gone_says_since_when():
+    taken = account(chain(), attempt("writer", "completed"), status="completed")
+    removed = replace(taken, row=replace(taken.row, checkpoints_removed_at=START))
+    line = f"its checkpoints were removed on {START:%Y-%m-%d}: deliverables are kept, other whole outputs are gone"
+    assert line in text(removed, width=120)
+    assert account_json(removed)["checkpoints_removed_at"] == START.isoformat()
+    assert account_json(taken)["checkpoints_removed_at"] is None

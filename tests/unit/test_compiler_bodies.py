@@ -16,8 +16,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import task
 from langgraph.graph import END, START, StateGraph
 
-from planner_graph.compiler.body import AgentContext
 from planner_graph.compiler.compiler import compile_plan
+from planner_graph.compiler.current import AgentContext
 from tests.catalogs import spec
 from tests.fakes import INPUT, WAYS, ScriptedChatModel, planned, run, thread
 

@@ -12,14 +12,17 @@ from typing import Any
 
 import pytest
 
+from planner_graph.compiler.events import AgentStarted
+from planner_graph.compiler.observing import Beginning, Ending
 from planner_graph.errors import DatabaseUnavailableError
 from planner_graph.mirror import writer as module
 from planner_graph.mirror.entries import Note, Track
+from planner_graph.mirror.follower import RunFollower
 from planner_graph.mirror.handler import PlanMirror
 from planner_graph.mirror.settings import MirrorSettings
-from planner_graph.mirror.shared import SharedMirror
 from planner_graph.mirror.writer import MirrorWriter
 from planner_graph.types import RunId
+from tests.events import NOON
 from tests.plans import make_plan
 
 PLAN = make_plan({"a": []})
@@ -37,6 +40,7 @@ class Notes:
         self.arrived = threading.Semaphore(0)
         self.beats = threading.Semaphore(0)
         self.raises: BaseException | None = None
+        self.victim: Track | None = None
         self.obstacle: str | None = None
 
     @property
@@ -47,17 +51,18 @@ class Notes:
         return self
 
     async def deliver(self, batch):
-        self.batches.append([(track.run_id, entry.event) for track, entries in batch.items() for entry in entries])
+        told = [(track.run_id, entry) for track, entries in batch.items() for entry in entries]
+        self.batches.append([(run_id, getattr(entry, "event", "")) for run_id, entry in told])
         self.arrived.release()
         while not self.gate.is_set():  # noqa: ASYNC110  # the gate is another thread's
             await asyncio.sleep(0.001)
-        if self.raises:
+        if self.raises and self.victim in {None, *batch}:
             raise self.raises
         for track, entries in batch.items():
             track.written += len(entries)
 
     async def touch(self, estimates):
-        self.touched += estimates
+        self.touched += [track.run_id for track in estimates]
         self.beats.release(len(estimates))
 
     async def close(self):
@@ -111,6 +116,31 @@ def test_closing_writes_what_is_left(notes):
 
     assert one.written == 2_500
     assert [len(batch) for batch in notes.batches] == [1_000, 1_000, 500]
+
+
+def test_a_flush_does_not_wait_for_more_to_come(notes):
+    writer, one = writing(delay_seconds=60), track()
+    for number in range(2):
+        writer.put(one, note(str(number)))
+        writer.flush(one).result(SECONDS)
+    writer.close()
+
+    assert notes.batches == [[(one.run_id, "0")], [(one.run_id, "1")]]
+
+
+@pytest.mark.usefixtures("notes")
+async def test_an_agent_that_is_told_to_stop_and_is_late_tells_nothing_of_a_run_that_has_paused():
+    writer, tracks = writing(), list[Track]()
+    follower = RunFollower(
+        writer, MirrorSettings(), managed=lambda _: True, on_begin=tracks.append, on_end=lambda: None
+    )
+    follower.begin(Beginning(plan=PLAN, campaign={}, run_id=None, thread_id=None, namespace="", fresh=True, records={}))
+    await asyncio.wrap_future(follower.end(Ending(result=None, error=None)))
+    before = tracks[0].told
+    await follower.tell(AgentStarted(event="agent_started", agent="a", attempt=1, at=NOON.isoformat()))
+    await asyncio.to_thread(writer.close)
+
+    assert tracks[0].told == before == 1
 
 
 def test_what_comes_after_the_end_is_lost_and_nobody_waits_for_it(notes):
@@ -276,18 +306,25 @@ def test_a_loop_that_is_gone_does_not_keep_others_waiting(notes):
 
 
 def test_a_fault_breaks_the_mirror_and_says_so(notes, caplog):
-    writer, one, late = writing(), track(), track()
-    notes.raises = ZeroDivisionError("oops")
+    writer, first, one, behind, late = writing(batch_limit=2), track(), track(), track(), track()
+    notes.gate.clear()
+    writer.put(first, note())
+    assert notes.arrived.acquire(timeout=SECONDS)
     writer.put(one, note())
-    writer.flush(one).result(SECONDS)
+    waiting = [writer.flush(one)]  # it comes in one batch with what fails, and the next one never comes
+    writer.put(behind, note())
+    waiting.append(writer.flush(behind))
+    notes.raises, notes.victim = ZeroDivisionError("oops"), one
+    notes.gate.set()
     writer._thread.join(SECONDS)
+    assert all(done.done() for done in waiting)
     writer.put(late, note())
 
     assert writer.flush(late).done()
     assert writer.open
     assert writer.broken
     assert one.problem == "ZeroDivisionError: oops"
-    assert late.problem == "the mirror broke: ZeroDivisionError: oops"
+    assert behind.problem == late.problem == "the mirror broke: ZeroDivisionError: oops"
     assert "the mirror ended" in caplog.text
     writer.close()
     assert not writer.broken
@@ -373,25 +410,3 @@ async def test_opening_that_is_given_up_leaves_nothing_open(monkeypatch):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert closed.is_set()
-
-
-async def test_a_shared_mirror_is_open_while_a_run_needs_it_and_replaced_when_it_broke(notes, monkeypatch):
-    monkeypatch.setattr(PlanMirror, "_opener", lambda _: database)
-    shared = SharedMirror(None, MirrorSettings())  # type: ignore[arg-type]
-    one, other, third = (RunId(str(uuid.uuid4())) for _ in range(3))
-
-    async with shared.following(one) as mirror:
-        async with shared.following(other) as same:
-            assert same is mirror
-        assert mirror._writer is not None
-        assert mirror._writer.open
-        notes.raises = ZeroDivisionError()
-        mirror._writer.put(track(), note())
-        await asyncio.to_thread(mirror._writer._thread.join)
-        notes.raises = None
-        async with shared.following(third) as new:
-            assert new is not mirror
-            assert not new.broken
-    assert not mirror._writer._thread.is_alive()
-    assert new._writer is not None
-    assert not new._writer._thread.is_alive()

@@ -9,10 +9,11 @@ from langgraph.errors import GraphBubbleUp, ParentCommand
 from langgraph.types import Command
 
 from planner_graph.compiler.compiler import compile_plan
-from planner_graph.compiler.node import ERROR_TEXT_LIMIT, describe
+from planner_graph.compiler.failure import ERROR_TEXT_LIMIT
+from planner_graph.compiler.node import describe
 from planner_graph.compiler.obstacle import find_obstacle
 from tests.catalogs import spec
-from tests.fakes import INPUT, START, FakeClock, Notebook, planned, run, step_of
+from tests.fakes import INPUT, START, FakeClock, HastyLoop, Notebook, planned, run, step_of
 
 AT_ONCE = {"initial_seconds": 0}
 
@@ -341,3 +342,80 @@ def test_a_hard_dependency_without_a_record_is_an_obstacle():
 def test_times_are_utc():
     assert START.tzinfo is not None
     assert record_of(lambda _: 1)["started_at"].endswith("+00:00")
+
+
+HOURS = {"timeout_seconds": 3600, "total_timeout_seconds": 3600}
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke"])
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_an_attempt_ends_when_the_time_of_all_attempts_is_up(kind, how):
+    release = threading.Event()
+    try:
+        body = never_ends if kind == "async" else (lambda _: release.wait(60))
+        record = record_of(body, how=how, timeout_seconds=60, total_timeout_seconds=0.02, max_retries=5)
+    finally:
+        release.set()
+    message = "no result within 0.02 s, the limit of all attempts together"
+    assert record["error"] == {"type": "AgentTimeoutError", "message": message}
+    assert record["reason"] == f"AgentTimeoutError after 1 attempt: {message}"
+
+
+def test_the_last_attempt_has_only_what_the_others_and_their_waits_have_left():
+    times = []
+
+    async def body(_):
+        times.append(asyncio.get_running_loop().time())
+        await never_ends(_)
+
+    plan = planned(
+        spec(
+            "a",
+            timeout_seconds=40,
+            total_timeout_seconds=100,
+            max_retries=9,
+            backoff={"initial_seconds": 5, "factor": 1},
+        )
+    )
+    graph = compile_plan(plan, {"a": body})
+    with asyncio.Runner(loop_factory=HastyLoop) as runner:
+        final = runner.run(graph.ainvoke(INPUT, output_keys=["a"]))
+        assert runner.get_loop().time() == pytest.approx(100, abs=0.1)
+    assert final["a"]["error"]["type"] == "AgentTimeoutError"
+    assert final["a"]["attempts"] == len(times) == 3
+    assert times[1] - times[0] == pytest.approx(45, abs=0.6)  # an attempt, and a wait of which a tenth is chance
+
+
+def test_a_wait_for_which_there_is_no_time_is_not_begun():
+    notes, clock = Notebook(), FakeClock()
+    body = notes.body("a", raises=[OSError("x")] * 9)
+    record = record_of(body, clock=clock, max_retries=9, **HOURS, backoff={"initial_seconds": 3600, "max_seconds": 1e5})
+    assert (clock.slept, record["attempts"]) == ([], 1)
+    assert record["error"] == {"type": "OSError", "message": "x"}
+    reason = "OSError after 1 attempt: x; the 3600 s of all attempts together leave no time for another"
+    assert record["reason"] == reason
+
+
+def test_an_error_that_gets_no_further_attempt_anyway_says_nothing_of_time():
+    record = record_of(Notebook().body("a", raises=[KeyError("x")]), max_retries=9, total_timeout_seconds=0.001)
+    assert record["reason"] == "KeyError after 1 attempt: 'x'"
+
+
+def test_the_answer_of_a_busy_service_says_how_long_to_wait():
+    class RateLimitError(Exception):
+        status_code, retry_after = 429, 20
+
+    clock, notes = FakeClock(), Notebook()
+    record = record_of(notes.body("a", raises=[RateLimitError()] * 2), clock=clock, max_retries=2)
+    assert (record["attempts"], clock.slept) == (3, [20, 20])
+
+
+def test_a_spec_says_which_errors_are_worth_another_attempt():
+    def attempts(error, **fields):
+        body = Notebook().body("a", raises=[error] * 9)
+        return record_of(body, max_retries=2, backoff=AT_ONCE, **fields)["attempts"]
+
+    assert attempts(KeyError("k"), retry_on=["LookupError"]) == 3
+    assert attempts(ConnectionError(), do_not_retry=["OSError"]) == 1
+    assert attempts(TimeoutError(), do_not_retry=["TimeoutError"]) == 1
+    assert attempts(ConnectionError(), do_not_retry=["Exception"], retry_on=["TimeoutError"]) == 1

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,8 @@ from planner_graph.catalog.catalog import Catalog
 from planner_graph.errors import StoredPlanError
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
+from tests.catalogs import spec
+from tests.fakes import planned
 from tests.plans import BLOG, make_plan
 
 PLAN = make_plan(BLOG)
@@ -135,3 +138,19 @@ def test_a_damaged_plan_is_refused_with_everything_that_is_wrong():
         "plan the campaign anew\n"
         "  steps.0.level: Field required; plan the campaign anew"
     )
+
+
+def test_what_a_catalog_leaves_at_its_default_is_not_in_the_bytes_of_a_plan():
+    """So plans that do not use what was added later keep the hashes that their checkpoints are pinned to."""
+    added: dict[str, Any] = {
+        "total_timeout_seconds": 9.0,
+        "retry_on": ["KeyError"],
+        "do_not_retry": ["OSError"],
+        "isolation": "process",
+        "approval": "required",
+    }
+    without, with_them = planned(spec("a")), planned(spec("a", **added))
+    (plain,), (full,) = (json.loads(plan.canonical_json())["steps"] for plan in (without, with_them))
+    assert added.keys().isdisjoint(plain)
+    assert {**plain, **added} == full
+    assert type(with_them).from_json(with_them.canonical_json()) == with_them

@@ -154,3 +154,36 @@ def test_backoff_never_waits_longer_than_its_maximum_or_less_than_nothing() -> N
     assert Backoff(initial_seconds=90, max_seconds=60).seconds(1, 0) == 60
     assert Backoff(initial_seconds=0).seconds(10**9, 0) == 0
     assert Backoff(initial_seconds=1, factor=1, max_seconds=2).seconds(3, 0) == 1
+
+
+def test_errors_are_named_as_their_classes_are() -> None:
+    names = ("TimeoutError", "httpx.ReadTimeout", "_my.errors.Outer.Inner2")
+    assert spec(retry_on=names).retry_on == names
+    assert spec(retry_on=["OSError"], do_not_retry=["FileNotFoundError"]).do_not_retry == ("FileNotFoundError",)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"retry_on": ["httpx.Read Timeout"]}, "retry_on[0]: 'httpx.Read Timeout' names no class of errors; write"),
+        ({"retry_on": ["ValueError", "a..b"]}, "retry_on[1]: 'a..b' names no class of errors; write package.module"),
+        ({"retry_on": ["2.b"]}, "retry_on[0]: '2.b' names no class of errors; write package.module.Class"),
+        (
+            {"do_not_retry": ["TimeoutEror"]},
+            "do_not_retry[0]: no built-in error is called 'TimeoutEror'; write package.module.Class, or did you mean",
+        ),
+        ({"retry_on": ["IOError"]}, "retry_on[0]: no built-in error is called 'IOError'; write package.module.Class"),
+        ({"retry_on": ["print"]}, "retry_on[0]: no built-in error is called 'print'; write package.module.Class"),
+        ({"retry_on": ["OSError", "OSError"]}, "retry_on[1]: error 'OSError' is named twice; name it once"),
+        (
+            {"retry_on": ["a.B", "OSError"], "do_not_retry": ["KeyError", "OSError"]},
+            "do_not_retry[1]: error 'OSError' is in retry_on, too; remove it from one of the two lists",
+        ),
+        ({"retry_on": "OSError"}, "retry_on: 'OSError' is not a list"),
+        ({"total_timeout_seconds": 0}, "total_timeout_seconds: 0 is out of range; use a number that is more than 0"),
+        ({"isolation": "proces"}, "isolation: 'proces' is none of process; did you mean 'process'?"),
+    ],
+)
+def test_faulty_ways_to_fail_are_told_with_their_place(fields: dict[str, Any], message: str) -> None:
+    (finding,) = findings(**fields)
+    assert finding.startswith(f"spec: {message}")

@@ -1,24 +1,30 @@
-"""``planner-graph db``: check the database, or bring its tables up to date."""
+"""``planner-graph db``: check the database, bring its tables up to date, or remove old checkpoints."""
 
 import asyncio
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import psycopg
 import typer
 
 from planner_graph.cli import screen
+from planner_graph.cli.durations import seconds_of
 from planner_graph.cli.options import AsJson, Dsn
 from planner_graph.store import upgrades
 from planner_graph.store.connection import unavailable
 from planner_graph.store.database import open_database
+from planner_graph.store.retention import Removal, remove_checkpoints
 from planner_graph.store.upgrades import Versions
 from planner_graph.text import printable
+
+KIBIBYTE = 1024
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
 @app.callback()
 def db_commands() -> None:
-    """Check the database, or bring its tables up to date."""
+    """Check the database, bring its tables up to date, or remove old checkpoints."""
 
 
 @app.command()
@@ -31,6 +37,82 @@ def check(*, dsn: Dsn = None, as_json: AsJson = False) -> None:
 def upgrade(*, dsn: Dsn = None, as_json: AsJson = False) -> None:
     """Create the tables, or bring older ones up to date; does no harm if they are."""
     report(*asyncio.run(look(dsn, upgrade=True)), as_json=as_json)
+
+
+@app.command()
+def prune(
+    *,
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="SPAN", help="Of runs that ended longer ago: 30d, 12h, 90m.")
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be removed; change nothing.", show_default=False)
+    ] = False,
+    dsn: Dsn = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove the checkpoints of runs that ended long ago.
+
+    What the tables tell of the runs stays, deliverables too. Runs that have not ended are never touched. Stopped in the
+    middle, it goes on the next time.
+    """
+    removal = asyncio.run(remove(dsn, seconds_of(older_than, "--older-than"), dry_run=dry_run))
+    if as_json:
+        screen.show_json(removal_json(removal, dry_run=dry_run))
+    else:
+        screen.show(*removal_text(removal, dry_run=dry_run))
+
+
+async def remove(dsn: str | None, seconds: float, *, dry_run: bool) -> Removal:
+    """Remove checkpoints, or say which would be.
+
+    Raises:
+        DatabaseUnavailableError: the database cannot be reached, or became so.
+        SchemaVersionError: its tables do not fit this program.
+    """
+    async with open_database(dsn) as database:
+        try:
+            return await remove_checkpoints(database, seconds, dry_run=dry_run)
+        except psycopg.Error as error:
+            raise unavailable(database.target, error) from error
+
+
+def removal_text(removal: Removal, *, dry_run: bool) -> Iterator[str]:
+    """Say what was removed, or would be."""
+    count, rows = len(removal.runs), sum(removal.rows.values())
+    runs = f"{count} run{'' if count == 1 else 's'} that ended before {removal.before:%Y-%m-%d %H:%M} UTC"
+    what = f"{rows} row{'' if rows == 1 else 's'}, {bytes_text(removal.size)}"
+    yield f"{'would remove' if dry_run else 'removed'} the checkpoints of {runs}: {what}"
+    if removal.skipped:
+        yield f"left for the next time, as somebody has them: {', '.join(removal.skipped)}"
+
+
+def removal_json(removal: Removal, *, dry_run: bool) -> dict[str, Any]:
+    """Give what was removed, or would be, as plain values."""
+    return {
+        "dry_run": dry_run,
+        "before": removal.before.isoformat(),
+        "runs": list(removal.runs),
+        "skipped": list(removal.skipped),
+        "rows": dict(removal.rows),
+        "bytes": removal.size,
+    }
+
+
+def bytes_text(size: int) -> str:
+    """Write a number of bytes for people.
+
+    >>> bytes_text(512), bytes_text(2048), bytes_text(3 * 1024**3)
+    ('512 bytes', '2.0 KiB', '3.0 GiB')
+    """
+    if size < KIBIBYTE:
+        return f"{size} bytes"
+    value = size / KIBIBYTE
+    for unit in ("KiB", "MiB"):
+        if value < KIBIBYTE:
+            return f"{value:.1f} {unit}"
+        value /= KIBIBYTE
+    return f"{value:.1f} GiB"
 
 
 async def look(dsn: str | None, *, upgrade: bool) -> tuple[str, Versions]:

@@ -1,21 +1,38 @@
 """``planner-graph resume``: go on with a run."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from planner_graph.agents.factory import AgentFactory
+from planner_graph.campaign import Campaign
 from planner_graph.catalog.catalog import Catalog
+from planner_graph.cli import screen
 from planner_graph.cli.agents import load, require_bodies
+from planner_graph.cli.control import requester
 from planner_graph.cli.files import require_folder
-from planner_graph.cli.options import AgentsReference, AsJson, Dsn, OutputFolder, RunArgument
+from planner_graph.cli.inputs import load_catalog, load_request
+from planner_graph.cli.options import (
+    AgentsReference,
+    AsJson,
+    CatalogFiles,
+    Dsn,
+    NoBuiltin,
+    OutputFolder,
+    RunArgument,
+    StrategyName,
+)
 from planner_graph.cli.running import Session, conduct
-from planner_graph.errors import RunNotResumableError
+from planner_graph.errors import InvalidInputError, RunNotResumableError
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
+from planner_graph.runtime.replanning import Replanned
 from planner_graph.store.database import Database, open_database
 from planner_graph.store.repository import Repository
+from planner_graph.store.rows import RunRow
 
 app = typer.Typer(add_completion=False)
 
@@ -29,6 +46,26 @@ def resume(  # noqa: PLR0913  # one parameter for each option
         bool,
         typer.Option("--take-over", help="Fence out the process that executes it: nothing it writes counts any more."),
     ] = False,
+    campaign: Annotated[
+        str | None,
+        typer.Option(
+            "--campaign",
+            metavar="FILE",
+            help="Go on only if this campaign, planned now, gives the plan that the run has.",
+            show_default=False,
+        ),
+    ] = None,
+    strategy: StrategyName = None,
+    catalog: CatalogFiles = None,
+    no_builtin: NoBuiltin = False,
+    replan: Annotated[
+        bool,
+        typer.Option(
+            "--replan",
+            help="Go on under a new plan, made now from the campaign and the catalog; finished agents whose"
+            " work is the same are not run again.",
+        ),
+    ] = False,
     dsn: Dsn = None,
     output: OutputFolder = None,
     as_json: AsJson = False,
@@ -36,35 +73,103 @@ def resume(  # noqa: PLR0913  # one parameter for each option
     """Go on with a run that was paused or left behind.
 
     Agents that have ended are not run again. Code and output folder are those the run was started with, unless given.
+    The plan is the one it was started with. Where a campaign or a catalog is given, what they give now must be the
+    same; with --replan, the run goes on under that.
     """
     require_folder(output)
-    folder = output.absolute() if output else None
+    sources = Sources(campaign=campaign, catalogs=tuple(catalog or ()), builtin=not no_builtin, strategy=strategy)
+    resumption = Resumption(run=run, reference=agents, folder=output, take_over=take_over, sources=sources)
 
     async def work(session: Session) -> None:
         async with open_database(dsn) as database:
-            await find_and_execute(session, database, run, agents, folder, take_over=take_over)
+            await resumption.carry_out(session, database, replan=replan)
 
     conduct(work, as_json=as_json)
 
 
-async def find_and_execute(  # noqa: PLR0913  # each is an option of the command
-    session: Session,
-    database: Database,
-    run: str,
-    reference: str | None,
-    folder: Path | None,
-    *,
-    take_over: bool,
-) -> None:
-    """Find the run and its agents, then execute it."""
-    repository = Repository(database)
-    row = await repository.get_run(run)
-    if row.status.ended:
-        reason = f"it has ended as {row.status.value!r}; 'planner-graph status {row.run_id}' shows how"
-        raise RunNotResumableError(row.run_id, reason)
-    chosen = reference or row.agents_reference
-    factory = load(chosen) if chosen else AgentFactory.installed()
-    require_bodies(await repository.load_plan(row.run_id), factory, chosen)
-    stored = Path(row.output_folder) if row.output_folder else None
-    orchestrator = CampaignOrchestrator(database, factory, planner=MasterPlanner(Catalog()))
-    await session.execute(orchestrator, row.run_id, folder or stored, take_over=take_over)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sources:
+    """What a plan is made from; without a ``campaign``, from the one that is stored."""
+
+    campaign: str | None
+    catalogs: Sequence[str]
+    builtin: bool
+    strategy: str | None
+
+    @property
+    def given(self) -> bool:
+        """Whether the user named any."""
+        return bool(self.campaign or self.catalogs or self.strategy or not self.builtin)
+
+    def read(self, factory: AgentFactory, reference: str | None) -> tuple[Catalog, Campaign | None]:
+        """Read catalog and campaign.
+
+        Raises:
+            InvalidInputError: something is wrong with any of them.
+        """
+        if self.campaign is None:
+            catalog = load_catalog(self.catalogs, builtin=self.builtin)
+            return catalog.extended(*factory.declared) if reference else catalog, None
+        request = load_request(
+            self.campaign, catalogs=self.catalogs, builtin=self.builtin, agents=reference, strategy=self.strategy
+        )
+        return request.catalog, request.campaign
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resumption:
+    """A run to go on with, and how."""
+
+    run: str
+    reference: str | None
+    folder: Path | None
+    take_over: bool
+    sources: Sources
+
+    async def carry_out(self, session: Session, database: Database, *, replan: bool) -> None:
+        """Find the run and its agents, see to its plan, then execute it."""
+        repository = Repository(database)
+        row = await repository.get_run(self.run)
+        if row.status.ended:
+            reason = f"it has ended as {row.status.value!r}; 'planner-graph status {row.run_id}' shows how"
+            raise RunNotResumableError(row.run_id, reason)
+        chosen = self.reference or row.agents_reference
+        factory = load(chosen) if chosen else AgentFactory.installed()
+        catalog, campaign = Catalog(), None
+        if replan or self.sources.given:
+            catalog, campaign = self.sources.read(factory, chosen)
+        orchestrator = CampaignOrchestrator(database, factory, planner=MasterPlanner(catalog))
+        if replan:
+            await self._replan(orchestrator, row, campaign)
+        elif self.sources.given:
+            await orchestrator.require_same_plan(row.run_id, campaign, strategy=self.sources.strategy)
+        await self._require_bodies(repository, row, factory, chosen)
+        stored = Path(row.output_folder) if row.output_folder else None
+        folder = self.folder.absolute() if self.folder else stored
+        await session.execute(orchestrator, row.run_id, folder, take_over=self.take_over)
+
+    async def _replan(self, orchestrator: CampaignOrchestrator, row: RunRow, campaign: Campaign | None) -> None:
+        replanned = await orchestrator.replan(
+            row.run_id, campaign, strategy=self.sources.strategy, by=requester(), take_over=self.take_over
+        )
+        screen.tell(told(replanned))
+
+    async def _require_bodies(
+        self, repository: Repository, row: RunRow, factory: AgentFactory, reference: str | None
+    ) -> None:
+        try:
+            require_bodies(await repository.load_plan(row.run_id), factory, reference)
+        except InvalidInputError as error:
+            error.add_note(f"if they were renamed or removed: planner-graph resume {row.run_id} --replan")
+            raise
+
+
+def told(replanned: Replanned) -> str:
+    """Say what came of asking for a new plan."""
+    if replanned.keeping is None:
+        return "the plan is what it was; nothing is changed"
+    kept = len(replanned.keeping.kept)
+    lines = [f"the run goes on under revision {replanned.revision} of its plan:"]
+    lines += [f"  {line}" for line in replanned.differences]
+    lines.append(f"{kept} finished {'agent is' if kept == 1 else 'agents are'} kept")
+    return "\n".join(lines)

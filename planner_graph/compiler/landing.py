@@ -1,0 +1,35 @@
+"""Durable before used: with ``durability="sync"``, an agent starts once what it reads is stored.
+
+LangGraph stores what a task wrote in the background, whatever the durability. A checkpointer that tells when it has
+done so lets the board wait for that.
+"""
+
+import asyncio
+from typing import Any, Protocol, runtime_checkable
+
+from langgraph.runtime import get_runtime
+
+
+@runtime_checkable
+class TellsLanding(Protocol):
+    """A checkpointer that tells when the writes of a task are stored."""
+
+    def landing(self, task_id: str) -> asyncio.Future[None]:
+        """Give a future that is done when what the task wrote is stored; it is never done if it cannot be."""
+
+
+def awaited(checkpointer: Any, options: dict[str, Any], *, limited: bool) -> TellsLanding | None:
+    """Give the checkpointer if agents are to wait for it.
+
+    Not where LangGraph's concurrency is ``limited``: its writes would queue behind the very nodes that wait for them.
+    """
+    wanted = options.get("durability") == "sync" and not limited
+    return checkpointer if wanted and isinstance(checkpointer, TellsLanding) else None
+
+
+def landing_here(checkpointer: TellsLanding) -> asyncio.Future[None]:
+    """Give what is done when the record that the present node is about to return is stored."""
+    info = get_runtime().execution_info
+    if info is None:
+        raise AssertionError("a node that runs in a graph is a task")
+    return checkpointer.landing(info.task_id)

@@ -1,0 +1,87 @@
+"""Which agents need not run again under another plan."""
+
+import pytest
+
+from planner_graph.campaign import Campaign
+from planner_graph.planning.keeping import keep
+from planner_graph.planning.planner import MasterPlanner
+from planner_graph.types import AgentName, AgentStatus
+from tests.catalogs import catalog, spec
+from tests.fakes import planned
+
+COMPLETED, FAILED, SKIPPED = AgentStatus.COMPLETED, AgentStatus.FAILED, AgentStatus.SKIPPED
+
+
+def kept(old, new, stopped=(), **ended):
+    return keep(planned(*old), planned(*new), named(ended), stopped=stopped)
+
+
+def named(ended):
+    return {AgentName(agent): status for agent, status in ended.items()}
+
+
+def test_the_same_plan_keeps_all():
+    agents = [spec("a"), spec("b", after=["a"]), spec("c", after=["b"])]
+    found = kept(agents, agents, a=FAILED, b=SKIPPED)
+    assert (found.kept, dict(found.again), found.gone) == (("a", "b"), {}, ())
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"type": "other"}, "its type changed"),
+        ({"gives": ["x"]}, "its outputs changed"),
+        ({"configuration": {"tone": "dry"}}, "its configuration changed"),
+        ({"needs": ["topic"]}, "its inputs changed"),
+    ],
+)
+def test_who_would_do_something_else_runs_again_and_so_does_what_follows(change, reason):
+    old = [spec("a"), spec("b", after=["a"])]
+    new = [spec("a", **change), spec("b", after=["a"])]
+    before, after = (planned(*agents, provided={"topic": 1}) for agents in (old, new))
+    found = keep(before, after, named({"a": COMPLETED, "b": COMPLETED}))
+    assert found.again == {"a": reason, "b": "'a' runs again"}
+
+
+@pytest.mark.parametrize(
+    "change", [{"max_retries": 9}, {"timeout_seconds": 9}, {"seconds": 9}, {"resources": {"x": 1}}]
+)
+def test_what_only_concerns_how_it_runs_leaves_a_completed_agent_alone(change):
+    assert kept([spec("a")], [spec("a", **change)], a=COMPLETED).kept == ("a",)
+
+
+@pytest.mark.parametrize("change", [{"max_retries": 9}, {"timeout_seconds": 9}, {"backoff": {"factor": 3}}])
+def test_a_failed_one_runs_again_with_other_rules_for_its_attempts(change):
+    assert list(kept([spec("a")], [spec("a", **change)], a=FAILED).again) == ["a"]
+
+
+def test_an_optional_dependency_that_runs_again_does_not_matter():
+    old = [spec("a"), spec("b", after={"optional": ["a"]})]
+    new = [spec("a", type="x"), spec("b", after={"optional": ["a"]})]
+    assert kept(old, new, a=COMPLETED, b=COMPLETED).kept == ("b",)
+
+
+def with_fallback(fallback):
+    agents = [spec("a", gives=["x"], fallback="spare" if fallback else None), spec("b", needs=["x"])]
+    spares = [spec("spare", gives=["x"])] if fallback else []
+    known = catalog(*agents, *spares, select={"all": ["a", "b"]})
+    return MasterPlanner(known).create_execution_plan(Campaign(id="c", type="all"))
+
+
+@pytest.mark.parametrize("added", [True, False], ids=["added", "removed"])
+@pytest.mark.parametrize(("status", "again"), [(COMPLETED, []), (FAILED, ["b"])])
+def test_a_fallback_matters_only_where_it_has_something_to_do(added, status, again):
+    old, new = with_fallback(not added), with_fallback(added)
+    found = keep(old, new, named({"a": status, "b": COMPLETED}))
+    assert list(found.again) == again
+
+
+def test_whoever_was_stopped_is_looked_at_again():
+    agents = [spec("a"), spec("b")]
+    found = kept(agents, agents, a=FAILED, b=SKIPPED, stopped=["b"])
+    assert found.again == {"b": "it had been stopped because another agent failed"}
+
+
+def test_what_ended_and_is_not_planned_any_more_is_named():
+    found = kept([spec("a"), spec("b")], [spec("b")], a=COMPLETED, b=COMPLETED)
+    assert (found.kept, found.gone) == (("b",), ("a",))
