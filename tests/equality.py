@@ -173,7 +173,7 @@ class Run:
     def ends_that_count(self):
         """Give the records that were told of each agent since it began, or was reopened, for the last time."""
         valid: dict[str, list[Any]] = {}
-        for event in sorted(self.events, key=lambda event: event["sequence"]):
+        for event in self.events:
             if event["event"] in {"agent_started", "agent_reopened"}:
                 valid[event["agent_name"]] = []
             elif event["event"] == "agent_ended":

@@ -1,7 +1,7 @@
 """Makes the tables of runs equal to their checkpoints, which are the truth: whatever a mirror lost is mended here."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -93,7 +93,7 @@ async def reconcile_all(
 async def _held(conn: Connection, run_id: RunId) -> AsyncIterator[None]:
     """Hold a run for as long as the block lasts."""
     try:
-        lease = await leases.acquire(lambda: nullcontext(conn), run_id)
+        lease = await leases.acquire(conn, run_id)
     except RunHeldError as error:
         raise RunBusyError(run_id) from error
     try:

@@ -81,7 +81,7 @@ class LeaseKeeper:
         async def take() -> Lease:
             async with self._using() as conn:
                 before = (await leases.holders(conn, [run_id])).get(run_id) if take_over else None
-            lease = await leases.acquire(self._using, run_id, take_over=take_over)
+            lease = await leases.acquire_using(self._using, run_id, take_over=take_over)
             if before is not None:
                 await self._note_take_over(lease, before)
             self._kept[lease] = _Kept(on_status, caller)

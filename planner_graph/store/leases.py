@@ -6,7 +6,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -57,25 +57,28 @@ def this_process() -> str:
     return _name_of(os.getpid())
 
 
-async def acquire(using: Using, run_id: RunId, *, take_over: bool = False) -> Lease:
+async def acquire(conn: Connection, run_id: RunId, *, take_over: bool = False) -> Lease:
     """Become the one who writes a run.
 
-    A holder that died is waited for, but not for longer than it takes to be sure of that; the connection is free
-    meanwhile. It must be the one that renews the lease: its session stands for the process.
+    A holder that died is waited for, but not for longer than it takes to be sure of that. ``conn`` must be the one that
+    renews the lease: its session stands for the process.
 
     Raises:
         RunHeldError: another process holds it, and ``take_over`` does not ask to fence that one out.
     """
+    return await acquire_using(lambda: nullcontext(conn), run_id, take_over=take_over)
+
+
+async def acquire_using(using: Using, run_id: RunId, *, take_over: bool = False) -> Lease:
+    """Do as :func:`acquire`, with a connection that others use while this waits."""
     deadline = time.monotonic() + 2 * SILENCE_SECONDS
     while True:
         async with using() as conn:
             lease = await try_acquire(conn, run_id, take_over=take_over)
-            late = lease is None and time.monotonic() > deadline
-            holder = (await holders(conn, [run_id])).get(run_id) if late else None
         if lease is not None:
             return lease
-        if holder is not None:
-            raise RunHeldError(run_id, holder.name)
+        if time.monotonic() > deadline:
+            raise RunHeldError(run_id, "which may have died just now")
         await asyncio.sleep(_POLL_SECONDS)
 
 
@@ -88,10 +91,7 @@ async def try_acquire(conn: Connection, run_id: RunId, *, take_over: bool = Fals
         "silence": SILENCE_SECONDS,
         "take_over": take_over,
     }
-    try:
-        row = await (await conn.execute(query("acquire_lease"), values)).fetchone()
-    except psycopg.errors.UniqueViolation:  # another process was the first to hold it ever, at this very moment
-        return None
+    row = await (await conn.execute(query("acquire_lease"), values)).fetchone()
     if row is not None:
         return Lease(run_id=run_id, token=row["token"])
     holder = (await holders(conn, [run_id])).get(run_id)

@@ -427,9 +427,14 @@ GROUP BY wanted.agent_name
 -- Leases
 
 -- name: acquire_lease
+-- Processes take turns: of two that insert the first lease of a run at the same instant, one would see the other's token
+-- before its run, and fail.
+WITH turn AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock(hashtextextended('planner_graph lease ' || %(run_id)s::UUID, 0))
+)
 INSERT INTO run_leases AS l (workflow_execution_id, token, holder, session_pid, session_start, expires_at)
-SELECT %(run_id)s, 1, %(holder)s, a.pid, a.backend_start, clock_timestamp() + make_interval(secs => %(seconds)s)
-FROM pg_stat_activity a
+SELECT %(run_id)s::UUID, 1, %(holder)s, a.pid, a.backend_start, clock_timestamp() + make_interval(secs => %(seconds)s)
+FROM turn, pg_stat_activity a
 WHERE a.pid = pg_backend_pid()
 ON CONFLICT (workflow_execution_id) DO UPDATE
 SET token = l.token + 1,

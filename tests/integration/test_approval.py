@@ -3,7 +3,6 @@
 import asyncio
 import functools
 from collections import Counter
-from contextlib import nullcontext
 from itertools import permutations
 
 import pytest
@@ -318,7 +317,7 @@ async def test_who_executes_a_run_pauses_it_or_finds_the_answer_but_never_misses
     [question] = (await read_checkpoint(database, run_id)).questions
     repository = Repository(database)
     async with database.pool.connection() as conn:
-        lease = await leases.acquire(lambda: nullcontext(conn), run_id)
+        lease = await leases.acquire(conn, run_id)
         await repository.start_run(run_id, token=lease.token)
         look = functools.partial(repository.take_or_pause, run_id, [question.id], "it asks", token=lease.token)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from contextlib import nullcontext
 
 import psycopg
 import pytest
@@ -388,8 +387,8 @@ async def test_a_process_that_lost_the_run_cannot_replan_it(database, office):
     orchestrator = office.orchestrator(*chain("a", "b", "c"))
     proposal = await propose(orchestrator.repository, orchestrator.planner, run_id, None, None)
     async with database.pool.connection() as one, database.pool.connection() as other:
-        lost = await leases.acquire(lambda: nullcontext(one), run_id)
-        await leases.acquire(lambda: nullcontext(other), run_id, take_over=True)
+        lost = await leases.acquire(one, run_id)
+        await leases.acquire(other, run_id, take_over=True)
         replanning = Replanning(
             database=database, lease=lost, agents=orchestrator.agents, settings=MirrorSettings(), by="me"
         )

@@ -1,7 +1,6 @@
 """Checkpoints of runs that ended long ago go; everything else stays, whatever happens meanwhile."""
 
 import asyncio
-from contextlib import nullcontext
 from dataclasses import replace
 
 import psycopg
@@ -151,7 +150,7 @@ async def test_a_run_that_somebody_holds_or_changes_is_skipped_at_once_and_taken
     held, changed = await ended(database, 33), await ended(database, 32)
     before = await rows(database)
     async with database.pool.connection() as conn, await psycopg.AsyncConnection.connect(dsn) as other:
-        lease = await leases.acquire(lambda: nullcontext(conn), held)
+        lease = await leases.acquire(conn, held)
         await other.execute("SELECT FROM execution_plans WHERE workflow_execution_id = %s FOR UPDATE", [changed])
         async with asyncio.timeout(5):
             removal = await remove_checkpoints(database, MONTH)

@@ -1,7 +1,7 @@
 """Signs of life of runs: who holds them, and when they were last heard of."""
 
 import uuid
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -38,7 +38,7 @@ async def test_it_shows_which_process_has_the_right_to_execute_a_run(repository,
     one, other = RUNS
     assert (await repository.vitals(one)).holder is None
     async with session(dsn) as conn:
-        lease = await leases.acquire(lambda: nullcontext(conn), one)
+        lease = await leases.acquire(conn, one)
         assert (await repository.vitals(one)).holder == leases.this_process()
         assert not (await repository.vitals(other)).held
         await leases.release(conn, lease)
@@ -47,7 +47,7 @@ async def test_it_shows_which_process_has_the_right_to_execute_a_run(repository,
 
 async def test_a_process_that_died_holds_nothing_once_it_has_been_silent(repository, dsn, database):
     async with session(dsn) as conn:
-        await leases.acquire(lambda: nullcontext(conn), RUNS[0])
+        await leases.acquire(conn, RUNS[0])
     assert (await repository.vitals(RUNS[0])).held  # an outage ends sessions, too
     async with database.pool.connection() as conn:
         await conn.execute("UPDATE run_leases SET renewed_at = NOW() - INTERVAL '3 seconds'")
@@ -56,7 +56,7 @@ async def test_a_process_that_died_holds_nothing_once_it_has_been_silent(reposit
 
 async def test_a_process_that_is_silent_but_there_holds_its_run_until_the_lease_ends(repository, dsn, database):
     async with session(dsn) as conn:
-        await leases.acquire(lambda: nullcontext(conn), RUNS[0])
+        await leases.acquire(conn, RUNS[0])
         async with database.pool.connection() as own:
             await own.execute("UPDATE run_leases SET renewed_at = NOW() - INTERVAL '10 seconds'")
             assert (await repository.vitals(RUNS[0])).held
