@@ -50,6 +50,12 @@ class Running:
     def press_ctrl_c(self) -> None:
         os.killpg(self.process.pid, signal.SIGINT)
 
+    def stop_at_once(self) -> None:
+        """Press Ctrl-C until running agents get no more time to end."""
+        self.press_ctrl_c()
+        self.wait_for("once more to stop at once")
+        self.press_ctrl_c()
+
     def end(self) -> Ended:
         out, err = self.process.communicate(timeout=LONGEST_SECONDS)
         return Ended(code=self.process.returncode, out=out or "", err=self.err + err)
