@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
 from typing import Any
 
 from planner_graph.clock import SystemClock
@@ -30,7 +31,7 @@ from planner_graph.runtime.execution import RunOutcome
 from planner_graph.runtime.keeper import LeaseKeeper
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
 from planner_graph.runtime.recovery import Recovery, recover
-from planner_graph.store import control, leases, transitions
+from planner_graph.store import connection, control, leases, transitions
 from planner_graph.store.commands import Command
 from planner_graph.store.database import Database, open_database
 from planner_graph.store.outages import Patience
@@ -100,6 +101,7 @@ class Order:
     beat_seconds: float = 0.1
     grace_seconds: float = 5.0
     flush_seconds: float = 30.0
+    idle_seconds: float = 10.0
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))
@@ -175,7 +177,7 @@ def tell_where_it_hangs() -> None:
         waiting: Any = task.get_coro()
         places = []
         while waiting is not None and (frame := getattr(waiting, "cr_frame", getattr(waiting, "ag_frame", None))):
-            places.append(f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno} {frame.f_code.co_name}")
+            places.append(f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} {frame.f_code.co_name}")
             waiting = getattr(waiting, "cr_await", getattr(waiting, "ag_await", None))
         logging.getLogger(__name__).error("%s: %s %s", task.get_name(), " > ".join(places), waiting)
 
@@ -246,6 +248,7 @@ def striker(order: Order) -> Callable[[str], None]:
 def prepare(order: Order) -> None:
     """Change the product as ordered, within this process."""
     leases.LEASE_SECONDS, leases.SILENCE_SECONDS = order.lease_seconds, order.silence_seconds
+    connection.IDLE_SECONDS = order.idle_seconds
     keeper.BEAT_SECONDS = order.beat_seconds
     ahead = timedelta(seconds=order.clock_ahead)
 
