@@ -12,8 +12,10 @@ from planner_graph.errors import DatabaseUnavailableError
 
 CONNECT_TIMEOUT_SECONDS = 5
 IDLE_SECONDS = 10.0
-"""How long a transaction may wait for its client. One that is frozen in the middle would keep others from taking its run
-over, so this is shorter than a lease lasts."""
+"""How long a transaction may wait for its client.
+
+One that is frozen in the middle would keep others from taking its run over, so this is shorter than a lease lasts.
+"""
 
 OLDEST_SERVER = 150_000
 """Oldest PostgreSQL that will do, as ``server_version_num``."""

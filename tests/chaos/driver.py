@@ -257,7 +257,7 @@ def prepare(order: Order) -> None:
         def now(cls, tz: tzinfo | None = None) -> Any:
             return datetime.now(tz) + ahead
 
-    for module in (delivery, writer):
+    for module in (delivery, writer, leases):
         setattr(module, "datetime", ShiftedTime)  # noqa: B010  # what a module imports is not its to export
     if order.point in POINTS:
         owner, name, when = POINTS[order.point]
