@@ -11,6 +11,12 @@ from psycopg.rows import DictRow, dict_row
 from planner_graph.errors import DatabaseUnavailableError
 
 CONNECT_TIMEOUT_SECONDS = 5
+IDLE_SECONDS = 10.0
+"""How long a transaction may wait for its client.
+
+One that is frozen in the middle would keep others from taking its run over, so this is shorter than a lease lasts.
+"""
+
 OLDEST_SERVER = 150_000
 """Oldest PostgreSQL that will do, as ``server_version_num``."""
 
@@ -57,7 +63,10 @@ def read_dsn(dsn: str, source: str) -> str:
     defaults: dict[str, Any] = {"application_name": "planner_graph", "client_encoding": "utf8"}
     if not os.environ.get("PGCONNECT_TIMEOUT"):
         defaults["connect_timeout"] = CONNECT_TIMEOUT_SECONDS
-    return make_conninfo(**{**defaults, **given})
+    options = [str(given.get("options") or os.environ.get("PGOPTIONS") or "")]
+    if "idle_in_transaction_session_timeout" not in options[0]:
+        options.append(f"-c idle_in_transaction_session_timeout={IDLE_SECONDS * 1000:.0f}")
+    return make_conninfo(**{**defaults, **given, "options": " ".join(options).strip()})
 
 
 def describe(conninfo: str) -> str:

@@ -48,6 +48,9 @@ class Holder:
     alive: bool
 
 
+LOCK_SECONDS = 1.0
+"""How long taking a run over waits for what its holder is just writing, at a time."""
+
 Using = Callable[[], AbstractAsyncContextManager[Connection]]
 """Gives a connection for a moment."""
 
@@ -74,7 +77,11 @@ async def acquire_using(using: Using, run_id: RunId, *, take_over: bool = False)
     deadline = time.monotonic() + 2 * SILENCE_SECONDS
     while True:
         async with using() as conn:
-            lease = await try_acquire(conn, run_id, take_over=take_over)
+            await conn.execute(query("end_frozen"), {"silence": SILENCE_SECONDS})
+            try:
+                lease = await try_acquire(conn, run_id, take_over=take_over)
+            except psycopg.errors.LockNotAvailable:  # its holder is writing, or froze in the middle of that
+                lease = None
         if lease is not None:
             return lease
         if time.monotonic() > deadline:
@@ -90,6 +97,7 @@ async def try_acquire(conn: Connection, run_id: RunId, *, take_over: bool = Fals
         "seconds": LEASE_SECONDS,
         "silence": SILENCE_SECONDS,
         "take_over": take_over,
+        "lock_milliseconds": f"{1000 * LOCK_SECONDS:.0f}",
     }
     row = await (await conn.execute(query("acquire_lease"), values)).fetchone()
     if row is not None:

@@ -430,7 +430,8 @@ GROUP BY wanted.agent_name
 -- Processes take turns: of two that insert the first lease of a run at the same instant, one would see the other's token
 -- before its run, and fail.
 WITH turn AS MATERIALIZED (
-    SELECT pg_advisory_xact_lock(hashtextextended('planner_graph lease ' || %(run_id)s::UUID, 0))
+    SELECT set_config('lock_timeout', %(lock_milliseconds)s, TRUE),
+        pg_advisory_xact_lock(hashtextextended('planner_graph lease ' || %(run_id)s::UUID, 0))
 )
 INSERT INTO run_leases AS l (workflow_execution_id, token, holder, session_pid, session_start, expires_at)
 SELECT %(run_id)s::UUID, 1, %(holder)s, a.pid, a.backend_start, clock_timestamp() + make_interval(secs => %(seconds)s)
@@ -451,6 +452,14 @@ WHERE %(take_over)s
             SELECT FROM pg_stat_activity a WHERE a.pid = l.session_pid AND a.backend_start = l.session_start
         )
 RETURNING token
+
+-- name: end_frozen
+-- Ends sessions whose client fell silent while it held a fence. In a pipeline they do not count as idle in transaction.
+SELECT pg_terminate_backend(a.pid)
+FROM pg_stat_activity a
+WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND pg_has_role(a.usesysid, 'MEMBER')
+    AND a.wait_event = 'ClientRead' AND a.state_change < clock_timestamp() - make_interval(secs => %(silence)s)
+    AND EXISTS (SELECT FROM pg_locks k WHERE k.pid = a.pid AND k.relation = 'run_leases'::REGCLASS AND k.granted)
 
 -- name: get_holders
 SELECT l.workflow_execution_id, l.token, l.holder, l.acquired_at, l.renewed_at, l.expires_at,

@@ -1,4 +1,4 @@
-"""Where runs are put through what may happen: accepts them, has processes execute them, and judges the outcome."""
+"""Where runs are put through what may happen to them: processes execute them, and what comes of it is judged."""
 
 import asyncio
 import json
@@ -167,7 +167,7 @@ class Arena:
     async def recover(self, **given: Any) -> dict[str, Any]:
         """Go on with what was left behind, and give what came of it by run; the last process may just have died."""
         async with asyncio.timeout(LONGEST_SECONDS):
-            while not await self.left_behind():  # noqa: ASYNC110  # another process does it
+            while not await self.left_behind():  # noqa: ASYNC110  # nobody tells
                 await asyncio.sleep(0.1)
         report = await self.order([], what="recover", **given).report()
         assert report is not None
@@ -180,7 +180,7 @@ class Arena:
     async def running(self, run: RunId) -> None:
         """Return when the bodies of a run have begun to run."""
         async with asyncio.timeout(LONGEST_SECONDS):
-            while not self.executions(run):  # noqa: ASYNC110  # another process does it
+            while not self.executions(run):  # noqa: ASYNC110  # nobody tells
                 await asyncio.sleep(0.005)
 
     def executions(self, run: RunId) -> Counter[str]:

@@ -31,7 +31,7 @@ from planner_graph.runtime.execution import RunOutcome
 from planner_graph.runtime.keeper import LeaseKeeper
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
 from planner_graph.runtime.recovery import Recovery, recover
-from planner_graph.store import control, leases, transitions
+from planner_graph.store import connection, control, leases, transitions
 from planner_graph.store.commands import Command
 from planner_graph.store.database import Database, open_database
 from planner_graph.store.outages import Patience
@@ -101,6 +101,7 @@ class Order:
     beat_seconds: float = 0.1
     grace_seconds: float = 5.0
     flush_seconds: float = 30.0
+    idle_seconds: float = 10.0
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))
@@ -247,6 +248,7 @@ def striker(order: Order) -> Callable[[str], None]:
 def prepare(order: Order) -> None:
     """Change the product as ordered, within this process."""
     leases.LEASE_SECONDS, leases.SILENCE_SECONDS = order.lease_seconds, order.silence_seconds
+    connection.IDLE_SECONDS = order.idle_seconds
     keeper.BEAT_SECONDS = order.beat_seconds
     ahead = timedelta(seconds=order.clock_ahead)
 
@@ -255,7 +257,7 @@ def prepare(order: Order) -> None:
         def now(cls, tz: tzinfo | None = None) -> Any:
             return datetime.now(tz) + ahead
 
-    for module in (delivery, writer):
+    for module in (delivery, writer, leases):
         setattr(module, "datetime", ShiftedTime)  # noqa: B010  # what a module imports is not its to export
     if order.point in POINTS:
         owner, name, when = POINTS[order.point]

@@ -30,7 +30,7 @@ async def test_a_process_whose_clock_is_off_keeps_its_lease(arena, ahead):
 async def test_a_lease_runs_out_by_the_clock_of_the_database(arena, ahead):
     """Seen to fail without protection: ..."""
     run = await arena.accept(fewest=16, strategy="adaptive")
-    sleeper = arena.order(run, clock_ahead=ahead, seconds=(0.1, 0.2), lease_seconds=0.5)
+    sleeper = arena.order(run, clock_ahead=ahead, seconds=(0.1, 0.2), lease_seconds=0.5, idle_seconds=0.4)
     await arena.running(run)
     early = await arena.order(run, clock_ahead=-ahead).report()
     sleeper.signal(signal.SIGSTOP)

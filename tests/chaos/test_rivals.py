@@ -34,7 +34,7 @@ async def test_of_two_processes_that_resume_a_run_at_the_same_instant_one_wins(a
 async def test_a_process_that_slept_past_its_lease_writes_nothing_any_more(arena):
     """Seen to fail without protection: ..."""
     run = await arena.accept(fewest=16, strategy="adaptive")
-    sleeper = arena.order(run, seconds=(0.1, 0.2), lease_seconds=0.5)
+    sleeper = arena.order(run, seconds=(0.1, 0.2), lease_seconds=0.5, idle_seconds=0.4)
     await arena.running(run)
     sleeper.signal(signal.SIGSTOP)
     await asyncio.sleep(1.0)
@@ -71,7 +71,7 @@ async def test_a_process_that_is_fenced_out_while_it_works_ends_with_a_clear_err
 async def test_a_sleeper_does_not_go_on_with_what_was_cancelled_meanwhile(arena):
     """Seen to fail without protection: ..."""
     run = await arena.accept(fewest=16, strategy="adaptive")
-    sleeper = arena.order(run, seconds=(0.1, 0.2), lease_seconds=0.5)
+    sleeper = arena.order(run, seconds=(0.1, 0.2), lease_seconds=0.5, idle_seconds=0.4)
     await arena.running(run)
     sleeper.signal(signal.SIGSTOP)
     await asyncio.sleep(1.0)
@@ -88,7 +88,7 @@ async def test_a_sleeper_does_not_go_on_with_what_was_cancelled_meanwhile(arena)
 async def test_a_sleeper_pauses_a_run_that_was_paused_meanwhile(arena):
     """Seen to fail without protection: ..."""
     run = await arena.accept(fewest=16, strategy="adaptive")
-    sleeper = arena.order(run, seconds=(0.1, 0.2), lease_seconds=0.5)
+    sleeper = arena.order(run, seconds=(0.1, 0.2), lease_seconds=0.5, idle_seconds=0.4)
     await arena.running(run)
     sleeper.signal(signal.SIGSTOP)
     await asyncio.sleep(1.0)
