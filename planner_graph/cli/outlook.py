@@ -16,18 +16,18 @@ def eta_text(eta: Eta, now: datetime) -> str:
     >>> from datetime import UTC
     >>> eta = Eta(p50=None, p90=None, p50_seconds=2800.0, p90_seconds=3200.5)
     >>> eta_text(eta, datetime(2026, 3, 1, 12, tzinfo=UTC))
-    'takes about 46 min 40 s more, at most 53 min 20 s (9 of 10)'
+    'takes about 46 min 40 s more; 9 times of 10 within 53 min 20 s'
     >>> eta["p50"], eta["p90"] = "2026-03-01T12:46:40+00:00", "2026-03-01T12:53:20+00:00"
     >>> eta_text(eta, datetime(2026, 3, 1, 12, tzinfo=UTC))
-    'ends about 12:46 (in 46 min 40 s), at most 12:53 (9 of 10)'
+    'ends about 12:46 (in 46 min 40 s); 9 times of 10 by 12:53'
     """
     likely, latest = eta["p50"], eta["p90"]
     if likely is None or latest is None:
         seconds = eta["p50_seconds"], eta["p90_seconds"]
-        return f"takes about {span(seconds[0])} more, at most {span(seconds[1])} (9 of 10)"
+        return f"takes about {span(seconds[0])} more; 9 times of 10 within {span(seconds[1])}"
     precise = eta["p90_seconds"] < TO_THE_SECOND
     times = [_clock(datetime.fromisoformat(time), now, precise=precise) for time in (likely, latest)]
-    return f"ends about {times[0]} (in {span(eta['p50_seconds'])}), at most {times[1]} (9 of 10)"
+    return f"ends about {times[0]} (in {span(eta['p50_seconds'])}); 9 times of 10 by {times[1]}"
 
 
 def path_text(path: list[str]) -> str:

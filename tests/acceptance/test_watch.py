@@ -144,7 +144,7 @@ def test_on_a_terminal_there_is_a_board(stage):
 def test_status_says_when_a_run_will_end_and_what_decides(stage):
     shown = stage.command("status")
     assert shown.code == 0
-    assert re.search(r"^ends about \S+ \(in .* s\), at most \S+ \(9 of 10\)$", shown.out, re.MULTILINE)
+    assert re.search(r"^ends about \S+ \(in .* s\); 9 times of 10 by \S+$", shown.out, re.MULTILINE)
     assert re.search(r"^decided by author$", shown.out, re.MULTILINE)
     assert re.search(r" running after .*, 1 of 2 agents ended, \d+ % of the work$", shown.out, re.MULTILINE)
     document = stage.command("status", "--json").document
