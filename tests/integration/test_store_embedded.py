@@ -214,10 +214,11 @@ async def test_cancelled_while_starting_it_leaves_no_server(new_home):
 async def test_older_tables_of_the_embedded_server_are_upgraded(home, monkeypatch):
     async with open_database(home=home):
         pass
-    monkeypatch.setattr(upgrades, "SCHEMA_VERSION", 2)
-    monkeypatch.setattr(upgrades, "schema", lambda: b"INSERT INTO planner_graph_schema (version) VALUES (2)")
+    newer = upgrades.SCHEMA_VERSION + 1
+    monkeypatch.setattr(upgrades, "SCHEMA_VERSION", newer)
+    monkeypatch.setattr(upgrades, "schema", lambda: b"INSERT INTO planner_graph_schema VALUES (%d)" % newer)
     async with open_database(home=home) as database, database.pool.connection() as conn:
-        assert (await upgrades.versions(conn)).schema == 2
+        assert (await upgrades.versions(conn)).schema == newer
 
 
 async def refusal(home):
