@@ -19,7 +19,7 @@ from planner_graph import (
     agent,
 )
 from planner_graph.compiler.compiler import compile_plan
-from planner_graph.errors import PlanError, RunNotFoundError, RunHeldError, RunNotResumableError, UnboundAgentsError
+from planner_graph.errors import PlanError, RunHeldError, RunNotFoundError, RunNotResumableError, UnboundAgentsError
 from planner_graph.store.saver import checkpointer
 from tests.mirrors import live, progress
 
