@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO_OUTPUT := out/blog_campaign
 
-.PHONY: help demo test lint types contracts pytest bench clean
+.PHONY: help demo test lint types contracts pytest chaos bench clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,9 @@ contracts: $(VENV)/.test-installed
 
 pytest: $(VENV)/.test-installed
 	$(BIN)/pytest
+
+chaos: $(VENV)/.test-installed ## Kill, freeze and cut off many more runs than the tests do; takes an hour or so.
+	PLANNER_GRAPH_CHAOS=long $(BIN)/pytest tests/chaos
 
 bench: $(VENV)/.test-installed ## Run the benchmarks and print their tables.
 	$(BIN)/python -m benchmarks.plan_and_compile

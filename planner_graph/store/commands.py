@@ -75,3 +75,13 @@ def _cancel(status: RunStatus, *, held: bool) -> Answer:
     if status is RunStatus.CANCELLING:
         return Answer(status, "it is being cancelled already")
     return Answer(RunStatus.CANCELLING, "no further agent starts; those that run may end soon, then they are stopped")
+
+
+def table() -> list[tuple[RunStatus, bool, dict[Command, Answer]]]:
+    """Give what comes of every command in every status, for a run that a process executes and for one that none does."""
+    return [
+        (status, held, {command: answer(status, command, held=held) for command in Command})
+        for status in RunStatus
+        for held in (False, True)
+        if not (status.ended and held)
+    ]

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -206,6 +206,16 @@ class Arena:
 
     async def plan(self, run: RunId) -> ExecutionPlan:
         return await Repository(self.database).load_plan(run)
+
+    async def stored(self, run: RunId) -> dict[str, int]:
+        """Give the agents whose result is stored, with how often each has run: none of them may run again."""
+        executed = self.executions(run)
+        return {agent: executed[agent] for agent in (await Run.read(self.database, run)).records}
+
+    def check_not_repeated(self, run: RunId, stored: Mapping[str, int]) -> None:
+        """Fail if an agent ran again whose result was stored; ``stored`` is what :meth:`stored` gave after a stop."""
+        executed = self.executions(run)
+        assert {agent: executed[agent] for agent in stored} == stored
 
     async def status(self, run: RunId) -> str:
         return (await Repository(self.database).get_run(run)).status.value

@@ -10,7 +10,7 @@ OFF = 600.0
 
 @pytest.mark.parametrize("ahead", [OFF, -OFF])
 async def test_a_process_whose_clock_is_off_keeps_its_lease(arena, ahead):
-    """Seen to fail without protection: ..."""
+    """Seen to fail where leases run out by the clock of whoever wants one: the process was fenced out."""
     run = await arena.accept(fewest=16, strategy="adaptive")
     child = arena.order(run, clock_ahead=ahead, seconds=(0.1, 0.2))
     await arena.running(run)
@@ -28,7 +28,7 @@ async def test_a_process_whose_clock_is_off_keeps_its_lease(arena, ahead):
 
 @pytest.mark.parametrize("ahead", [OFF, -OFF])
 async def test_a_lease_runs_out_by_the_clock_of_the_database(arena, ahead):
-    """Seen to fail without protection: ..."""
+    """Seen to fail where leases run out by the clock of whoever wants one: at once, or not at all."""
     run = await arena.accept(fewest=16, strategy="adaptive")
     sleeper = arena.order(run, clock_ahead=ahead, seconds=(0.1, 0.2), lease_seconds=0.5, idle_seconds=0.4)
     await arena.running(run)
@@ -49,7 +49,7 @@ async def test_a_lease_runs_out_by_the_clock_of_the_database(arena, ahead):
 
 @pytest.mark.parametrize("jump", [OFF, -OFF])
 async def test_clocks_that_are_set_while_agents_run_break_no_table(arena, jump):
-    """Seen to fail without protection: ..."""
+    """Seen to fail where agents may end before they start: a CHECK refused the row, and the rest of the run with it."""
     run = await arena.accept(fewest=8, most=10)
     killed = arena.order(run, clock_jump=jump, seconds=(0.05, 0.1))
     await arena.running(run)

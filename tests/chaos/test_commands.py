@@ -45,7 +45,7 @@ async def ask(arena, run, command):
 
 @pytest.mark.parametrize("held", [False, True], ids=["left", "held"])
 async def test_every_command_does_in_every_state_what_the_table_says_and_the_second_time_nothing(arena, holder, held):
-    """Seen to fail without protection: ..."""
+    """Seen to fail where what is so already is stored once more, and where what is refused is carried out."""
     for status, command in product(RunStatus, Command):
         run = await arena.accept(fewest=2, most=2)
         await put_into(arena, run, status)
@@ -75,7 +75,7 @@ async def test_every_command_does_in_every_state_what_the_table_says_and_the_sec
 
 
 async def test_commands_from_several_processes_in_any_order_leave_every_run_at_an_end(arena, tell):
-    """Seen to fail without protection: ..."""
+    """Seen to fail where a cancel that comes while a run starts is only seen as a state: nobody knew who asked, and why."""
     places = asyncio.Semaphore(SIDE_BY_SIDE)
     runs = [await arena.accept(fewest=8, most=12) for _ in range(CAMPAIGNS)]
 
@@ -113,7 +113,7 @@ async def test_commands_from_several_processes_in_any_order_leave_every_run_at_a
 
 
 async def test_a_pause_that_is_asked_for_twice_by_two_is_one_pause(arena):
-    """Seen to fail without protection: ..."""
+    """Seen to fail where what is so already is stored once more: the log told of three pauses."""
     run = await arena.accept(fewest=20, strategy="adaptive")
     child = arena.order(run, seconds=(0.2, 0.3))
     await arena.running(run)
@@ -132,7 +132,7 @@ async def test_a_pause_that_is_asked_for_twice_by_two_is_one_pause(arena):
 
 
 async def test_what_comes_after_a_cancel_does_not_revive_the_run(arena):
-    """Seen to fail without protection: ..."""
+    """Seen to fail where what is refused is carried out: nothing was refused."""
     run = await arena.accept(fewest=20, strategy="adaptive")
     child = arena.order(run, seconds=(0.5, 0.6))
     await arena.running(run)

@@ -40,7 +40,7 @@ async def own_arena(own_servers, factory, tmp_path, chance):
 
 
 async def test_runs_go_on_through_restarts_of_the_server(own_servers, own_arena, tell):
-    """Seen to fail without protection: ..."""
+    """Seen to fail without patience in outages: runs ended with an OperationalError."""
     arena = own_arena
     runs = [await arena.accept(fewest=10, most=14, strategy="adaptive") for _ in range(RUNS)]
     children = [arena.order(runs[number::PROCESSES], **PATIENT) for number in range(PROCESSES)]
@@ -66,7 +66,10 @@ async def test_runs_go_on_through_restarts_of_the_server(own_servers, own_arena,
 
 
 async def test_runs_go_on_though_every_connection_is_cut_in_turn(arena, tell):
-    """Seen to fail without protection: ..."""
+    """Seen to fail without patience in outages: runs ended with AdminShutdown.
+
+    And without mending the pool: each further try got another connection that had been cut, for ever.
+    """
     runs = [await arena.accept(fewest=10, most=14) for _ in range(RUNS // 10)]
     child = arena.order(runs, **PATIENT)
     await child.begun()
@@ -88,7 +91,7 @@ async def test_runs_go_on_though_every_connection_is_cut_in_turn(arena, tell):
 
 
 async def test_a_run_pauses_when_an_outage_takes_too_long_and_goes_on_later(own_servers, own_arena):
-    """Seen to fail without protection: ..."""
+    """Seen to fail without a limit to each try: the pool waited for the server, and the run never paused."""
     arena, server = own_arena, own_servers.server("embedded")
     run = await arena.accept(fewest=20, strategy="adaptive")
     child = arena.order(run, outage_seconds=2.0, seconds=(0.1, 0.2))
@@ -107,7 +110,7 @@ async def test_a_run_pauses_when_an_outage_takes_too_long_and_goes_on_later(own_
 
 
 async def test_a_run_whose_pause_cannot_be_stored_either_is_found_by_recover(own_servers, own_arena):
-    """Seen to fail without protection: ..."""
+    """Seen to fail without a limit to each try: one write after the other waited for 30 s."""
     arena, server = own_arena, own_servers.server("embedded")
     run = await arena.accept(fewest=20, strategy="adaptive")
     child = arena.order(run, outage_seconds=0.2, flush_seconds=1.0, seconds=(0.1, 0.2))
@@ -165,7 +168,7 @@ async def fault(arena, request):
 @pytest.mark.parametrize("strategy", ["adaptive", "sequential"])
 @pytest.mark.parametrize("fault", FAULTS, indirect=True)
 async def test_a_run_whose_checkpoint_cannot_be_written_pauses_and_goes_on_later(arena, fault, strategy, tables):
-    """Seen to fail without protection: ..."""
+    """Seen to fail where the saver does not tell of what it could not store: the run ended with the error."""
     run = await arena.accept(fewest=16, strategy=strategy)
     child = arena.order(run, seconds=(0.05, 0.1))
     await arena.running(run)
@@ -186,7 +189,7 @@ async def test_a_run_whose_checkpoint_cannot_be_written_pauses_and_goes_on_later
 
 @pytest.mark.parametrize("fault", ["disk_full"], indirect=True)
 async def test_a_run_that_cannot_even_be_paused_for_want_of_room_is_found_by_recover(arena, fault):
-    """Seen to fail without protection: ..."""
+    """Seen to fail where only accepted runs count as left behind: nothing was found."""
     run = await arena.accept(fewest=16)
     child = arena.order(run, seconds=(0.05, 0.1), flush_seconds=1.0)
     await arena.running(run)
