@@ -116,7 +116,7 @@ class Delivery:
                 await self.deliver({track: entries})
             return
         for track, entries in batch.items():
-            track.lose(len(entries), _words(error))
+            track.lose(len(entries), _fenced_words(track) if leases.is_fenced(error) else _words(error))
 
     async def _write(self, batch: Batch) -> bool:
         conn = await self._connected()
@@ -250,6 +250,10 @@ def _usable(conn: Connection) -> bool:
     """Tell whether a connection is ready for the next transaction; one that broke within a pipeline never is."""
     idle = conn.info.transaction_status is TransactionStatus.IDLE
     return idle and conn.info.pipeline_status is PipelineStatus.OFF
+
+
+def _fenced_words(track: Track) -> str:
+    return f"run {track.run_id!r} is held by another process, or there is no such run any more"
 
 
 def _words(error: Exception) -> str:

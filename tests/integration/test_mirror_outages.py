@@ -345,7 +345,7 @@ async def test_a_run_whose_row_is_deleted_in_the_middle_costs_no_other_run_anyth
 
     assert one["result"]["status"] == other["result"]["status"] == "completed"
     gone = mirror.report("deleted")
-    assert str(gone.problem) == f"there is no run {gone.run_id!r} any more"
+    assert gone.problem == f"run {gone.run_id!r} is held by another process, or there is no such run any more"
     tables.check_complete(mirror.report("kept").run_id)
 
 

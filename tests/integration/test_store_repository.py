@@ -161,8 +161,7 @@ async def test_a_started_run_says_when_it_will_be_done(repository, run_id):
     await repository.start_run(run_id)
     state = await live(repository.database, run_id)
     start, end = state["start_time"], state["estimated_completion_time"]
-    expected = PLAN.duration.predicted + PLAN.duration.buffer
-    assert (end - start).total_seconds() == pytest.approx(expected, abs=0.01)
+    assert (end - start).total_seconds() == pytest.approx(PLAN.duration.predicted, abs=0.01)
     run = await repository.get_run(run_id)
     assert (run.status, run.started_at) == (RunStatus.RUNNING, start)
 

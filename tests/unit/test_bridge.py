@@ -38,11 +38,14 @@ def open_files():
 
 
 def ends(threads, within=30):
-    """Wait until these threads have ended."""
+    """Wait until these threads have ended; what keeps them may be garbage that only another collection finds."""
     deadline = time.monotonic() + within
-    for thread in threads:
-        thread.join(max(0, deadline - time.monotonic()))
-    return not any(thread.is_alive() for thread in threads)
+    while alive := [thread for thread in threads if thread.is_alive()]:
+        if time.monotonic() > deadline:
+            return False
+        gc.collect()
+        alive[0].join(0.1)
+    return True
 
 
 async def answer():
