@@ -100,7 +100,7 @@ class Delivery:
             await conn.execute(query("heartbeat"), {"rows": Jsonb(rows)})
             held = await leases.renew(conn, own)
             for lease, track in own.items():
-                if lease.run_id not in held:
+                if lease not in held:
                     track.problem = f"another process has taken run {lease.run_id!r} over"
 
     async def close(self) -> None:
