@@ -78,7 +78,7 @@ def _cancel(status: RunStatus, *, held: bool) -> Answer:
 
 
 def table() -> list[tuple[RunStatus, bool, dict[Command, Answer]]]:
-    """Give what comes of every command in every status, for a run that a process executes and for one that none does."""
+    """Give what comes of every command in every status; the second item tells whether a process executes the run."""
     return [
         (status, held, {command: answer(status, command, held=held) for command in Command})
         for status in RunStatus

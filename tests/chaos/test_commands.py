@@ -75,7 +75,7 @@ async def test_every_command_does_in_every_state_what_the_table_says_and_the_sec
 
 
 async def test_commands_from_several_processes_in_any_order_leave_every_run_at_an_end(arena, tell):
-    """Seen to fail where a cancel that comes while a run starts is only seen as a state: nobody knew who asked, and why."""
+    """Seen to fail where of a cancel that comes while a run starts only the state is seen: its reason was lost."""
     places = asyncio.Semaphore(SIDE_BY_SIDE)
     runs = [await arena.accept(fewest=8, most=12) for _ in range(CAMPAIGNS)]
 

@@ -1,0 +1,144 @@
+"""``pause``, ``cancel``, ``recover``, ``resume --take-over``, Ctrl-C once, twice and thrice, SIGTERM; and their codes."""
+
+import re
+import signal
+import time
+
+import pytest
+
+from tests.acceptance.test_interruptions import Stage
+
+SYNC = "id: long\nbrief: x\ndeliverables: [summary]\n"
+
+
+@pytest.fixture
+def stage(stored):
+    return Stage(stored)
+
+
+def wait_until(stage, status):
+    """Return when a run is in a state."""
+    deadline = time.monotonic() + 30
+    while stage.command("status", stage.run_id(), "--json").document["status"] != status:
+        assert time.monotonic() < deadline, f"it is never {status}"
+
+
+def test_pause_lets_the_running_agent_end_and_no_other_start(stage):
+    asked = stage.command("pause", stage.run_id(), "--reason", "lunch")
+    wait_until(stage, "pausing")
+    again = stage.command("pause", stage.run_id(), "--json")
+    stage.open_gate()
+    paused = stage.running.end()
+
+    assert (asked.code, again.code) == (0, 0)
+    assert f"run {stage.run_id()}: no further agent starts" in asked.out
+    assert again.document["says"] == "it is being paused already"
+    assert paused.code in {0, 4}  # its last agent may have been the one that ran
+    assert stage.calls.read_text().split() == ["digger", "author"]
+
+
+def test_what_is_paused_says_why_and_goes_on(stored):
+    stage = Stage(stored, "id: long\nbrief: x\ndeliverables: [post.html, trailer]\n")
+    stage.command("pause", stage.run_id(), "--reason", "lunch")
+    stage.open_gate()
+    stage.running.end()
+    shown = stage.command("status", stage.run_id()).out
+    assert "lunch" in shown or "partial" in shown
+
+
+def test_cancel_ends_a_run_for_good(stage):
+    asked = stage.command("cancel", stage.run_id(), "--reason", "too late")
+    ended = stage.running.end()
+    again = stage.command("cancel", stage.run_id())
+    late = stage.command("pause", stage.run_id())
+    resumed = stage.resume()
+
+    assert (asked.code, again.code, ended.code) == (0, 0, 4)
+    assert f"run {stage.run_id()} cancelled" in ended.out
+    assert "it is cancelled already" in again.out
+    assert (late.code, resumed.code) == (2, 2)
+    assert "it has ended as 'cancelled'" in late.err
+    status = stage.command("status", stage.run_id(), "--json").document
+    assert (status["status"], "too late" in str(status)) == ("cancelled", True)
+
+
+def test_recover_goes_on_with_what_a_killed_process_left(stage):
+    stage.wait_for_checkpoint_of("digger")
+    stage.running.process.kill()
+    stage.running.end()
+    stage.open_gate()
+    time.sleep(2.5)  # a process is taken for dead after two seconds
+    recovered = stage.command("recover", "--all", **stage.environment)
+    nothing = stage.command("recover", "--all", **stage.environment)
+
+    assert recovered.code == 0, recovered
+    assert f"run {stage.run_id()}: completed" in recovered.out
+    assert stage.calls.read_text().split() == ["digger", "author", "author"]
+    assert (nothing.code, nothing.out) == (0, "")
+    assert "no run was left behind" in nothing.err
+
+
+def test_recover_wants_names_or_all(stage):
+    both, none = stage.command("recover", "--all", stage.run_id()), stage.command("recover")
+    assert (both.code, none.code) == (2, 2)
+    assert "name runs or give --all" in none.err
+    stage.open_gate()
+    stage.running.end()
+
+
+def test_take_over_fences_the_first_process_out(stage):
+    refused = stage.resume()
+    second = stage.command.start("resume", stage.run_id(), "--take-over", environment=stage.environment)
+    second.wait_for(" author: started")
+    stage.open_gate()
+    first, took = stage.running.end(), second.end()
+
+    assert refused.code == 2
+    assert f"is executed by process '{'.*'}'".split("'")[0] in refused.err
+    assert f"--take-over {stage.run_id()}" in refused.err
+    assert took.code == 0, took
+    assert first.code == 2, first
+    assert "was taken over by another process, nothing more is written here" in first.err
+    assert "Traceback" not in first.err
+
+
+def test_ctrl_c_once_lets_the_running_agent_end(stage):
+    stage.running.press_ctrl_c()
+    stage.running.wait_for("once more to stop at once")
+    stage.open_gate()
+    ended = stage.running.end()
+    assert ended.code in {0, 4}
+    assert stage.calls.read_text().split() == ["digger", "author"]
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_the_second_signal_stops_at_once_and_the_run_can_be_resumed(stage, number):
+    stage.running.process.send_signal(number)
+    stage.running.wait_for("once more to stop at once")
+    stage.running.process.send_signal(number)
+    stopped = stage.running.end()
+    stage.open_gate()
+    finished = stage.resume()
+
+    assert stopped.code == 4
+    assert f"go on with it: planner-graph resume {stage.run_id()}" in stopped.out + stopped.err
+    assert re.search(r"^author +interrupted ", stopped.out, re.MULTILINE)
+    assert finished.code == 0
+    assert stage.calls.read_text().split() == ["digger", "author", "author"]
+
+
+def test_the_third_ctrl_c_ends_a_process_that_is_busy_with_code_that_cannot_be_stopped(stored):
+    stage = Stage(stored, SYNC, slow="summarist")
+    began = time.monotonic()
+    stage.running.press_ctrl_c()
+    stage.running.wait_for("once more to stop at once")
+    stage.running.press_ctrl_c()
+    stage.running.press_ctrl_c()
+    ended = stage.running.end()
+    stage.open_gate()
+
+    assert ended.code == 4
+    assert time.monotonic() - began < 20
+    assert "Traceback" not in ended.err
+    assert stage.resume().code == 0
