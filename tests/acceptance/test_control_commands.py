@@ -1,4 +1,4 @@
-"""``pause``, ``cancel``, ``recover``, ``resume --take-over``, Ctrl-C once, twice and thrice, SIGTERM; and their codes."""
+"""``pause``, ``cancel``, ``recover``, ``resume --take-over``, Ctrl-C up to three times, SIGTERM; and their codes."""
 
 import re
 import signal

@@ -1,6 +1,7 @@
 """The keeper of leases keeps them, hears what others want, survives cuts, gives back what nobody waits for."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ class Ear:
     """Hears of a run's states."""
 
     def __init__(self):
-        self.heard: asyncio.Queue = asyncio.Queue()
+        self.heard: asyncio.Queue[Any] = asyncio.Queue()
 
     def __call__(self, status, reason):
         self.heard.put_nowait((status, reason))

@@ -103,7 +103,7 @@ async def test_what_is_given_up_ends_soon_and_what_works_still_works():
 
 
 async def test_the_pool_is_repaired_before_each_further_try():
-    repaired = []
+    repaired: list[None] = []
 
     async def repair():
         repaired.append(None)
