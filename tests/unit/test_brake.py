@@ -10,6 +10,10 @@ from planner_graph.types import RunStatus
 from tests.fakes import HastyLoop
 
 
+def stop_of(brake):
+    return brake.stop
+
+
 def in_hasty_loop(test):
     with asyncio.Runner(loop_factory=HastyLoop) as runner:
         return runner.run(test())
@@ -92,7 +96,7 @@ def test_a_later_kind_outdoes_an_earlier_one_and_not_the_other_way_round():
         assert brake.stop.kind is StopKind.FAILURE
         assert brake.stop.reason == "its checkpoint could not be written: OSError: disk"
         brake.fail(LeaseLostError("run"))
-        assert brake.stop.kind is StopKind.LOST
+        assert stop_of(brake).kind is StopKind.LOST
 
     in_hasty_loop(test)
 
