@@ -7,7 +7,7 @@ from planner_graph.store import leases
 from planner_graph.store.commands import Command
 from planner_graph.store.connection import connect
 from planner_graph.store.repository import Repository
-from planner_graph.types import RunStatus
+from planner_graph.types import RunId, RunStatus
 from tests.mirrors import accept
 from tests.plans import make_plan
 
@@ -52,4 +52,4 @@ async def test_to_resume_is_to_execute_so_that_nothing_is_stored_here(database, 
 
 async def test_a_run_that_is_not_there_takes_no_command(database):
     with pytest.raises(RunNotFoundError):
-        await Repository(database).command("00000000-0000-0000-0000-000000000000", Command.PAUSE, by="eve")
+        await Repository(database).command(RunId("00000000-0000-0000-0000-000000000000"), Command.PAUSE, by="eve")

@@ -39,7 +39,7 @@ class Ear:
     """Hears of a run's states."""
 
     def __init__(self):
-        self.heard: asyncio.Queue = asyncio.Queue()
+        self.heard: asyncio.Queue[tuple[RunStatus | None, str | None]] = asyncio.Queue()
 
     def __call__(self, status, reason):
         self.heard.put_nowait((status, reason))

@@ -4,6 +4,7 @@ import asyncio
 
 import psycopg
 import pytest
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import empty_checkpoint
 
 from planner_graph.errors import LeaseLostError
@@ -14,14 +15,15 @@ from planner_graph.store.saver import RunSaver, checkpointer
 from tests.mirrors import accept
 from tests.plans import make_plan
 
-CONFIG = {"configurable": {"thread_id": "thread", "checkpoint_ns": ""}}
+CONFIG: RunnableConfig = {"configurable": {"thread_id": "thread", "checkpoint_ns": ""}}
 
 
 class Desk:
     """A saver, who holds its run, and what it told of."""
 
     def __init__(self, database, session, run, lease):
-        self.session, self.run, self.told = session, run, []
+        self.session, self.run = session, run
+        self.told: list[Exception] = []
         patience = Patience(10, repair=database.pool.check)
         self.saver = RunSaver(database, lease, patience=patience, on_failure=self.told.append)
 
