@@ -92,7 +92,7 @@ def test_a_later_kind_outdoes_an_earlier_one_and_not_the_other_way_round():
         assert brake.stop.kind is StopKind.FAILURE
         assert brake.stop.reason == "its checkpoint could not be written: OSError: disk"
         brake.fail(LeaseLostError("run"))
-        assert brake.stop.kind == StopKind.LOST.value
+        assert [brake.stop.kind] == [StopKind.LOST]
 
     in_hasty_loop(test)
 
