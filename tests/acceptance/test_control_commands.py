@@ -37,15 +37,6 @@ def test_pause_lets_the_running_agent_end_and_no_other_start(stage):
     assert stage.calls.read_text().split() == ["digger", "author"]
 
 
-def test_what_is_paused_says_why_and_goes_on(stored):
-    stage = Stage(stored, "id: long\nbrief: x\ndeliverables: [post.html, trailer]\n")
-    stage.command("pause", stage.run_id(), "--reason", "lunch")
-    stage.open_gate()
-    stage.running.end()
-    shown = stage.command("status", stage.run_id()).out
-    assert "lunch" in shown or "partial" in shown
-
-
 def test_cancel_ends_a_run_for_good(stage):
     asked = stage.command("cancel", stage.run_id(), "--reason", "too late")
     ended = stage.running.end()
@@ -94,7 +85,7 @@ def test_take_over_fences_the_first_process_out(stage):
     first, took = stage.running.end(), second.end()
 
     assert refused.code == 2
-    assert f"is executed by process '{'.*'}'".split("'")[0] in refused.err
+    assert "is executed by process '" in refused.err
     assert f"--take-over {stage.run_id()}" in refused.err
     assert took.code == 0, took
     assert first.code == 2, first

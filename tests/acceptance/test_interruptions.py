@@ -39,7 +39,7 @@ class Stage:
         with psycopg.connect(self.command.environment["PLANNER_GRAPH_DSN"], autocommit=True) as connection:
             deadline = time.monotonic() + 30
             query = "SELECT 1 FROM checkpoint_blobs WHERE channel = %(name)s UNION SELECT 1 FROM checkpoint_writes"
-            query += " WHERE channel = %(name)s"
+            query += " JOIN checkpoints USING (thread_id, checkpoint_ns, checkpoint_id) WHERE channel = %(name)s"
             while connection.execute(query, {"name": agent}).fetchone() is None:
                 assert time.monotonic() < deadline, f"the result of {agent} is never stored"
                 time.sleep(0.01)

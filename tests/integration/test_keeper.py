@@ -1,7 +1,6 @@
 """The keeper of leases keeps them, hears what others want, survives cuts, gives back what nobody waits for."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
@@ -40,7 +39,7 @@ class Ear:
     """Hears of a run's states."""
 
     def __init__(self):
-        self.heard: asyncio.Queue[Any] = asyncio.Queue()
+        self.heard: asyncio.Queue[tuple[RunStatus | None, str | None]] = asyncio.Queue()
 
     def __call__(self, status, reason):
         self.heard.put_nowait((status, reason))

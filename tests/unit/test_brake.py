@@ -10,10 +10,6 @@ from planner_graph.types import RunStatus
 from tests.fakes import HastyLoop
 
 
-def stop_of(brake):
-    return brake.stop
-
-
 def in_hasty_loop(test):
     with asyncio.Runner(loop_factory=HastyLoop) as runner:
         return runner.run(test())
@@ -63,7 +59,7 @@ def test_nothing_is_heard_before_the_run_has_started_but_that_it_is_lost():
         assert brake.stop is None
         brake.hear(None, None)
         assert brake.stop is not None
-        assert str(brake.stop.kind) == "lost"
+        assert brake.stop.kind is StopKind.LOST
 
     in_hasty_loop(test)
 
@@ -96,7 +92,7 @@ def test_a_later_kind_outdoes_an_earlier_one_and_not_the_other_way_round():
         assert brake.stop.kind is StopKind.FAILURE
         assert brake.stop.reason == "its checkpoint could not be written: OSError: disk"
         brake.fail(LeaseLostError("run"))
-        assert stop_of(brake).kind is StopKind.LOST
+        assert [brake.stop.kind] == [StopKind.LOST]
 
     in_hasty_loop(test)
 
