@@ -21,15 +21,13 @@ from planner_graph.mirror.ledger import Ledger
 from planner_graph.store import leases
 from planner_graph.store.connection import connect
 from planner_graph.store.database import Database
+from planner_graph.store.outages import FIRST_WAIT, LONGEST_WAIT
 from planner_graph.store.queries import query
 from planner_graph.store.transitions import Connection
 
 log = logging.getLogger(__name__)
 
 Batch = Mapping[Track, Sequence[Entry]]
-
-FIRST_WAIT, LONGEST_WAIT = 0.05, 2.0
-"""Seconds between attempts to reach a database that is away."""
 
 SIGNS_OF_LIFE = {
     "keepalives_idle": "10",

@@ -13,6 +13,7 @@ from psycopg.rows import DictRow
 from planner_graph.errors import DatabaseUnavailableError, RunNotFoundError
 from planner_graph.store.connection import connect
 from planner_graph.store.database import Database
+from planner_graph.store.outages import FIRST_WAIT, LONGEST_WAIT
 from planner_graph.store.queries import query
 from planner_graph.store.rows import EventRow
 from planner_graph.store.transitions import Connection, full_id
@@ -28,9 +29,6 @@ LOOK_SECONDS = 3.0
 
 LONGEST_ANSWER_SECONDS = 10.0
 """After so long without an answer a connection is taken for lost."""
-
-FIRST_WAIT, LONGEST_WAIT = 0.05, 2.0
-"""Seconds between attempts to reach a database that is away."""
 
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, DatabaseUnavailableError, TimeoutError)
 

@@ -25,9 +25,6 @@ from planner_graph.types import RunId, RunStatus
 LEFT_BEHIND = "its process ended; resume it to go on"
 """Why a run is paused that said it was running while nobody executed it."""
 
-MISSED_HEARTBEATS = 3
-"""After how many a run is given up that its process does not hold."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reconciliation:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from planner_graph.values import PositiveSeconds, Seconds, Value
 
-Count = Annotated[int, Field(strict=True, ge=1)]
+AtLeastOne = Annotated[int, Field(strict=True, ge=1)]
 
 
 class MirrorSettings(Value):
@@ -22,13 +22,13 @@ class MirrorSettings(Value):
     """
 
     delay_seconds: Seconds = 0.005
-    queue_limit: Count = 10_000
-    batch_limit: Count = 1_000
+    queue_limit: AtLeastOne = 10_000
+    batch_limit: AtLeastOne = 1_000
     flush_seconds: Seconds = 30.0
     patience_seconds: Seconds = 600.0
     heartbeat_seconds: PositiveSeconds = 2.0
-    output_preview: Count = 1_000
-    all_previews: Count = 64_000
+    output_preview: AtLeastOne = 1_000
+    all_previews: AtLeastOne = 64_000
 
     def preview_of_each(self, agents: int) -> int:
         """Give how many characters of each output are shown in a run of so many agents."""
