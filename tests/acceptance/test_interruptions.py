@@ -13,6 +13,14 @@ from tests.acceptance.test_runs import AGENTS, RUN_ID
 CAMPAIGN = "id: long\nbrief: x\ndeliverables: [post.html]\n"
 
 
+def wait_for_call(calls, agent):
+    """Return when the agent's code is at work: a thread of its own may get there some time after ``started``."""
+    deadline = time.monotonic() + 30
+    while not calls.exists() or agent not in calls.read_text().split():
+        assert time.monotonic() < deadline, f"{agent} is never called"
+        time.sleep(0.01)
+
+
 class Stage:
     """A run whose second agent waits for a gate to open."""
 
@@ -25,6 +33,7 @@ class Stage:
             "run", campaign, "--agents", agents, "--output", "out", environment=self.environment
         )
         self.running.wait_for(f" {slow}: started")
+        wait_for_call(self.calls, slow)
 
     def run_id(self) -> str:
         return str(re.findall(RUN_ID, self.running.err)[0])
@@ -112,6 +121,7 @@ def test_code_that_cannot_be_stopped_does_not_keep_ctrl_c_waiting(stored, delive
     arguments = [campaign, "--no-builtin", "--catalog", catalog, "--agents", agents]
     running = stored.start("run", *arguments, environment=environment)
     running.wait_for(f" {slow}: started")
+    wait_for_call(environment["CALLS"], slow)
     running.stop_at_once()
     paused = running.end()
     assert paused.code == 4
