@@ -152,6 +152,12 @@ SELECT workflow_execution_id, last_sequence
 FROM workflow_state_live
 WHERE workflow_execution_id = ANY (%(run_ids)s)
 
+-- name: get_end_of_log
+SELECT p.status, l.last_sequence
+FROM execution_plans p
+JOIN workflow_state_live l USING (workflow_execution_id)
+WHERE p.workflow_execution_id = %(run_id)s
+
 -- name: listen
 LISTEN planner_graph
 

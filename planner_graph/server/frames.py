@@ -1,0 +1,64 @@
+"""What clients that follow a run are sent: JSON texts, each made once for all of them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from planner_graph.store.rows import EventRow
+from planner_graph.types import RunStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A JSON text; ``sequence`` is the event that it tells or that it follows, 0 where there is none."""
+
+    text: str
+    sequence: int = 0
+
+    def as_event(self) -> bytes:
+        """Give it as a server-sent event; its id is the sequence number."""
+        head = f"id: {self.sequence}\n" if self.sequence else ""
+        return f"{head}data: {self.text}\n\n".encode()
+
+
+def event_json(row: EventRow) -> dict[str, Any]:
+    """Give an event as plain values, by the names of its columns; times are ISO 8601 in UTC."""
+    return {
+        "sequence": row.sequence,
+        "event": row.event,
+        "agent_name": row.agent_name,
+        "at": row.at.isoformat(),
+        "recorded_at": row.recorded_at.isoformat(),
+        "data": row.data,
+    }
+
+
+def event_frame(row: EventRow) -> Frame:
+    """Tell what happened."""
+    return Frame(_text({"type": "event", **event_json(row)}), row.sequence)
+
+
+def snapshot_frame(sequence: int, progress: Mapping[str, Any], run: Mapping[str, Any]) -> Frame:
+    """Tell how a run stands after the event with this sequence number."""
+    return Frame(_text({"type": "snapshot", "sequence": sequence, "progress": progress, "run": run}), sequence)
+
+
+def run_frame(run: Mapping[str, Any]) -> Frame:
+    """Tell how a run of the list stands."""
+    return Frame(_text({"type": "run", "run": run}))
+
+
+def ping_frame(at: datetime) -> Frame:
+    """Tell that the connection is alive though nothing happens."""
+    return Frame(_text({"type": "ping", "at": at.isoformat()}))
+
+
+def end_frame(status: RunStatus) -> Frame:
+    """Tell that the run has ended, and that all was told."""
+    return Frame(_text({"type": "end", "status": status.value}))
+
+
+def _text(frame: Mapping[str, Any]) -> str:
+    return json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
