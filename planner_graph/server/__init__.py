@@ -1,0 +1,1 @@
+"""Serves runs over HTTP: REST, live events and the dashboard. Needs the extra ``server``."""
