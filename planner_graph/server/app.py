@@ -1,0 +1,68 @@
+"""Puts the server together: routes, middleware, errors, the static pages. Nothing happens at import."""
+
+import logging
+from importlib.metadata import version
+
+import psycopg
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from psycopg_pool import PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from planner_graph.errors import PlannerGraphError
+from planner_graph.server.context import Context
+from planner_graph.server.problems import problem_of
+from planner_graph.server.routes import health
+
+log = logging.getLogger(__name__)
+
+PREFIX = "/api/v2"
+
+ROUTERS = (health.router,)
+"""All routes under the prefix; a further module is added here."""
+
+FORESEEN = (
+    PlannerGraphError,
+    RequestValidationError,
+    HTTPException,
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    PoolTimeout,
+    Exception,
+)
+
+
+def build_app(context: Context) -> FastAPI:
+    """Make the application that answers from ``context``."""
+    app = FastAPI(
+        title="planner_graph",
+        version=version("planner-graph"),
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,  # these pages load scripts from elsewhere
+        redoc_url=None,
+        middleware=middleware(context),
+    )
+    app.state.context = context
+    api = APIRouter(prefix=PREFIX)
+    for router in ROUTERS:
+        api.include_router(router)
+    app.include_router(api)
+    for kind in FORESEEN:
+        app.add_exception_handler(kind, told)
+    return app
+
+
+def middleware(context: Context) -> list[Middleware]:  # noqa: ARG001  # limits and access ask for the settings
+    """Give what stands before all routes, outermost first."""
+    return []
+
+
+async def told(request: Request, error: Exception) -> Response:
+    """Answer an error as a problem."""
+    problem = problem_of(error)
+    if problem.kind == "internal-error":
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem.response(request.url.path)

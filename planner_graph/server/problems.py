@@ -1,0 +1,208 @@
+"""Problem details (RFC 9457): the one shape of every error that the server answers, and the one place that makes them.
+
+Each kind of problem has a name, which is the end of its ``type``; ``docs/server.md`` explains each of them.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any
+
+import psycopg
+from fastapi.exceptions import RequestValidationError
+from psycopg_pool import PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from planner_graph.documents import key_text
+from planner_graph.errors import (
+    AmbiguousRunError,
+    AnswerRefusedError,
+    CommandRefusedError,
+    DatabaseUnavailableError,
+    Finding,
+    InvalidInputError,
+    LeaseLostError,
+    OutputNotStoredError,
+    PlanChangedError,
+    PlanMismatchError,
+    PlannerGraphError,
+    RunBusyError,
+    RunEndedError,
+    RunHeldError,
+    RunNotFoundError,
+    RunNotResumableError,
+    SchemaVersionError,
+    UnboundAgentsError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+LONGEST_SHOWN = 200
+"""Characters of a value that a problem quotes."""
+
+KINDS: Mapping[str, tuple[int, str]] = MappingProxyType(
+    {
+        "malformed-request": (400, "The request cannot be read"),
+        "bad-cursor": (400, "The cursor is none that this server gave"),
+        "unauthorized": (401, "A token is needed"),
+        "forbidden": (403, "This is not allowed"),
+        "not-found": (404, "There is no such thing"),
+        "run-not-found": (404, "There is no such run"),
+        "agent-not-found": (404, "The plan of the run has no such agent"),
+        "campaign-not-found": (404, "There is no such campaign"),
+        "method-not-allowed": (405, "The resource has no such method"),
+        "not-acceptable": (406, "The resource has no such representation"),
+        "ambiguous-run": (409, "More than one run is meant"),
+        "action-not-allowed": (409, "In its state the run does not allow this"),
+        "run-held": (409, "Another process executes the run"),
+        "plan-changed": (409, "The plan of the run is another one"),
+        "body-too-large": (413, "The body is too large"),
+        "unsupported-media-type": (415, "The body is no JSON"),
+        "invalid-request": (422, "The request says something that it cannot"),
+        "invalid-campaign": (422, "The campaign cannot be planned"),
+        "unbound-agents": (422, "Agents of the plan have no code here"),
+        "idempotency-key-reused": (422, "The idempotency key was used for another request"),
+        "too-many-requests": (429, "Too many requests"),
+        "internal-error": (500, "The server has failed"),
+        "unavailable": (503, "The server cannot answer just now"),
+    }
+)
+"""Of each kind of problem its status and title."""
+
+OF_STATUS: Mapping[int, str] = MappingProxyType(
+    {
+        400: "malformed-request",
+        401: "unauthorized",
+        403: "forbidden",
+        404: "not-found",
+        405: "method-not-allowed",
+        406: "not-acceptable",
+        413: "body-too-large",
+        415: "unsupported-media-type",
+        422: "invalid-request",
+        429: "too-many-requests",
+        503: "unavailable",
+    }
+)
+"""The kind of a problem of which only the status is known, as with those of the framework."""
+
+
+OF_ERRORS: tuple[tuple[type[PlannerGraphError], str, Mapping[str, str]], ...] = (
+    (RunNotFoundError, "run-not-found", {}),
+    (AmbiguousRunError, "ambiguous-run", {"candidates": "matches"}),
+    (RunHeldError, "run-held", {"holder": "holder"}),
+    (RunBusyError, "run-held", {}),
+    (LeaseLostError, "run-held", {}),
+    (UnboundAgentsError, "unbound-agents", {"agents": "agents"}),
+    (PlanChangedError, "plan-changed", {"differences": "differences"}),
+    (PlanMismatchError, "plan-changed", {}),
+    (OutputNotStoredError, "not-found", {}),
+    (RunEndedError, "action-not-allowed", {}),
+    (RunNotResumableError, "action-not-allowed", {}),
+    (CommandRefusedError, "action-not-allowed", {}),
+    (AnswerRefusedError, "action-not-allowed", {}),
+    (SchemaVersionError, "unavailable", {}),
+)
+"""Of the package's errors the kind of problem, and which of their fields are evidence, by member."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """One error as clients see it; ``evidence`` are further members, ``headers`` go with the answer."""
+
+    kind: str
+    detail: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        """The status code."""
+        return KINDS[self.kind][0]
+
+    def members(self, instance: str) -> dict[str, Any]:
+        """Give what the body says; ``instance`` is the path that was asked for."""
+        status, title = KINDS[self.kind]
+        own = {
+            "type": f"/problems/{self.kind}",
+            "title": title,
+            "status": status,
+            "detail": self.detail,
+            "instance": instance,
+        }
+        return {**self.evidence, **own}
+
+    def response(self, instance: str) -> Response:
+        """Make the answer."""
+        body = json.dumps(self.members(instance), ensure_ascii=False, default=str).encode("utf-8", "replace")
+        return Response(body, self.status, headers=dict(self.headers), media_type=MEDIA_TYPE)
+
+
+class ProblemError(PlannerGraphError):
+    """A problem that the server itself finds; ``problem`` is what it answers."""
+
+    def __init__(self, kind: str, detail: str, *, headers: Mapping[str, str] | None = None, **evidence: Any) -> None:
+        self.problem = Problem(kind=kind, detail=detail, evidence=evidence, headers=headers or {})
+        super().__init__(detail)
+
+
+def problem_of(error: Exception) -> Problem:  # noqa: PLR0911  # one for each kind of error
+    """Give what clients are told of an error; of one that nobody foresaw they learn nothing."""
+    match error:
+        case ProblemError():
+            return error.problem
+        case InvalidInputError():
+            return _invalid("invalid-campaign", error.findings)
+        case RequestValidationError():
+            return _of_request(error)
+        case HTTPException():
+            return _of_framework(error)
+        case psycopg.OperationalError() | psycopg.InterfaceError() | PoolTimeout() | DatabaseUnavailableError():
+            return Problem(kind="unavailable", detail="the database does not answer; try again in a moment")
+    for cause, kind, members in OF_ERRORS:
+        if isinstance(error, cause):
+            evidence = {member: getattr(error, name) for member, name in members.items()}
+            return Problem(kind=kind, detail=str(error), evidence=evidence)
+    return Problem(kind="internal-error", detail="what went wrong is in the server's log")
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """Give a finding as plain values."""
+    return {"problem": finding.problem, "remedy": finding.remedy, "key": finding.key, "agents": list(finding.agents)}
+
+
+def _invalid(kind: str, findings: Iterable[Finding]) -> Problem:
+    told = list(findings)
+    detail = "; ".join(finding.problem for finding in told[:3]) + ("; and more" if len(told) > 3 else "")  # noqa: PLR2004
+    return Problem(kind=kind, detail=detail, evidence={"findings": [finding_json(finding) for finding in told]})
+
+
+def _of_request(error: RequestValidationError) -> Problem:
+    """Name everything that is wrong with a request; a body that is no JSON at all cannot be read."""
+    faults = error.errors()
+    if any(fault["type"] == "json_invalid" for fault in faults):
+        return Problem(kind="malformed-request", detail=f"the body is not valid JSON: {_reason(faults[0])}")
+    findings = [Finding(problem=fault["msg"], key=key_text(_place(fault["loc"])) or None) for fault in faults]
+    return _invalid("invalid-request", findings)
+
+
+def _reason(fault: Mapping[str, Any]) -> str:
+    return str(fault.get("ctx", {}).get("error", fault["msg"]))[:LONGEST_SHOWN]
+
+
+def _place(location: Iterable[Any]) -> tuple[str | int, ...]:
+    """Leave out where in the request a key stands; what it is called tells enough."""
+    parts = tuple(location)
+    return parts[1:] if parts and parts[0] in {"body", "query", "path", "header"} else parts
+
+
+def _of_framework(error: HTTPException) -> Problem:
+    otherwise = "malformed-request" if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR else "internal-error"
+    kind = OF_STATUS.get(error.status_code, otherwise)
+    detail = {404: "no resource has this path", 405: "the resource does not know this method"}.get(
+        error.status_code, str(error.detail)
+    )
+    return Problem(kind=kind, detail=detail, headers=error.headers or {})
