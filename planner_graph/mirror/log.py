@@ -40,6 +40,7 @@ class LogReader:
         self._database = database
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
+        self._under_way: set[asyncio.Task[list[DictRow]]] = set()
         self._closed = False
 
     async def events(self, run_id: RunId, after: int, limit: int = PAGE) -> list[EventRow]:
@@ -70,12 +71,28 @@ class LogReader:
         return RunStatus(rows[0]["status"])
 
     async def close(self) -> None:
-        """Give the connection back."""
+        """Break off what is being read, and give the connection back."""
         self._closed = True
+        if self._under_way:
+            for reading in self._under_way:
+                reading.cancel()
+            await asyncio.wait(self._under_way)
         if self._connection is not None:
             await self._connection.close()
 
     async def _fetch(self, name: str, values: dict[str, Any]) -> list[DictRow]:
+        """Read rows; who stops waiting for them does not disturb the connection, which others read from next."""
+        reading = asyncio.create_task(self._persist(name, values))
+        self._under_way.add(reading)
+        reading.add_done_callback(self._under_way.discard)
+        try:
+            return await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            if reading.cancelled() and self._closed:
+                raise FeedClosedError from None
+            raise
+
+    async def _persist(self, name: str, values: dict[str, Any]) -> list[DictRow]:
         wait = FIRST_WAIT
         while not self._closed:
             try:
@@ -90,8 +107,6 @@ class LogReader:
         raise FeedClosedError
 
     async def _connected(self) -> Connection:
-        if self._closed:
-            raise FeedClosedError
         if self._connection is None or self._connection.closed:
             self._connection = await connect(self._database.conninfo, self._database.target)
         return self._connection
