@@ -1,14 +1,17 @@
 """Tells any number of clients what happens in runs, from one reading of each event."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
+from typing import Any, TypeVar
 
 from planner_graph.errors import FeedClosedError, PlannerGraphError
 from planner_graph.mirror.feed import RunFeed
 from planner_graph.server.followed import FollowedRun, Snapshots
 from planner_graph.server.frames import Frame
 from planner_graph.types import RunId
+
+ResultT = TypeVar("ResultT")
 
 PING_SECONDS = 15.0
 """After so long without news a client is told that the connection is alive."""
@@ -18,6 +21,9 @@ SLOW_SECONDS = 10.0
 
 MOST_CLIENTS = 2_000
 """How many clients are told at a time."""
+
+Bursts = AsyncIterator[list[Frame]]
+"""What a client is to be sent, as it comes: a few frames at a time."""
 
 Send = Callable[[Frame], Awaitable[None]]
 """Sends a frame to a client, and waits for as long as its connection is full."""
@@ -50,9 +56,11 @@ class RunHub:
         snapshots: Snapshots,
         *,
         ping_seconds: float = PING_SECONDS,
+        slow_seconds: float = SLOW_SECONDS,
         most_clients: int = MOST_CLIENTS,
     ) -> None:
         self.clients = 0
+        self.slow_seconds = slow_seconds
         self._feed = feed
         self._snapshots = snapshots
         self._ping_seconds = ping_seconds
@@ -67,7 +75,7 @@ class RunHub:
             run.stop()
 
     @asynccontextmanager
-    async def joined(self, run_id: RunId, after: int | None = None) -> AsyncIterator[AsyncIterator[list[Frame]]]:
+    async def joined(self, run_id: RunId, after: int | None = None) -> AsyncIterator[Bursts]:
         """Give the frames that a client is to be sent; see :meth:`FollowedRun.bursts`.
 
         Raises:
@@ -97,7 +105,7 @@ class RunHub:
                 run.close()
 
 
-async def deliver(bursts: AsyncIterator[list[Frame]], send: Send, slow_seconds: float = SLOW_SECONDS) -> None:
+async def deliver(bursts: Bursts, send: Send, slow_seconds: float) -> None:
     """Send a client all frames that come for it.
 
     Raises:
@@ -111,3 +119,15 @@ async def deliver(bursts: AsyncIterator[list[Frame]], send: Send, slow_seconds: 
                     await send(frame)
         except TimeoutError as error:
             raise TooSlowError(slow_seconds) from error
+
+
+async def while_there(telling: Coroutine[Any, Any, ResultT], leaving: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """Do both, until one is done, and give what that one gives; ``leaving`` waits for the client to go."""
+    told, left = asyncio.create_task(telling), asyncio.create_task(leaving)
+    try:
+        done, _ = await asyncio.wait({told, left}, return_when=asyncio.FIRST_COMPLETED)
+        return (left if left in done else told).result()
+    finally:
+        told.cancel()
+        left.cancel()
+        await asyncio.wait({told, left})

@@ -28,7 +28,7 @@ async def bursts(*counts):
 
 async def test_all_frames_are_sent_in_order():
     connection = Connection(room=10)
-    await deliver(bursts(2, 1), connection.send)
+    await deliver(bursts(2, 1), connection.send, slow_seconds=10)
     assert connection.sent == ["0.0", "0.1", "1.0"]
 
 
