@@ -1,6 +1,7 @@
 """The audit log: an entry before the action, its outcome after it."""
 
 import asyncio
+from datetime import UTC
 
 import pytest
 
@@ -21,7 +22,7 @@ async def test_what_is_under_way_has_begun_and_then_it_is_done(database):
 
     assert (under_way.entry, under_way.outcome) == (PAUSE, Outcome.BEGUN)
     assert (row.entry, row.outcome, row.detail) == (PAUSE, Outcome.DONE, None)
-    assert row.at.utcoffset().total_seconds() == 0
+    assert row.at.tzinfo is UTC
 
 
 @pytest.mark.parametrize(
