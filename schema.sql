@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS planner_graph_schema (
     CONSTRAINT planner_graph_schema_version_positive CHECK (version > 0)
 );
 
-INSERT INTO planner_graph_schema (version) VALUES (3) ON CONFLICT (version) DO NOTHING;
+INSERT INTO planner_graph_schema (version) VALUES (4) ON CONFLICT (version) DO NOTHING;
 
 -- What was asked for, under the id its author gave it, as it was last accepted. What a certain run was asked for
 -- stands in that run's row.
@@ -293,6 +293,67 @@ CREATE TABLE IF NOT EXISTS run_answers (
     CONSTRAINT run_answers_by_somebody CHECK (answered_by <> '')
 );
 
+-- Who may use the server, by tokens. Of a token only the SHA-256 is kept. A revoked token stays, as the audit log names it;
+-- its name may be given again. 'local' stands for whoever needs no token.
+CREATE TABLE IF NOT EXISTS api_tokens (
+    id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
+    name TEXT NOT NULL,
+    role TEXT NOT NULL,
+    token_hash BYTEA NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    expires_at TIMESTAMPTZ,
+    revoked_at TIMESTAMPTZ,
+    last_used_at TIMESTAMPTZ,
+
+    -- Serves: the token that a request brings.
+    CONSTRAINT api_tokens_hash_unique UNIQUE (token_hash),
+    CONSTRAINT api_tokens_hash_is_sha256 CHECK (octet_length(token_hash) = 32),
+    CONSTRAINT api_tokens_name_plain CHECK (name ~ '^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$' AND name <> 'local'),
+    CONSTRAINT api_tokens_role_known CHECK (role IN ('viewer', 'operator', 'admin')),
+    CONSTRAINT api_tokens_expires_after_creation CHECK (expires_at > created_at)
+);
+
+-- Who asked the server for what, and what came of it: 'begun' until that is known, and for ever if the process died before.
+-- A row outlives the run it names, and may name one that never was. "subject" is an agent or a token.
+CREATE TABLE IF NOT EXISTS audit_log (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    principal TEXT NOT NULL,
+    role TEXT NOT NULL,
+    action TEXT NOT NULL,
+    workflow_execution_id UUID,
+    subject TEXT,
+    reason TEXT,
+    outcome TEXT NOT NULL DEFAULT 'begun',
+    detail TEXT,
+    remote_address TEXT,
+    request_id TEXT,
+
+    CONSTRAINT audit_log_principal_present CHECK (principal <> ''),
+    CONSTRAINT audit_log_role_known CHECK (role IN ('viewer', 'operator', 'admin')),
+    CONSTRAINT audit_log_action_known CHECK (action IN (
+        'start', 'pause', 'resume', 'cancel', 'approve', 'reject', 'create_token', 'revoke_token'
+    )),
+    CONSTRAINT audit_log_outcome_known CHECK (outcome IN ('begun', 'done', 'refused', 'failed'))
+);
+
+-- Which run a request has started that may be sent again, by the key its client gave it. "request_hash" is the SHA-256 of
+-- what was asked for. The row is written before its run is, in one transaction.
+CREATE TABLE IF NOT EXISTS idempotency_keys (
+    principal TEXT NOT NULL,
+    key TEXT NOT NULL,
+    request_hash BYTEA NOT NULL,
+    workflow_execution_id UUID NOT NULL
+        REFERENCES execution_plans(workflow_execution_id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+    created_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+
+    -- Serves: the run that a key has started; two requests at the same instant start one.
+    PRIMARY KEY (principal, key),
+    CONSTRAINT idempotency_keys_principal_present CHECK (principal <> ''),
+    CONSTRAINT idempotency_keys_key_length CHECK (char_length(key) BETWEEN 1 AND 255),
+    CONSTRAINT idempotency_keys_hash_is_sha256 CHECK (octet_length(request_hash) = 32)
+);
+
 -- Refuses the transaction of a process that does not hold the run any more, with SQLSTATE PGF01.
 CREATE OR REPLACE FUNCTION planner_graph_fence(run UUID, held BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
@@ -332,3 +393,11 @@ CREATE INDEX IF NOT EXISTS idx_agent_runs_history
 -- Serves: since when a run was under way, for how long its agents then waited to start.
 CREATE INDEX IF NOT EXISTS idx_run_events_under_way
     ON run_events(workflow_execution_id, at) WHERE event IN ('run_started', 'run_resumed');
+-- Serves: one usable token per name, and the token with a certain name.
+CREATE UNIQUE INDEX IF NOT EXISTS idx_api_tokens_name ON api_tokens(name) WHERE revoked_at IS NULL;
+-- Serves: entries of the audit log that are old enough to be removed.
+CREATE INDEX IF NOT EXISTS idx_audit_log_at ON audit_log(at);
+-- Serves: keys that count no longer.
+CREATE INDEX IF NOT EXISTS idx_idempotency_keys_created ON idempotency_keys(created_at);
+-- Serves: the keys of a run that is deleted.
+CREATE INDEX IF NOT EXISTS idx_idempotency_keys_run ON idempotency_keys(workflow_execution_id);

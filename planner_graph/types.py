@@ -84,3 +84,16 @@ class AgentStatus(StrEnum):
 # Made once, as a forecast of a large plan asks thousands of times.
 _ENDED = frozenset({AgentStatus.COMPLETED, AgentStatus.FAILED, AgentStatus.SKIPPED, AgentStatus.CANCELLED})
 _AT_WORK = frozenset({AgentStatus.RUNNING, AgentStatus.RETRYING})
+
+
+class Role(StrEnum):
+    """What a user of the server may do; each role may do all that the ones before it may."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+    def includes(self, other: "Role") -> bool:
+        """Tell whether this role may do all that the ``other`` one may."""
+        roles = list(Role)
+        return roles.index(self) >= roles.index(other)

@@ -38,7 +38,8 @@ class Commands(LazyGroup):
         "serve": "Serve runs over HTTP: REST, live events and the dashboard.",
         "history": "Show how agents did in past runs.",
         "catalog": "List, show and check the agents that exist.",
-        "db": "Check the database, bring its tables up to date, or remove old checkpoints.",
+        "db": "Check the database, bring its tables up to date, or remove what is old.",
+        "token": "Create, list and revoke the tokens that open the server.",
     }
 
     def invoke(self, ctx: Any) -> Any:

@@ -34,7 +34,7 @@ from planner_graph.store.commands import Answer, Command
 from planner_graph.store.database import Database
 from planner_graph.store.leases import Lease, this_process
 from planner_graph.store.outages import OUTAGE_SECONDS, Patience
-from planner_graph.store.repository import Repository
+from planner_graph.store.repository import BeforeAccepted, Repository
 from planner_graph.store.rows import RunRow
 from planner_graph.store.saver import RunSaver
 from planner_graph.types import RunId, RunStatus, Strategy
@@ -100,10 +100,12 @@ class CampaignOrchestrator:
         strategy: Strategy | str | None = None,
         agents_reference: str | None = None,
         output_folder: str | None = None,
+        first: BeforeAccepted | None = None,
     ) -> tuple[RunId, ExecutionPlan]:
         """Plan ``campaign`` and store it with its plan; from then on the run can be executed and is never lost.
 
-        ``agents_reference`` and ``output_folder`` are kept for whoever resumes the run.
+        ``agents_reference`` and ``output_folder`` are kept for whoever resumes the run; for ``first`` see
+        :meth:`Repository.accept_run`.
         """
         plan = (await self._planner()).create_execution_plan(campaign, strategy)
         compile_plan(plan, self.agents)  # refuses unbound agents before anything is stored
@@ -114,6 +116,7 @@ class CampaignOrchestrator:
             plan,
             agents_reference=agents_reference,
             output_folder=output_folder,
+            first=first,
         )
         return run_id, plan
 

@@ -678,3 +678,98 @@ WHERE workflow_execution_id = %(run_id)s
 SELECT thread_id = workflow_execution_id || ':' || plan_revision AS own
 FROM execution_plans
 WHERE workflow_execution_id = %(run_id)s
+
+-- Tokens of the server
+
+-- name: insert_token
+INSERT INTO api_tokens (name, role, token_hash, expires_at)
+VALUES (%(name)s, %(role)s, %(hash)s, NOW() + make_interval(secs => %(seconds)s))
+RETURNING *, 'usable' AS state
+
+-- name: list_tokens
+SELECT *, CASE
+    WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= NOW() THEN 'expired' ELSE 'usable'
+END AS state
+FROM api_tokens
+ORDER BY created_at, id
+
+-- name: find_token
+SELECT *, CASE
+    WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= NOW() THEN 'expired' ELSE 'usable'
+END AS state,
+    COALESCE(last_used_at < NOW() - make_interval(secs => %(seconds)s), TRUE) AS use_is_news
+FROM api_tokens
+WHERE token_hash = %(hash)s
+
+-- name: note_token_use
+UPDATE api_tokens SET last_used_at = NOW() WHERE id = %(id)s
+
+-- name: find_token_to_revoke
+-- By its id, or the usable one of that name, else the one of that name that was revoked last.
+SELECT id FROM api_tokens
+WHERE id::TEXT = %(token)s OR name = %(token)s
+ORDER BY id::TEXT = %(token)s DESC, revoked_at DESC NULLS FIRST
+LIMIT 1
+
+-- name: revoke_token
+UPDATE api_tokens SET revoked_at = COALESCE(revoked_at, NOW()) WHERE id = %(id)s RETURNING *, 'revoked' AS state
+
+-- name: has_usable_token
+SELECT EXISTS (
+    SELECT FROM api_tokens WHERE revoked_at IS NULL AND COALESCE(expires_at > NOW(), TRUE)
+) AS found
+
+-- The audit log of the server
+
+-- name: insert_audit
+INSERT INTO audit_log (
+    principal, role, action, workflow_execution_id, subject, reason, outcome, detail, remote_address, request_id
+) VALUES (
+    %(principal)s, %(role)s, %(action)s, %(run_id)s, %(subject)s, %(reason)s, %(outcome)s, %(detail)s,
+    %(remote_address)s, %(request_id)s
+)
+RETURNING id
+
+-- name: settle_audit
+UPDATE audit_log SET outcome = %(outcome)s, detail = %(detail)s WHERE id = %(id)s
+
+-- name: list_audit
+SELECT * FROM audit_log WHERE id < %(before)s ORDER BY id DESC LIMIT %(limit)s
+
+-- name: remove_audit
+WITH chosen AS (
+    SELECT id FROM audit_log WHERE at < clock_timestamp() - make_interval(secs => %(seconds)s)
+    ORDER BY at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+DELETE FROM audit_log a USING chosen c WHERE a.id = c.id
+
+-- name: count_audit
+SELECT count(*) AS rows FROM audit_log WHERE at < clock_timestamp() - make_interval(secs => %(seconds)s)
+
+-- Idempotency keys of the server
+
+-- name: find_idempotency_key
+SELECT workflow_execution_id, request_hash
+FROM idempotency_keys
+WHERE principal = %(principal)s AND key = %(key)s AND created_at > NOW() - make_interval(secs => %(seconds)s)
+
+-- name: claim_idempotency_key
+-- Waits for a transaction that is claiming the same key. Gives nothing if it was claimed before and counts still.
+INSERT INTO idempotency_keys AS k (principal, key, request_hash, workflow_execution_id)
+VALUES (%(principal)s, %(key)s, %(hash)s, %(run_id)s)
+ON CONFLICT (principal, key) DO UPDATE
+SET request_hash = EXCLUDED.request_hash, workflow_execution_id = EXCLUDED.workflow_execution_id, created_at = NOW()
+WHERE k.created_at <= NOW() - make_interval(secs => %(seconds)s)
+RETURNING key
+
+-- name: remove_idempotency_keys
+WITH chosen AS (
+    SELECT principal, key FROM idempotency_keys
+    WHERE created_at < clock_timestamp() - make_interval(secs => %(seconds)s)
+    ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+DELETE FROM idempotency_keys k USING chosen c WHERE k.principal = c.principal AND k.key = c.key
+
+-- name: count_idempotency_keys
+SELECT count(*) AS rows FROM idempotency_keys
+WHERE created_at < clock_timestamp() - make_interval(secs => %(seconds)s)

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -26,6 +26,9 @@ from planner_graph.types import RunId, RunStatus
 SHORTEST_PREFIX = 4
 """Fewest digits of a run's id by which it may be named."""
 
+BeforeAccepted = Callable[[AsyncConnection[DictRow], RunId], Awaitable[None]]
+"""Writes what belongs to a run that is about to be accepted, in the same transaction."""
+
 _DIGITS = 32
 
 
@@ -39,7 +42,7 @@ class Repository:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    async def accept_run(  # options, all by keyword
+    async def accept_run(  # noqa: PLR0913  # options, all by keyword
         self,
         run_id: RunId,
         campaign: Campaign,
@@ -47,10 +50,16 @@ class Repository:
         *,
         agents_reference: str | None = None,
         output_folder: str | None = None,
+        first: BeforeAccepted | None = None,
     ) -> None:
-        """Store campaign and plan as a pending run: all of it or nothing; see :class:`transitions.Acceptance`."""
+        """Store campaign and plan as a pending run: all of it or nothing; see :class:`transitions.Acceptance`.
+
+        What ``first`` writes belongs to it; what that raises keeps the run from being stored.
+        """
         given = Acceptance(campaign=campaign, plan=plan, agents_reference=agents_reference, output_folder=output_folder)
         async with self._transaction() as conn:
+            if first is not None:
+                await first(conn, run_id)
             await transitions.accept(conn, run_id, given)
 
     async def start_run(

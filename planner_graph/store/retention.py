@@ -1,6 +1,7 @@
-"""Removes the checkpoints of runs that ended long ago; what the tables tell of them stays.
+"""Removes the checkpoints of runs that ended long ago, and of the server what counts no longer.
 
-A run that has ended is never gone on with, so nobody needs its checkpoints but to read whole outputs. They go in small
+What the tables tell of the runs stays. A run that has ended is never gone on with, so nobody needs its checkpoints but
+to read whole outputs. They go in small
 transactions, oldest checkpoint first: whoever reads a run meanwhile finds its newest checkpoint whole, or none; whoever
 is killed in the middle leaves the rest to the next time.
 """
@@ -14,6 +15,7 @@ from typing import Any
 import psycopg
 
 from planner_graph.store.database import Database
+from planner_graph.store.idempotency import KEY_SECONDS
 from planner_graph.store.leases import SILENCE_SECONDS
 from planner_graph.store.queries import query
 from planner_graph.store.transitions import Connection
@@ -64,6 +66,30 @@ async def remove_checkpoints(
         rows=work.rows,
         size=work.size,
     )
+
+
+async def remove_idempotency_keys(database: Database, *, dry_run: bool = False) -> int:
+    """Remove the idempotency keys that count no longer; gives how many there were."""
+    return await _remove_rows(database, "idempotency_keys", KEY_SECONDS, dry_run=dry_run)
+
+
+async def remove_audit(database: Database, older_than_seconds: float, *, dry_run: bool = False) -> int:
+    """Remove the entries of the audit log that are older than this; gives how many there were."""
+    return await _remove_rows(database, "audit", older_than_seconds, dry_run=dry_run)
+
+
+async def _remove_rows(database: Database, what: str, seconds: float, *, dry_run: bool) -> int:
+    """Remove rows in small transactions, or count them."""
+    removed = 0
+    async with database.pool.connection() as conn:
+        if dry_run:
+            row = await (await conn.execute(query(f"count_{what}"), {"seconds": seconds})).fetchone()
+            return int((row or {})["rows"])
+        while True:
+            cursor = await conn.execute(query(f"remove_{what}"), {"seconds": seconds, "limit": ROWS_AT_ONCE})
+            removed += cursor.rowcount
+            if cursor.rowcount < ROWS_AT_ONCE:
+                return removed
 
 
 class _Work:

@@ -27,8 +27,11 @@ def test_prune_removes_checkpoints_of_old_runs_and_the_rest_of_the_program_knows
     again = stored("db", "prune", "--older-than", "30d")
     status, kept = stored("status", run_id), stored("status", run_id, "--json", "--output", "out").document
     reconciled = stored("reconcile", run_id)
+    served = stored("db", "prune", "--older-than", "30d", "--audit-older-than", "1d", "--dry-run")
 
-    assert [ended.code for ended in (young, dry, told, done, again, status, reconciled)] == [0] * 7
+    assert [ended.code for ended in (young, dry, told, done, again, status, reconciled, served)] == [0] * 8
+    assert (done.document["idempotency_keys"], done.document["audit_entries"]) == (0, None)
+    assert served.out.endswith("\nwould remove 0 entries of the audit log\n")
     assert young.out.startswith("removed the checkpoints of 0 runs that ended before ")
     rows = sum(done.document["rows"].values())
     assert rows > 10

@@ -11,9 +11,10 @@ from planner_graph.errors import OutputNotStoredError
 from planner_graph.mirror.checkpoint import full_output, read_checkpoint
 from planner_graph.mirror.reconcile import reconcile
 from planner_graph.store import leases, retention
+from planner_graph.store.idempotency import KEY_SECONDS
 from planner_graph.store.queries import load
 from planner_graph.store.repository import Repository
-from planner_graph.store.retention import TABLES, remove_checkpoints
+from planner_graph.store.retention import TABLES, remove_audit, remove_checkpoints, remove_idempotency_keys
 from tests.team import Mirrored, Orchestrated, Team
 
 DAY = 86_400
@@ -243,3 +244,30 @@ async def test_what_reads_a_checkpoint_says_that_it_was_removed(database):
     assert (found.remark, found.settled) == (f"its checkpoint was removed on {day}, after it had ended", True)
     with pytest.raises(OutputNotStoredError, match=f"its checkpoint was removed on {day}"):
         await full_output(database, run_id, "brief")
+
+
+async def test_keys_that_count_no_longer_go_and_others_stay(database, monkeypatch):
+    monkeypatch.setattr(retention, "ROWS_AT_ONCE", 2)
+    run_id = await Orchestrated(database, Team(), "adaptive").accept()
+    sql = """INSERT INTO idempotency_keys SELECT 'ann', age::TEXT, decode(repeat('00', 32), 'hex'), %s,
+        NOW() - make_interval(secs => age) FROM unnest(%s::INT[]) AS age"""
+    await execute(database, sql, run_id, [0, KEY_SECONDS - 60, *(KEY_SECONDS + age for age in (1, 2, 3, 4, 5))])
+
+    told = await remove_idempotency_keys(database, dry_run=True)
+
+    assert (told, await remove_idempotency_keys(database), await remove_idempotency_keys(database)) == (5, 5, 0)
+    kept = await (await execute(database, "SELECT key FROM idempotency_keys ORDER BY created_at DESC")).fetchall()
+    assert [row["key"] for row in kept] == ["0", str(KEY_SECONDS - 60)]
+
+
+async def test_entries_of_the_audit_log_go_when_they_are_old_enough(database, monkeypatch):
+    monkeypatch.setattr(retention, "ROWS_AT_ONCE", 2)
+    sql = """INSERT INTO audit_log (principal, role, action, subject, at)
+        SELECT 'ann', 'admin', 'pause', age, NOW() - make_interval(days => age) FROM unnest(%s::INT[]) AS age"""
+    await execute(database, sql, [0, 29, 30, 31, 32])
+
+    told = await remove_audit(database, MONTH, dry_run=True)
+
+    assert (told, await remove_audit(database, MONTH), await remove_audit(database, MONTH)) == (3, 3, 0)
+    kept = await (await execute(database, "SELECT subject FROM audit_log ORDER BY at DESC")).fetchall()
+    assert [row["subject"] for row in kept] == ["0", "29"]

@@ -77,7 +77,9 @@ TABLES = (
     "run_events",
     "run_leases",
     "run_answers",
+    "idempotency_keys",
 )
+APART = ("planner_graph_schema", "api_tokens", "audit_log")  # tables whose rows belong to no campaign
 HASH = "0" * 64
 
 
@@ -127,6 +129,9 @@ def attempt(run_id, **values):
 LISTS = ("current_agents_running", "completed_agents", "failed_agents", "waiting_agents", "skipped_agents")
 NOW = sql.SQL("NOW()")
 EARLIER = sql.SQL("NOW() - INTERVAL '1 second'")
+SHA256 = sql.SQL("decode(repeat('00', 32), 'hex')")
+OTHER_SHA256 = sql.SQL("decode(repeat('11', 32), 'hex')")
+SHORT_HASH = sql.SQL("decode('00', 'hex')")
 # table, what is wrong with the row, the constraint that refuses it
 BAD_ROWS = [
     ("planner_graph_schema", {"version": 0}, "planner_graph_schema_version_positive"),
@@ -212,6 +217,26 @@ BAD_ROWS = [
     ("run_answers", {"interrupt_id": ""}, "run_answers_interrupt_present"),
     ("run_answers", {"interrupt_id": "taken"}, "run_answers_pkey"),
     ("run_answers", {"answered_by": ""}, "run_answers_by_somebody"),
+    ("api_tokens", {"token_hash": OTHER_SHA256}, "api_tokens_hash_unique"),
+    ("api_tokens", {"token_hash": SHORT_HASH}, "api_tokens_hash_is_sha256"),
+    ("api_tokens", {"name": "taken"}, "idx_api_tokens_name"),
+    *(("api_tokens", {"name": name}, "api_tokens_name_plain") for name in ("", "local", "a b", "-a", "a\n", "a" * 101)),
+    ("api_tokens", {"role": "owner"}, "api_tokens_role_known"),
+    ("api_tokens", {"expires_at": EARLIER}, "api_tokens_expires_after_creation"),
+    ("audit_log", {"principal": ""}, "audit_log_principal_present"),
+    ("audit_log", {"role": "owner"}, "audit_log_role_known"),
+    ("audit_log", {"action": "look"}, "audit_log_action_known"),
+    ("audit_log", {"outcome": "forgotten"}, "audit_log_outcome_known"),
+    ("idempotency_keys", {"principal": ""}, "idempotency_keys_principal_present"),
+    ("idempotency_keys", {"key": ""}, "idempotency_keys_key_length"),
+    ("idempotency_keys", {"key": "k" * 256}, "idempotency_keys_key_length"),
+    ("idempotency_keys", {"key": "taken"}, "idempotency_keys_pkey"),
+    ("idempotency_keys", {"request_hash": SHORT_HASH}, "idempotency_keys_hash_is_sha256"),
+    (
+        "idempotency_keys",
+        {"workflow_execution_id": uuid.uuid4()},
+        "idempotency_keys_workflow_execution_id_fkey",
+    ),
 ]
 
 
@@ -231,7 +256,14 @@ def good_rows(conn):
     answer = {"workflow_execution_id": run_id, "interrupt_id": "1", "agent_name": "a", "answer": sql.SQL("'true'")}
     insert(conn, "run_answers", answer | {"interrupt_id": "taken", "answered_by": "ann"})
     lease = {"workflow_execution_id": run_id, "token": 1, "holder": "host:1", "session_pid": 1}
+    token = {"name": "ann", "role": "viewer", "token_hash": SHA256}
+    insert(conn, "api_tokens", token | {"name": "taken", "token_hash": OTHER_SHA256})
+    key = {"principal": "ann", "key": "1", "request_hash": SHA256, "workflow_execution_id": run_id}
+    insert(conn, "idempotency_keys", key | {"key": "taken"})
     return {
+        "api_tokens": token,
+        "audit_log": {"principal": "ann", "role": "admin", "action": "pause"},
+        "idempotency_keys": key,
         "planner_graph_schema": {"version": 1000},
         "campaigns": campaign(),
         "campaign_tasks": {"campaign_id": campaign_id, "position": 1, "task_type": "blog_post"},
@@ -250,12 +282,13 @@ def refusing_constraint(conn, table, values):
     try:
         with conn.transaction(force_rollback=True):
             insert(conn, table, values)
+            conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
     except psycopg.errors.IntegrityError as error:
         return error.diag.constraint_name
     return None
 
 
-@pytest.mark.parametrize("table", [*TABLES, "planner_graph_schema"])
+@pytest.mark.parametrize("table", [*TABLES, *APART])
 def test_each_bad_row_is_refused_by_its_constraint(conn, good_rows, table):
     bad = [(fault, constraint) for concerned, fault, constraint in BAD_ROWS if concerned == table]
     assert bad == [(fault, refusing_constraint(conn, table, good_rows[table] | fault)) for fault, _ in bad]
@@ -270,7 +303,7 @@ def test_every_constraint_was_seen_to_refuse_a_row(conn):
     names = conn.execute(
         "SELECT conname FROM pg_constraint WHERE connamespace = 'public'::regnamespace"
         " AND contype IN ('c', 'f') AND conrelid::regclass::text = ANY (%s)",
-        [[*TABLES, "planner_graph_schema"]],
+        [[*TABLES, *APART]],
     ).fetchall()
     assert {name for (name,) in names} <= {constraint for _, _, constraint in BAD_ROWS}
 
@@ -302,7 +335,7 @@ def test_applied_twice_it_is_as_applied_once(empty_dsn):
         once = dump(conn)
         conn.execute(schema(), prepare=False)
         assert dump(conn) == once
-        assert {row[0] for row in once[0]} == {*TABLES, "planner_graph_schema"}
+        assert {row[0] for row in once[0]} == {*TABLES, *APART}
 
 
 def test_columns_that_others_read_keep_their_names_and_types(conn):

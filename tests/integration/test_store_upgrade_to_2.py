@@ -59,6 +59,7 @@ OLD_TABLES = (
     "workflow_state_live",
     "agent_runs",
 )
+NEW_TABLES = ("run_events", "planner_graph_schema", "api_tokens", "audit_log", "idempotency_keys")
 # In an upgraded table added columns come last; nothing depends on their order.
 SHAPES = {
     "columns": """
@@ -94,9 +95,7 @@ async def upgraded(dsn):
 def shapes(dsn):
     with psycopg.connect(dsn) as conn:
         return {
-            name: conn.execute(
-                query.encode(), {"tables": [*OLD_TABLES, "run_events", "planner_graph_schema"]}
-            ).fetchall()
+            name: conn.execute(query.encode(), {"tables": [*OLD_TABLES, *NEW_TABLES]}).fetchall()
             for name, query in SHAPES.items()
         }
 
@@ -114,7 +113,7 @@ async def test_upgraded_tables_are_as_new_ones(old_dsn, dsn):
     found, fresh = shapes(old_dsn), shapes(dsn)
     for name in SHAPES:
         assert found[name] == fresh[name]
-        assert any(row[0] == "run_events" for row in fresh[name])
+        assert {row[0] for row in fresh[name]} == {*OLD_TABLES, *NEW_TABLES}
 
 
 async def test_no_row_and_no_value_is_lost(old_dsn):

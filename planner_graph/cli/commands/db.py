@@ -1,7 +1,8 @@
-"""``planner-graph db``: check the database, bring its tables up to date, or remove old checkpoints."""
+"""``planner-graph db``: check the database, bring its tables up to date, or remove what is old."""
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import psycopg
@@ -13,7 +14,7 @@ from planner_graph.cli.options import AsJson, Dsn
 from planner_graph.store import upgrades
 from planner_graph.store.connection import unavailable
 from planner_graph.store.database import open_database
-from planner_graph.store.retention import Removal, remove_checkpoints
+from planner_graph.store.retention import Removal, remove_audit, remove_checkpoints, remove_idempotency_keys
 from planner_graph.store.upgrades import Versions
 from planner_graph.text import printable
 
@@ -24,7 +25,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 @app.callback()
 def db_commands() -> None:
-    """Check the database, bring its tables up to date, or remove old checkpoints."""
+    """Check the database, bring its tables up to date, or remove what is old."""
 
 
 @app.command()
@@ -45,6 +46,15 @@ def prune(
     older_than: Annotated[
         str, typer.Option("--older-than", metavar="SPAN", help="Of runs that ended longer ago: 30d, 12h, 90m.")
     ],
+    audit_older_than: Annotated[
+        str | None,
+        typer.Option(
+            "--audit-older-than",
+            metavar="SPAN",
+            help="Remove entries of the audit log that are older, too. By default all are kept.",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be removed; change nothing.", show_default=False)
     ] = False,
@@ -53,18 +63,29 @@ def prune(
 ) -> None:
     """Remove the checkpoints of runs that ended long ago.
 
-    What the tables tell of the runs stays, deliverables too. Runs that have not ended are never touched. Stopped in the
-    middle, it goes on the next time.
+    What the tables tell of the runs stays, deliverables too. Runs that have not ended are never touched. Idempotency
+    keys that count no longer go, too. Stopped in the middle, it goes on the next time.
     """
-    removal = asyncio.run(remove(dsn, seconds_of(older_than, "--older-than"), dry_run=dry_run))
+    seconds = seconds_of(older_than, "--older-than")
+    audit_seconds = None if audit_older_than is None else seconds_of(audit_older_than, "--audit-older-than")
+    pruned = asyncio.run(remove(dsn, seconds, audit_seconds, dry_run=dry_run))
     if as_json:
-        screen.show_json(removal_json(removal, dry_run=dry_run))
+        screen.show_json(pruned_json(pruned, dry_run=dry_run))
     else:
-        screen.show(*removal_text(removal, dry_run=dry_run))
+        screen.show(*pruned_text(pruned, dry_run=dry_run))
 
 
-async def remove(dsn: str | None, seconds: float, *, dry_run: bool) -> Removal:
-    """Remove checkpoints, or say which would be.
+@dataclass(frozen=True, kw_only=True)
+class Pruned:
+    """What was removed, or would be: checkpoints, keys, and of the audit log, if that was asked for."""
+
+    removal: Removal
+    keys: int
+    audit: int | None
+
+
+async def remove(dsn: str | None, seconds: float, audit_seconds: float | None, *, dry_run: bool) -> Pruned:
+    """Remove what is old, or say what would be.
 
     Raises:
         DatabaseUnavailableError: the database cannot be reached, or became so.
@@ -72,23 +93,32 @@ async def remove(dsn: str | None, seconds: float, *, dry_run: bool) -> Removal:
     """
     async with open_database(dsn) as database:
         try:
-            return await remove_checkpoints(database, seconds, dry_run=dry_run)
+            removal = await remove_checkpoints(database, seconds, dry_run=dry_run)
+            keys = await remove_idempotency_keys(database, dry_run=dry_run)
+            audit = None if audit_seconds is None else await remove_audit(database, audit_seconds, dry_run=dry_run)
+            return Pruned(removal=removal, keys=keys, audit=audit)
         except psycopg.Error as error:
             raise unavailable(database.target, error) from error
 
 
-def removal_text(removal: Removal, *, dry_run: bool) -> Iterator[str]:
+def pruned_text(pruned: Pruned, *, dry_run: bool) -> Iterator[str]:
     """Say what was removed, or would be."""
+    removal, verb = pruned.removal, "would remove" if dry_run else "removed"
     count, rows = len(removal.runs), sum(removal.rows.values())
     runs = f"{count} run{'' if count == 1 else 's'} that ended before {removal.before:%Y-%m-%d %H:%M} UTC"
     what = f"{rows} row{'' if rows == 1 else 's'}, {bytes_text(removal.size)}"
-    yield f"{'would remove' if dry_run else 'removed'} the checkpoints of {runs}: {what}"
+    yield f"{verb} the checkpoints of {runs}: {what}"
     if removal.skipped:
         yield f"left for the next time, as somebody has them: {', '.join(removal.skipped)}"
+    if pruned.keys:
+        yield f"{verb} {pruned.keys} idempotency key{'' if pruned.keys == 1 else 's'} that counted no longer"
+    if pruned.audit is not None:
+        yield f"{verb} {pruned.audit} entr{'y' if pruned.audit == 1 else 'ies'} of the audit log"
 
 
-def removal_json(removal: Removal, *, dry_run: bool) -> dict[str, Any]:
+def pruned_json(pruned: Pruned, *, dry_run: bool) -> dict[str, Any]:
     """Give what was removed, or would be, as plain values."""
+    removal = pruned.removal
     return {
         "dry_run": dry_run,
         "before": removal.before.isoformat(),
@@ -96,6 +126,8 @@ def removal_json(removal: Removal, *, dry_run: bool) -> dict[str, Any]:
         "skipped": list(removal.skipped),
         "rows": dict(removal.rows),
         "bytes": removal.size,
+        "idempotency_keys": pruned.keys,
+        "audit_entries": pruned.audit,
     }
 
 
