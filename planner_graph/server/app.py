@@ -15,13 +15,13 @@ from starlette.responses import Response
 from planner_graph.errors import PlannerGraphError
 from planner_graph.server.context import Context
 from planner_graph.server.problems import problem_of
-from planner_graph.server.routes import health
+from planner_graph.server.routes import health, live
 
 log = logging.getLogger(__name__)
 
 PREFIX = "/api/v2"
 
-ROUTERS = (health.router,)
+ROUTERS = (health.router, live.router)
 """All routes under the prefix; a further module is added here."""
 
 FORESEEN = (

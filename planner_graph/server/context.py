@@ -12,6 +12,7 @@ from planner_graph.clock import Clock, SystemClock
 from planner_graph.mirror.feed import RunFeed
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.server.hosting import Agents, RunHost
+from planner_graph.server.live import RunHub
 from planner_graph.server.settings import ServerSettings
 from planner_graph.store.database import Database
 from planner_graph.store.repository import Repository
@@ -27,6 +28,7 @@ class Context:
     planner: MasterPlanner
     host: RunHost
     feed: RunFeed
+    hub: RunHub
     clock: Clock
 
 
@@ -43,6 +45,13 @@ async def open_context(
     """
     host = RunHost(database, planner, agents, max_runs=settings.max_runs)
     async with RunFeed(database) as feed, host:
+        hub = RunHub(
+            feed,
+            snapshots,
+            ping_seconds=settings.ping_seconds,
+            slow_seconds=settings.slow_seconds,
+            most_clients=settings.max_clients,
+        )
         yield Context(
             settings=settings,
             database=database,
@@ -50,6 +59,7 @@ async def open_context(
             planner=planner,
             host=host,
             feed=feed,
+            hub=hub,
             clock=SystemClock(),
         )
 

@@ -84,7 +84,7 @@ async def _hear(websocket: WebSocket) -> Goodbye | None:
 
 
 def fault(text: str | None) -> Goodbye | None:
-    """Say how to close on a frame of a client, ``None`` if nothing is wrong with it; one that is no text is ``None``."""
+    """Say how to close on what a client said, ``None`` if nothing is wrong with it; ``text`` is ``None`` if it is bytes."""
     try:
         frame = None if text is None else json.loads(text)
     except (ValueError, RecursionError):

@@ -28,6 +28,9 @@ class ServerSettings:
     ``https://plans.example.org``. ``max_runs`` runs are executed at a time, further ones wait. ``recover`` has the
     server go on, when it starts, with runs that were left behind. After ``close_seconds`` connections that clients
     keep open are cut when the server ends.
+
+    At most ``max_clients`` follow runs live. One is sent a ping after ``ping_seconds`` without news, and is let go if it
+    does not take in a few events within ``slow_seconds``.
     """
 
     host: str = "127.0.0.1"
@@ -39,6 +42,9 @@ class ServerSettings:
     recover: bool = True
     output_folder: str | None = None
     close_seconds: float = 5.0
+    ping_seconds: float = 15.0
+    slow_seconds: float = 10.0
+    max_clients: int = 2_000
 
     @property
     def is_local(self) -> bool:

@@ -61,6 +61,6 @@ def whole_number(text: str | None) -> int | None:
     """
     if not text:
         return None
-    if text.isascii() and text.isdecimal() and int(text[:20]) <= LARGEST and len(text) < 20:
+    if text.isascii() and text.isdecimal() and len(text) <= len(str(LARGEST)) and int(text) <= LARGEST:
         return int(text)
     raise ProblemError("invalid-request", "the number of an event is a whole number from 0 on")
