@@ -8,8 +8,8 @@ SILENTLY = """
         WHERE workflow_execution_id = %(run_id)s
         RETURNING workflow_execution_id, last_sequence
     )
-    INSERT INTO run_events (workflow_execution_id, sequence, event, at)
-    SELECT workflow_execution_id, number, 'run_reconciled', NOW()
+    INSERT INTO run_events (workflow_execution_id, sequence, event, at, data)
+    SELECT workflow_execution_id, number, 'run_reconciled', NOW(), jsonb_build_object('text', repeat('x', %(size)s))
     FROM counted, generate_series(last_sequence - %(count)s + 1, last_sequence) AS number
 """
 CUT = """
@@ -23,6 +23,6 @@ async def tell(database, run_id, event, **data):
         await transitions.log(conn, run_id, event, data)
 
 
-async def tell_silently(database, run_id, count):
+async def tell_silently(database, run_id, count, size=0):
     async with database.pool.connection() as conn:
-        await conn.execute(SILENTLY, {"run_id": run_id, "count": count})
+        await conn.execute(SILENTLY, {"run_id": run_id, "count": count, "size": size})

@@ -1,6 +1,7 @@
 """What the routes of one server share, opened once and passed to all of them."""
 
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
@@ -13,7 +14,12 @@ from planner_graph.mirror.feed import RunFeed
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.server.hosting import Agents, RunHost
 from planner_graph.server.live import RunHub
+from planner_graph.server.outlooks import Outlooks
+from planner_graph.server.plans import Plans
+from planner_graph.server.reports import Reports
+from planner_graph.server.runlist import RunList
 from planner_graph.server.settings import ServerSettings
+from planner_graph.server.snapshots import RunSnapshots
 from planner_graph.store.database import Database
 from planner_graph.store.repository import Repository
 
@@ -29,6 +35,7 @@ class Context:
     host: RunHost
     feed: RunFeed
     hub: RunHub
+    runs: RunList
     clock: Clock
 
 
@@ -43,25 +50,28 @@ async def open_context(
     Raises:
         DatabaseUnavailableError: the database cannot be reached.
     """
+    repository, clock = Repository(database), SystemClock()
     host = RunHost(database, planner, agents, max_runs=settings.max_runs)
-    async with RunFeed(database) as feed, host:
-        hub = RunHub(
-            feed,
-            snapshots,
-            ping_seconds=settings.ping_seconds,
-            slow_seconds=settings.slow_seconds,
-            most_clients=settings.max_clients,
-        )
-        yield Context(
-            settings=settings,
-            database=database,
-            repository=Repository(database),
-            planner=planner,
-            host=host,
-            feed=feed,
-            hub=hub,
-            clock=SystemClock(),
-        )
+    with ThreadPoolExecutor(1) as workers:
+        reports = Reports(repository, Plans(repository, workers), Outlooks(workers), clock)
+        async with RunFeed(database) as feed, host:
+            yield Context(
+                settings=settings,
+                database=database,
+                repository=repository,
+                planner=planner,
+                host=host,
+                feed=feed,
+                hub=RunHub(
+                    feed,
+                    RunSnapshots(reports, repository),
+                    ping_seconds=settings.ping_seconds,
+                    slow_seconds=settings.slow_seconds,
+                    most_clients=settings.max_clients,
+                ),
+                runs=RunList(feed, repository, ping_seconds=settings.ping_seconds, most_clients=settings.max_clients),
+                clock=clock,
+            )
 
 
 async def shared(connection: HTTPConnection) -> Context:

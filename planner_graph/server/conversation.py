@@ -42,13 +42,14 @@ RESTARTING = Goodbye(1012, "the server is about to end; go on from the last even
 TOO_SLOW = 4408
 
 
-async def converse(websocket: WebSocket, bursts: Bursts, slow_seconds: float) -> None:
-    """Send a client what comes for it until that ends, the client leaves, is too slow or says something wrong."""
+async def converse(websocket: WebSocket, bursts: Bursts, slow_seconds: float) -> Goodbye | None:
+    """Send a client what comes for it until that ends, the client leaves, is too slow or says something wrong.
+
+    Gives how to :func:`part`.
+    """
     offered = websocket.scope["subprotocols"]
     await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-    goodbye = await while_there(_tell(websocket, bursts, slow_seconds), _hear(websocket))
-    if goodbye is not None:
-        await _close(websocket, goodbye)
+    return await while_there(_tell(websocket, bursts, slow_seconds), _hear(websocket))
 
 
 async def _tell(websocket: WebSocket, bursts: Bursts, slow_seconds: float) -> Goodbye | None:
@@ -84,7 +85,7 @@ async def _hear(websocket: WebSocket) -> Goodbye | None:
 
 
 def fault(text: str | None) -> Goodbye | None:
-    """Say how to close on what a client said, ``None`` if nothing is wrong with it; ``text`` is ``None`` if it is bytes."""
+    """Say how to close on what a client said, ``None`` if nothing is wrong with it; bytes are no ``text``."""
     try:
         frame = None if text is None else json.loads(text)
     except (ValueError, RecursionError):
@@ -94,8 +95,10 @@ def fault(text: str | None) -> Goodbye | None:
     return None if frame.get("type") == "pong" else UNKNOWN_TYPE
 
 
-async def _close(websocket: WebSocket, goodbye: Goodbye) -> None:
-    """Close, unless the connection is full and stays so: then it is cut without a word."""
+async def part(websocket: WebSocket, goodbye: Goodbye | None) -> None:
+    """Close, unless the client has left, or the connection is full and stays so: then it is cut without a word."""
+    if goodbye is None:
+        return
     try:
         async with asyncio.timeout(LAST_SECONDS):
             await websocket.close(goodbye.code, goodbye.reason[:LONGEST_REASON])

@@ -89,7 +89,7 @@ class FollowedRun:
             elif self._ended:
                 yield [end_frame(self._ended)]
                 return
-            elif not await _rings(bell, ping_seconds):
+            elif not await rings(bell, ping_seconds):
                 yield [ping_frame(datetime.now(UTC))]
 
     async def _open(self) -> None:
@@ -151,7 +151,7 @@ async def _made(snapshot: Awaitable[Frame]) -> Frame:
     return await snapshot
 
 
-async def _rings(bell: asyncio.Event, seconds: float) -> bool:
+async def rings(bell: asyncio.Event, seconds: float) -> bool:
     """Wait for a bell; tells whether it rang in time."""
     try:
         async with asyncio.timeout(seconds):

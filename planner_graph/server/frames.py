@@ -40,9 +40,10 @@ def event_frame(row: EventRow) -> Frame:
     return Frame(_text({"type": "event", **event_json(row)}), row.sequence)
 
 
-def snapshot_frame(sequence: int, progress: Mapping[str, Any], run: Mapping[str, Any]) -> Frame:
-    """Tell how a run stands after the event with this sequence number."""
-    return Frame(_text({"type": "snapshot", "sequence": sequence, "progress": progress, "run": run}), sequence)
+def snapshot_frame(sequence: int, progress: bytes, run: Mapping[str, Any]) -> Frame:
+    """Tell how a run stands after the event with this sequence number; ``progress`` is JSON."""
+    text = f'{{"type":"snapshot","sequence":{sequence},"progress":{progress.decode()},"run":{_text(run)}}}'
+    return Frame(text, sequence)
 
 
 def run_frame(run: Mapping[str, Any]) -> Frame:
@@ -60,5 +61,5 @@ def end_frame(status: RunStatus) -> Frame:
     return Frame(_text({"type": "end", "status": status.value}))
 
 
-def _text(frame: Mapping[str, Any]) -> str:
-    return json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
+def _text(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))

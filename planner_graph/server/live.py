@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
-from planner_graph.errors import FeedClosedError, PlannerGraphError
+from planner_graph.errors import FeedClosedError, PlannerGraphError, TooManyClientsError
 from planner_graph.mirror.feed import RunFeed
 from planner_graph.server.followed import FollowedRun, Snapshots
 from planner_graph.server.frames import Frame
@@ -29,18 +29,11 @@ Send = Callable[[Frame], Awaitable[None]]
 """Sends a frame to a client, and waits for as long as its connection is full."""
 
 
-class TooManyClientsError(PlannerGraphError, RuntimeError):
-    """So many clients follow runs that no further one is taken."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__(f"{most} clients follow runs here already; try again later")
-
-
 class TooSlowError(PlannerGraphError, TimeoutError):
     """A client does not read what it is sent."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"too slow: a few events were not read within {seconds:g} s; go on from the last one seen")
+    def __init__(self, unread: str) -> None:
+        super().__init__(f"too slow: {unread}; come back for the rest")
 
 
 class RunHub:
@@ -118,7 +111,7 @@ async def deliver(bursts: Bursts, send: Send, slow_seconds: float) -> None:
                 for frame in burst:
                     await send(frame)
         except TimeoutError as error:
-            raise TooSlowError(slow_seconds) from error
+            raise TooSlowError(f"a few events were not read within {slow_seconds:g} s") from error
 
 
 async def while_there(telling: Coroutine[Any, Any, ResultT], leaving: Coroutine[Any, Any, ResultT]) -> ResultT:

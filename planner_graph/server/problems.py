@@ -22,6 +22,7 @@ from planner_graph.errors import (
     AnswerRefusedError,
     CommandRefusedError,
     DatabaseUnavailableError,
+    FeedClosedError,
     Finding,
     InvalidInputError,
     LeaseLostError,
@@ -35,6 +36,7 @@ from planner_graph.errors import (
     RunNotFoundError,
     RunNotResumableError,
     SchemaVersionError,
+    TooManyClientsError,
     UnboundAgentsError,
 )
 
@@ -105,6 +107,8 @@ OF_ERRORS: tuple[tuple[type[PlannerGraphError], str, Mapping[str, str]], ...] = 
     (CommandRefusedError, "action-not-allowed", {}),
     (AnswerRefusedError, "action-not-allowed", {}),
     (SchemaVersionError, "unavailable", {}),
+    (FeedClosedError, "unavailable", {}),
+    (TooManyClientsError, "unavailable", {}),
 )
 """Of the package's errors the kind of problem, and which of their fields are evidence, by member."""
 

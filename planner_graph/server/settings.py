@@ -29,8 +29,8 @@ class ServerSettings:
     server go on, when it starts, with runs that were left behind. After ``close_seconds`` connections that clients
     keep open are cut when the server ends.
 
-    At most ``max_clients`` follow runs live. One is sent a ping after ``ping_seconds`` without news, and is let go if it
-    does not take in a few events within ``slow_seconds``.
+    At most ``max_clients`` follow runs live. One is sent a ping after ``ping_seconds`` without news, and is let go if
+    it does not take in a few events within ``slow_seconds``.
     """
 
     host: str = "127.0.0.1"

@@ -110,7 +110,7 @@ async def test_after_an_outage_the_gap_is_filled(database, dsn, run_id):
         await asyncio.sleep(0)
         async with await connect(dsn, dsn) as conn:
             for _ in range(3):
-                await conn.execute(SILENTLY, {"run_id": run_id, "count": 1})
+                await conn.execute(SILENTLY, {"run_id": run_id, "count": 1, "size": 0})
                 await conn.execute(CUT)
             async with asyncio.timeout(20):
                 assert (await waiting).sequence == 2

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from planner_graph.campaign import Campaign
-from planner_graph.errors import FeedClosedError, RunNotFoundError
+from planner_graph.errors import FeedClosedError, RunNotFoundError, TooManyClientsError
 from planner_graph.mirror.feed import RunFeed
 from planner_graph.server import followed
 from planner_graph.server.frames import snapshot_frame
-from planner_graph.server.live import RunHub, TooManyClientsError
+from planner_graph.server.live import RunHub
 from planner_graph.server.ring import MOST_FRAMES
 from planner_graph.store.repository import Repository
 from planner_graph.types import RunStatus
@@ -64,7 +64,7 @@ async def opened(database, reading, **options):
         async def snapshot(run_id):
             reading.snapshots += 1
             end = await feed.end_of_log(run_id)
-            return snapshot_frame(end.last_sequence, {"status": end.status.value}, {})
+            return snapshot_frame(end.last_sequence, json.dumps({"status": end.status.value}).encode(), {})
 
         yield RunHub(feed, snapshot, **{"ping_seconds": NEVER, **options})
 

@@ -1,14 +1,18 @@
 """What happens in a run, as it happens: on a WebSocket, or as server-sent events."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, WebSocket
 from starlette.responses import Response
+from starlette.websockets import WebSocketState
 
 from planner_graph.server.context import Context, Shared
-from planner_graph.server.conversation import converse
+from planner_graph.server.conversation import converse, part
 from planner_graph.server.problems import ProblemError, problem_of
 from planner_graph.server.stream import EventStream
+from planner_graph.types import RunId
 
 router = APIRouter(tags=["live"])
 
@@ -21,18 +25,24 @@ After = Annotated[
 ]
 
 
+@router.websocket("/workflows/live")
+async def live_list(websocket: WebSocket, context: Shared) -> None:
+    """Tell of each run that changes how it stands."""
+    async with refusing(websocket):
+        async with context.runs.joined() as bursts:
+            goodbye = await converse(websocket, bursts, context.hub.slow_seconds)
+        await part(websocket, goodbye)
+
+
 @router.websocket("/workflows/{workflow_execution_id}/live")
 async def live(websocket: WebSocket, workflow_execution_id: str, context: Shared) -> None:
     """Tell how a run stands and then all that happens in it; see the docs for the frames."""
-    try:
+    async with refusing(websocket):
         after = whole_number(websocket.query_params.get("after"))
         run_id = await full_id(context, workflow_execution_id)
         async with context.hub.joined(run_id, after) as bursts:
-            await converse(websocket, bursts, context.hub.slow_seconds)
-    except Exception as error:
-        if websocket.application_state is not websocket.application_state.CONNECTING:
-            raise
-        await websocket.send_denial_response(problem_of(error).response(websocket.url.path))
+            goodbye = await converse(websocket, bursts, context.hub.slow_seconds)
+        await part(websocket, goodbye)
 
 
 @router.get("/workflows/{workflow_execution_id}/stream", summary="What happens in a run, as server-sent events")
@@ -48,9 +58,20 @@ async def stream(
     return EventStream(context.hub.joined(run_id, seen), context.hub.slow_seconds)
 
 
-async def full_id(context: Context, run: str) -> str:
+@asynccontextmanager
+async def refusing(websocket: WebSocket) -> AsyncIterator[None]:
+    """Answer an error as a problem, as long as the client waits to be let in."""
+    try:
+        yield
+    except Exception as error:
+        if websocket.application_state is not WebSocketState.CONNECTING:
+            raise
+        await websocket.send_denial_response(problem_of(error).response(websocket.url.path))
+
+
+async def full_id(context: Context, run: str) -> RunId:
     """Give the id of the run that is meant."""
-    return (await context.repository.get_run(run)).run_id
+    return (await context.repository.mark(run)).run_id
 
 
 def whole_number(text: str | None) -> int | None:
