@@ -49,9 +49,9 @@ export function toast(text, kind = "done") {
 }
 
 /**
- * Asks for confirmation; resolves with `{reason}`, and `extra` fields if there are any, or null.
- * @param {{title: string, says: string, action: string, danger?: boolean, reasonLabel?: string,
- *   reasonRequired?: boolean, extra?: Node}} options
+ * Asks for confirmation; resolves with `{reason}`, or null. Without a `reasonLabel` no reason is asked for.
+ * @param {{title: string, says: string, action: string, danger?: boolean, reasonLabel?: string|null,
+ *   reasonRequired?: boolean, extra?: Node|Node[]}} options
  */
 export function confirm({ title, says, action, danger, reasonLabel = "Reason (optional)", reasonRequired, extra }) {
   return new Promise((resolve) => {
@@ -61,7 +61,7 @@ export function confirm({ title, says, action, danger, reasonLabel = "Reason (op
         h("h2", { id: "confirm-title" }, title),
         h("p", {}, says),
         extra,
-        h("label", { for: "reason" }, reasonLabel), reason,
+        reasonLabel && [h("label", { for: "reason" }, reasonLabel), reason],
         h("div", { class: "dialog-buttons" },
           h("button", { type: "button", on: { click: () => dialog.close("no") } }, "Back"),
           h("button", { type: "submit", class: danger ? "danger" : "primary" }, action))));
@@ -71,7 +71,8 @@ export function confirm({ title, says, action, danger, reasonLabel = "Reason (op
     });
     document.body.append(dialog);
     dialog.showModal();
-    reason.focus();
+    if (reasonLabel) reason.focus();
+    else dialog.querySelector("[type=submit]").focus();
   });
 }
 
