@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from planner_graph.errors import PlannerGraphError
 from planner_graph.server.context import Context
+from planner_graph.server.pages import add_pages
 from planner_graph.server.problems import problem_of
 from planner_graph.server.routes import health
 
@@ -50,6 +51,7 @@ def build_app(context: Context) -> FastAPI:
     for router in ROUTERS:
         api.include_router(router)
     app.include_router(api)
+    add_pages(app)
     for kind in FORESEEN:
         app.add_exception_handler(kind, told)
     return app

@@ -55,7 +55,7 @@ export function toast(text, kind = "done") {
  */
 export function confirm({ title, says, action, danger, reasonLabel = "Reason (optional)", reasonRequired, extra }) {
   return new Promise((resolve) => {
-    const reason = h("textarea", { id: "reason", rows: "2", maxlength: "2000", required: Boolean(reasonRequired) });
+    const reason = h("textarea", { id: "reason", rows: "2", maxlength: "1000", required: Boolean(reasonRequired) });
     const dialog = h("dialog", { "aria-labelledby": "confirm-title", class: "confirm" },
       h("form", { method: "dialog", class: "dialog-form", on: { submit: () => dialog.close("yes") } },
         h("h2", { id: "confirm-title" }, title),

@@ -53,7 +53,7 @@ class HistoryPage {
 
   load() {
     into(this.place, get(`history?last=${this.last}`, { signal: this.stop.signal }), (found) => {
-      this.agents = found.agents ?? found.items ?? [];
+      this.agents = found.agents;
       return this.table();
     });
     this.loadDetail();
@@ -63,7 +63,7 @@ class HistoryPage {
     put(this.detail);
     if (!this.agent) return;
     const query = new URLSearchParams({ agent: this.agent, last: this.last });
-    into(this.detail, get(`history?${query}`, { signal: this.stop.signal }), (found) => detail(found.agents?.[0] ?? found));
+    into(this.detail, get(`history?${query}`, { signal: this.stop.signal }), (found) => detail({ ...found.agents[0], latest_runs: found.latest_runs }));
   }
 
   table() {

@@ -53,17 +53,17 @@ export class AgentPanel {
   }
 
   draw(agent) {
-    const step = agent.spec ?? agent.step ?? {};
+    const { step } = agent;
     const open = new Set([...this.body.querySelectorAll("details[open]")].map((part) => part.dataset.part));
-    const waits = agent.waits_for ?? [];
+    const why = agent.reason ?? agent.blocked;
     put(this.body,
-      h("p", { class: "panel-state" }, pill(agent.state ?? agent.status), step.timing?.critical && h("span", { class: "critical-mark" }, "critical path")),
-      agent.reason && h("p", { class: "panel-reason" }, agent.reason),
+      h("p", { class: "panel-state" }, pill(agent.status), step.timing.critical && h("span", { class: "critical-mark" }, "critical path")),
+      why && h("p", { class: "panel-reason" }, why),
       agent.error && errorBox(agent.error),
-      waits.length > 0 && section("Waits for", h("ul", { class: "names" }, waits.map((name) => h("li", {}, this.link(name))))),
-      section("Output", preview(agent.output ?? agent.output_preview)),
+      agent.waits_for.length > 0 && section("Waits for", h("ul", { class: "names" }, agent.waits_for.map((name) => h("li", {}, this.link(name))))),
+      section("Output", preview(agent.output), agent.truncated && h("p", { class: "hint" }, "The beginning of a large output.")),
       section("Inputs", this.inputs(agent.inputs)),
-      section("Attempts", attemptsTable(agent.attempts ?? [])),
+      section("Attempts", attemptsTable(agent.attempts)),
       usageSection(agent.usage),
       this.planPart(step, open.has("plan")));
   }
@@ -74,11 +74,10 @@ export class AgentPanel {
   }
 
   inputs(inputs) {
-    const listed = Array.isArray(inputs) ? inputs : Object.entries(inputs ?? {}).map(([name, from]) => ({ name, ...from }));
+    const listed = Object.entries(inputs);
     if (!listed.length) return h("p", { class: "muted" }, "The campaign only.");
-    return h("dl", { class: "inputs" }, listed.map((input) => [
-      h("dt", {}, h("code", {}, input.name ?? input.input), " from ", this.link(input.from_agent ?? input.agent ?? input.from ?? "campaign")),
-      h("dd", {}, preview(input.preview ?? input.value, 600))]));
+    return h("dl", { class: "inputs" }, listed.map(([name, { source, value: given }]) => [
+      h("dt", {}, h("code", {}, name), " from ", this.link(source)), h("dd", {}, preview(given, 600))]));
   }
 
   planPart(step, open) {

@@ -39,14 +39,12 @@ export class Controls {
   }
 
   question(question, allowed) {
-    const agent = question.agent ?? question.agent_name;
-    const answered = question.answered ?? question.answer !== undefined;
+    const { agent } = question;
     const able = may("operator") && allowed.includes("approve");
     return h("section", { class: "question", "aria-label": `Question of ${agent}`, "data-question": agent },
       h("h2", {}, h("span", { class: "question-mark", "aria-hidden": "true" }, "?"), h("span", {}, agent, " asks")),
-      h("pre", {}, value(question.value ?? question.preview ?? "", 4000)),
-      answered && question.answer !== null && question.answer !== undefined
-        && h("p", { class: "muted" }, "Answered: ", value(question.answer, 400), ". Used when the run goes on; another answer takes its place."),
+      h("pre", {}, value(question.value, 4000)),
+      question.answered_by && h("p", { class: "muted" }, `Answered by ${question.answered_by}; used when the run goes on. Until then another answer takes its place.`),
       able && h("div", { class: "question-buttons" },
         h("button", { type: "button", class: "primary", "data-action": "approve", on: { click: () => this.answer("approve", agent, question) } }, "Approve"),
         h("button", { type: "button", class: "danger-quiet", "data-action": "reject", on: { click: () => this.answer("reject", agent, question) } }, "Reject")));
@@ -68,9 +66,8 @@ export class Controls {
       extra: field && [h("label", { for: "answer" }, "Answer, as JSON or text (optional)"), field],
     });
     if (!given) return;
-    const id = question.id ?? question.question;
     await this.send({
-      action, agent, ...(id ? { question: id } : {}), ...(given.reason ? { reason: given.reason } : {}),
+      action, agent, question: question.id, ...(given.reason ? { reason: given.reason } : {}),
       ...(field && field.value.trim() ? { answer: parsed(field.value.trim()) } : {}),
     });
   }

@@ -5,7 +5,7 @@ import { h, put } from "../dom.js";
 import { duration, time, value } from "../format.js";
 import { icon, word } from "../states.js";
 
-const PAGE = 200;
+const PAGE = 1000;
 const MOST_AT_ONCE = 200;
 
 export class LogView {
