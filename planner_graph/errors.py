@@ -228,6 +228,22 @@ class AmbiguousRunError(PlannerGraphError, LookupError):
         super().__init__(f"run {run_id!r} may be any of {', '.join(self.matches)}; write more of its digits")
 
 
+class BadCursorError(PlannerGraphError, ValueError):
+    """A cursor that no list of runs gave."""
+
+    def __init__(self, cursor: str) -> None:
+        self.cursor = cursor
+        super().__init__("the cursor is none that a list of runs gave; pass on next_cursor, or leave it out")
+
+
+class CampaignNotFoundError(PlannerGraphError, LookupError):
+    """No campaign with this id is in the database."""
+
+    def __init__(self, campaign: str) -> None:
+        self.campaign = campaign
+        super().__init__(f"no campaign {campaign!r} in this database; store it first, or send the whole campaign")
+
+
 class RunEndedError(PlannerGraphError, RuntimeError):
     """The run has ended, and what has ended does not change."""
 

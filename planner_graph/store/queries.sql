@@ -102,6 +102,59 @@ WHERE p.status = %(status)s
 ORDER BY p.created_at DESC, p.workflow_execution_id
 LIMIT %(limit)s
 
+-- name: find_runs
+-- Latest first; whatever is NULL is not asked for. The sessions are read once, not for each run.
+WITH sessions AS MATERIALIZED (
+    SELECT pid, backend_start FROM pg_stat_activity
+)
+SELECT p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.status, p.status_reason,
+    p.execution_strategy, p.total_agents, p.started_at, p.ended_at, p.created_at, l.estimated_completion_time,
+    l.last_sequence,
+    cardinality(l.current_agents_running) AS running, cardinality(l.completed_agents) AS completed,
+    cardinality(l.failed_agents) AS failed, cardinality(l.skipped_agents) AS skipped,
+    cardinality(l.waiting_agents) AS waiting,
+    p.status = 'running' AND NOT EXISTS (
+        SELECT FROM run_leases h
+        LEFT JOIN sessions a ON a.pid = h.session_pid AND a.backend_start = h.session_start
+        WHERE h.workflow_execution_id = p.workflow_execution_id AND h.expires_at > clock_timestamp()
+            AND (a.pid IS NOT NULL OR h.renewed_at > clock_timestamp() - make_interval(secs => %(silence)s))
+    ) AS left_behind
+FROM execution_plans p
+JOIN campaigns c ON c.id = p.campaign_id
+JOIN workflow_state_live l USING (workflow_execution_id)
+WHERE (%(run_id)s::UUID IS NULL OR p.workflow_execution_id = %(run_id)s)
+    AND (%(statuses)s::TEXT[] IS NULL OR p.status = ANY (%(statuses)s))
+    AND (%(campaign)s::TEXT IS NULL OR c.campaign_key = %(campaign)s)
+    AND (%(strategy)s::TEXT IS NULL OR p.execution_strategy = %(strategy)s)
+    AND (%(created_after)s::TIMESTAMPTZ IS NULL OR p.created_at > %(created_after)s)
+    AND (%(before_time)s::TIMESTAMPTZ IS NULL
+        OR (p.created_at, p.workflow_execution_id) < (%(before_time)s, %(before_id)s::UUID))
+ORDER BY p.created_at DESC, p.workflow_execution_id DESC
+LIMIT %(limit)s
+
+-- name: count_open_runs
+SELECT status, count(*) AS runs
+FROM execution_plans
+WHERE status IN ('pending', 'running', 'pausing', 'paused', 'cancelling')
+GROUP BY status
+
+-- name: get_mark
+-- All that tells whether a report on a run is still true.
+SELECT p.workflow_execution_id, p.status, p.plan_hash, p.updated_at, l.last_sequence
+FROM execution_plans p
+JOIN workflow_state_live l USING (workflow_execution_id)
+WHERE p.workflow_execution_id BETWEEN %(lowest)s AND %(highest)s
+ORDER BY p.workflow_execution_id
+LIMIT 5
+
+-- name: get_stored_campaign
+SELECT definition::TEXT AS campaign FROM campaigns WHERE campaign_key = %(campaign_key)s
+
+-- name: get_outputs
+SELECT COALESCE(intermediate_outputs, '{}')::TEXT AS outputs
+FROM workflow_state_live
+WHERE workflow_execution_id = %(run_id)s
+
 -- name: list_run_ids
 SELECT workflow_execution_id FROM execution_plans ORDER BY created_at, workflow_execution_id
 

@@ -10,18 +10,19 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from planner_graph.campaign import Campaign
-from planner_graph.errors import AmbiguousRunError, PlanMismatchError, RunNotFoundError
+from planner_graph.errors import AmbiguousRunError, CampaignNotFoundError, PlanMismatchError, RunNotFoundError
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store import answers, control, leases, transitions
 from planner_graph.store.answers import GivenAnswer
 from planner_graph.store.commands import Answer, Command
 from planner_graph.store.database import Database
 from planner_graph.store.leases import Holder
+from planner_graph.store.listing import Cursor, Listed, Wanted
 from planner_graph.store.plain import exact_number
 from planner_graph.store.queries import query
-from planner_graph.store.rows import AgentRunRow, EventRow, RunRow, Vitals
+from planner_graph.store.rows import AgentRunRow, EventRow, Mark, RunRow, Vitals
 from planner_graph.store.transitions import Acceptance, full_id
-from planner_graph.types import RunId, RunStatus
+from planner_graph.types import AgentName, RunId, RunStatus
 
 SHORTEST_PREFIX = 4
 """Fewest digits of a run's id by which it may be named."""
@@ -147,19 +148,11 @@ class Repository:
         Raises:
             AmbiguousRunError: more than one does.
         """
-        digits = run_id.replace("-", "").lower()
-        if not SHORTEST_PREFIX <= len(digits) <= _DIGITS or not set(digits) <= set("0123456789abcdef"):
-            raise RunNotFoundError(run_id)
-        bounds = {
-            "lowest": uuid.UUID(digits.ljust(_DIGITS, "0")),
-            "highest": uuid.UUID(digits.ljust(_DIGITS, "f")),
-        }
-        rows = await self._fetch("get_run", bounds)
-        if not rows:
-            raise RunNotFoundError(run_id)
-        if len(rows) > 1:
-            raise AmbiguousRunError(run_id, [str(row["workflow_execution_id"]) for row in rows])
-        return RunRow.of(rows[0])
+        return RunRow.of(await self._named("get_run", run_id))
+
+    async def mark(self, run_id: str) -> Mark:
+        """Give what tells whether a report on a run is still true; ``run_id`` as for :meth:`get_run`."""
+        return Mark.of(await self._named("get_mark", run_id))
 
     async def list_runs(self, limit: int = 20, status: RunStatus | None = None) -> list[RunRow]:
         """Give the latest runs, latest first; with ``status``, only those in it."""
@@ -168,6 +161,14 @@ class Repository:
         else:
             rows = await self._fetch("list_runs_in_status", {"limit": limit, "status": status.value})
         return [RunRow.of(row) for row in rows]
+
+    async def find_runs(self, wanted: Wanted, limit: int = 50, after: Cursor | None = None) -> list[Listed]:
+        """Give the latest runs that are wanted, latest first; with ``after``, those that come after it in the list."""
+        return [Listed.of(row) for row in await self._fetch("find_runs", wanted.values(limit, after))]
+
+    async def count_open_runs(self) -> dict[RunStatus, int]:
+        """Give how many runs have not ended, by status."""
+        return {RunStatus(row["status"]): row["runs"] for row in await self._fetch("count_open_runs", {})}
 
     async def run_ids(self) -> list[RunId]:
         """Give the ids of all runs, oldest first."""
@@ -212,6 +213,28 @@ class Repository:
         row = await self._one("get_campaign", run_id)
         return Campaign.model_validate(json.loads(row["campaign"], parse_int=exact_number))
 
+    async def store_campaign(self, campaign: Campaign) -> None:
+        """Store a campaign, in place of the one of the same id."""
+        async with self._transaction() as conn:
+            await transitions.store_campaign(conn, campaign)
+
+    async def stored_campaign(self, campaign: str) -> Campaign:
+        """Give the campaign with this id.
+
+        Raises:
+            CampaignNotFoundError: there is none.
+        """
+        rows = await self._fetch("get_stored_campaign", {"campaign_key": campaign})
+        if not rows:
+            raise CampaignNotFoundError(campaign)
+        return Campaign.model_validate(json.loads(rows[0]["campaign"], parse_int=exact_number))
+
+    async def outputs(self, run_id: RunId) -> dict[AgentName, Any]:
+        """Give the outputs of a run's agents as the live table shows them, the large ones cut short."""
+        row = await self._one("get_outputs", run_id)
+        outputs: dict[AgentName, Any] = json.loads(row["outputs"], parse_int=exact_number)
+        return outputs
+
     async def events(self, run_id: RunId, after: int = 0, limit: int = 1_000) -> list[EventRow]:
         """Give the events of a run that came after the one with this sequence number, in order."""
         rows = await self._fetch("get_events", {"run_id": full_id(run_id), "after": after, "limit": limit})
@@ -228,6 +251,22 @@ class Repository:
         async with self.database.pool.connection() as conn:
             cursor = await conn.execute(query(name), values)
             return await cursor.fetchall()
+
+    async def _named(self, name: str, run_id: str) -> DictRow:
+        """Give the row of the one run whose id begins with these digits."""
+        digits = run_id.replace("-", "").lower()
+        if not SHORTEST_PREFIX <= len(digits) <= _DIGITS or not set(digits) <= set("0123456789abcdef"):
+            raise RunNotFoundError(run_id)
+        bounds = {
+            "lowest": uuid.UUID(digits.ljust(_DIGITS, "0")),
+            "highest": uuid.UUID(digits.ljust(_DIGITS, "f")),
+        }
+        rows = await self._fetch(name, bounds)
+        if not rows:
+            raise RunNotFoundError(run_id)
+        if len(rows) > 1:
+            raise AmbiguousRunError(run_id, [str(row["workflow_execution_id"]) for row in rows])
+        return rows[0]
 
     async def _one(self, name: str, run_id: RunId) -> DictRow:
         rows = await self._fetch(name, {"run_id": full_id(run_id)})

@@ -133,6 +133,28 @@ class EventRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Mark:
+    """What changes whenever anything is written about a run; ``last_sequence`` numbers its latest event."""
+
+    run_id: RunId
+    status: RunStatus
+    plan_hash: str
+    updated_at: datetime
+    last_sequence: int
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """Make it of a row of the query ``get_mark``."""
+        return cls(
+            run_id=RunId(str(row["workflow_execution_id"])),
+            status=RunStatus(row["status"]),
+            plan_hash=row["plan_hash"],
+            updated_at=row["updated_at"],
+            last_sequence=row["last_sequence"],
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Vitals:
     """Signs of life of a run.
 

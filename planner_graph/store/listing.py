@@ -1,0 +1,126 @@
+"""The list of runs, page by page: which runs are wanted, how each of them stands, and where the next page begins."""
+
+import base64
+import binascii
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from planner_graph.errors import BadCursorError
+from planner_graph.store.leases import SILENCE_SECONDS
+from planner_graph.store.rows import in_utc
+from planner_graph.types import RunId, RunStatus, Strategy
+
+LONGEST_CURSOR = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cursor:
+    """A place in the list, which is sorted by these two, latest first: right after this run."""
+
+    created_at: datetime
+    run_id: RunId
+
+    def text(self) -> str:
+        """Write it as clients get it: they should not rely on what is in it."""
+        content = json.dumps([self.created_at.isoformat(), self.run_id]).encode()
+        return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read what :meth:`text` wrote.
+
+        Raises:
+            BadCursorError: nothing wrote it.
+        """
+        try:
+            if len(text) > LONGEST_CURSOR:
+                raise BadCursorError(text)
+            created_at, run_id = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            return cls(
+                created_at=datetime.fromisoformat(created_at).astimezone(UTC), run_id=RunId(str(uuid.UUID(run_id)))
+            )
+        except (binascii.Error, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise BadCursorError(text) from error
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """Which runs are wanted; what is ``None`` or empty does not matter."""
+
+    statuses: tuple[RunStatus, ...] = ()
+    campaign: str | None = None
+    strategy: Strategy | None = None
+    created_after: datetime | None = None
+    run_id: RunId | None = None
+
+    def values(self, limit: int, after: Cursor | None) -> dict[str, Any]:
+        """Give what ``find_runs`` takes."""
+        return {
+            "statuses": [status.value for status in self.statuses] or None,
+            "campaign": self.campaign,
+            "strategy": self.strategy.value if self.strategy else None,
+            "created_after": self.created_after,
+            "run_id": self.run_id,
+            "before_time": after.created_at if after else None,
+            "before_id": after.run_id if after else None,
+            "limit": limit,
+            "silence": SILENCE_SECONDS,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """A run as the list shows it.
+
+    ``counts`` is the number of agents by where they stand. ``left_behind`` says that it is stored as running, but that
+    no living process executes it.
+    """
+
+    run_id: RunId
+    campaign_key: str
+    campaign_name: str
+    status: RunStatus
+    status_reason: str | None
+    strategy: Strategy
+    total_agents: int
+    counts: Mapping[str, int]
+    started_at: datetime | None
+    ended_at: datetime | None
+    created_at: datetime
+    estimated_completion_time: datetime | None
+    left_behind: bool
+    last_sequence: int
+
+    @property
+    def progress_percentage(self) -> int:
+        """The share of agents that completed, as in a report of its progress."""
+        return 100 * self.counts["completed"] // self.total_agents if self.total_agents else 0
+
+    @property
+    def place(self) -> Cursor:
+        """Where it stands in the list."""
+        return Cursor(created_at=self.created_at, run_id=self.run_id)
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """Make it of a row of the query ``find_runs``."""
+        return cls(
+            run_id=RunId(str(row["workflow_execution_id"])),
+            campaign_key=row["campaign_key"],
+            campaign_name=row["campaign_name"],
+            status=RunStatus(row["status"]),
+            status_reason=row["status_reason"],
+            strategy=Strategy(row["execution_strategy"]),
+            total_agents=row["total_agents"],
+            counts={name: row[name] for name in ("running", "completed", "failed", "skipped", "waiting")},
+            started_at=in_utc(row["started_at"]),
+            ended_at=in_utc(row["ended_at"]),
+            created_at=row["created_at"].astimezone(UTC),
+            estimated_completion_time=in_utc(row["estimated_completion_time"]),
+            left_behind=row["left_behind"],
+            last_sequence=row["last_sequence"],
+        )
