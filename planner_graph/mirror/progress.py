@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict
 
 from planner_graph.mirror.blocking import Blocked, blocked
-from planner_graph.mirror.standings import AgentNow, agents_now
+from planner_graph.mirror.standings import AgentNow, agents_now, standings
 from planner_graph.mirror.usage import total_usage
 from planner_graph.planning.contents import PlanContents
 from planner_graph.planning.forecast import Forecast, forecast
@@ -71,10 +71,20 @@ class ProgressReport(TypedDict):
     usage: dict[str, Any] | None
 
 
-def progress_report(plan: PlanContents, run: RunRow, attempts: Sequence[AgentRunRow], now: datetime) -> ProgressReport:
-    """Report on a run; ``attempts`` are all of its rows in ``agent_runs``, ``now`` is aware of its time zone."""
+def progress_report(
+    plan: PlanContents,
+    run: RunRow,
+    attempts: Sequence[AgentRunRow],
+    now: datetime,
+    *,
+    outlook: Forecast | None = None,
+) -> ProgressReport:
+    """Report on a run; ``attempts`` are all of its rows in ``agent_runs``, ``now`` is aware of its time zone.
+
+    ``outlook`` is a forecast of the run's end that was made before; without it one is made now.
+    """
     agents = agents_now(plan, run, attempts)
-    outlook = forecast(plan, {agent: here.standing for agent, here in agents.items()}, now.timestamp())
+    outlook = outlook or forecast(plan, standings(agents.values()), now.timestamp())
     statuses = _agents_status(agents.values(), ended=run.status.ended)
     eta = _eta(run.status, outlook, now)
     completion = _iso(run.ended_at) if run.status.ended else eta and eta["p50"]

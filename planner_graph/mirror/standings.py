@@ -51,6 +51,11 @@ def agents_now(plan: PlanContents, run: RunRow, attempts: Iterable[AgentRunRow])
     return {step.agent: _agent_now(step, run, latest.get(step.agent)) for step in plan.steps}
 
 
+def standings(agents: Iterable[AgentNow]) -> dict[AgentName, AgentStanding]:
+    """Give the same for a forecast; times are Unix time."""
+    return {here.step.agent: here.standing for here in agents}
+
+
 def _agent_now(step: Step, run: RunRow, row: AgentRunRow | None) -> AgentNow:
     if row is None:
         return AgentNow(step=step)

@@ -90,6 +90,10 @@ class Brake:
         """Let the run pause when its running agents have ended, or when their grace is over."""
         self._ask(Stop(kind=StopKind.PAUSE, reason=reason), at_once=at_once)
 
+    def leave(self) -> None:
+        """Let go of the run at once and store nothing more of it; whoever recovers runs goes on with it."""
+        self._ask(Stop(kind=StopKind.LOST, reason="left for whoever recovers it"))
+
     def cancel(self, reason: str) -> None:
         """Let the run be cancelled."""
         self._ask(Stop(kind=StopKind.CANCEL, reason=reason))

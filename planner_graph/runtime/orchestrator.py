@@ -107,7 +107,7 @@ class CampaignOrchestrator:
         ``agents_reference`` and ``output_folder`` are kept for whoever resumes the run; for ``first`` see
         :meth:`Repository.accept_run`.
         """
-        plan = (await self._planner()).create_execution_plan(campaign, strategy)
+        plan = (await self.current_planner()).create_execution_plan(campaign, strategy)
         compile_plan(plan, self.agents)  # refuses unbound agents before anything is stored
         run_id = RunId(str(uuid.uuid4()))
         await self.repository.accept_run(
@@ -193,7 +193,7 @@ class CampaignOrchestrator:
                 await asyncio.shield(services.keeper.let_go(lease))
 
     async def _proposed(self, run: str, campaign: Campaign | None, strategy: Strategy | str | None) -> Proposal:
-        return await propose(self.repository, await self._planner(), run, campaign, strategy)
+        return await propose(self.repository, await self.current_planner(), run, campaign, strategy)
 
     async def pause(self, run_id: RunId, *, by: str | None = None, reason: str | None = None) -> Answer:
         """Ask for a run to be paused, whichever process executes it; see :meth:`Repository.command`."""
@@ -224,6 +224,16 @@ class CampaignOrchestrator:
             brake.pause(reason, at_once=at_once)
         return len(self._brakes)
 
+    def leave_all(self) -> int:
+        """Let go at once of every run that this orchestrator executes; gives how many.
+
+        Nothing more is stored of them, so they are found by whoever recovers runs; :meth:`execute` raises
+        :class:`LeaseLostError`.
+        """
+        for brake in self._brakes:
+            brake.leave()
+        return len(self._brakes)
+
     async def _carry_out(self, lease: Lease, brake: Brake, mirror: PlanMirror, on_event: OnEvent) -> RunOutcome:
         patient = self._patience().persist
         row = await patient(lambda: self.repository.get_run(lease.run_id))
@@ -243,8 +253,8 @@ class CampaignOrchestrator:
     def _patience(self) -> Patience:
         return Patience(self.outage_seconds, repair=self.database.pool.check)
 
-    async def _planner(self) -> MasterPlanner:
-        """Give a planner that knows the past runs in the database."""
+    async def current_planner(self) -> MasterPlanner:
+        """Give the planner that a run accepted now is planned by: it knows the past runs in the database."""
         if self.history_min_runs is None:
             return self.planner
         tracker = PerformanceTracker(self.database)
