@@ -1,25 +1,34 @@
 """What the routes of one server share, opened once and passed to all of them."""
 
 from collections.abc import AsyncIterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Path
 from starlette.requests import HTTPConnection
 
 from planner_graph.clock import Clock, SystemClock
 from planner_graph.mirror.feed import RunFeed
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.server.hosting import Agents, RunHost
+from planner_graph.server.metrics import Metrics
+from planner_graph.server.outlooks import Outlooks
+from planner_graph.server.plans import Plans
+from planner_graph.server.reports import Reports
 from planner_graph.server.settings import ServerSettings
 from planner_graph.store.database import Database
 from planner_graph.store.repository import Repository
+from planner_graph.store.rows import RunRow
+
+WORKERS = 2
+"""Threads for what would keep the event loop from answering: plans, pictures, forecasts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """The database, what plans, what executes runs, what tells their events, and the clock."""
+    """The database, what plans, what executes runs, what tells their events, what is known of them, and the clock."""
 
     settings: ServerSettings
     database: Database
@@ -27,6 +36,10 @@ class Context:
     planner: MasterPlanner
     host: RunHost
     feed: RunFeed
+    workers: Executor
+    plans: Plans
+    reports: Reports
+    metrics: Metrics
     clock: Clock
 
 
@@ -34,24 +47,33 @@ class Context:
 async def open_context(
     database: Database, planner: MasterPlanner, agents: Agents, settings: ServerSettings
 ) -> AsyncIterator[Context]:
-    """Open all that the routes need; at the end the runs that still go on are left for who recovers them.
+    """Open all that the routes need; at the end the runs that still go on are left for whoever recovers them.
 
     ``planner`` must know what the agents declare.
 
     Raises:
         DatabaseUnavailableError: the database cannot be reached.
     """
+    repository, clock = Repository(database), SystemClock()
     host = RunHost(database, planner, agents, max_runs=settings.max_runs)
-    async with RunFeed(database) as feed, host:
-        yield Context(
-            settings=settings,
-            database=database,
-            repository=Repository(database),
-            planner=planner,
-            host=host,
-            feed=feed,
-            clock=SystemClock(),
-        )
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="server") as workers:
+        plans = Plans(repository, workers)
+        async with RunFeed(database) as feed, host:
+            if settings.recover:
+                host.recover()
+            yield Context(
+                settings=settings,
+                database=database,
+                repository=repository,
+                planner=planner,
+                host=host,
+                feed=feed,
+                workers=workers,
+                plans=plans,
+                reports=Reports(repository, plans, Outlooks(workers), clock),
+                metrics=Metrics(host, repository),
+                clock=clock,
+            )
 
 
 async def shared(connection: HTTPConnection) -> Context:
@@ -62,3 +84,19 @@ async def shared(connection: HTTPConnection) -> Context:
 
 Shared = Annotated[Context, Depends(shared)]
 """The context, as a parameter of a route."""
+
+RunPath = Annotated[str, Path(description="The run's id, or its beginning: at least four hexadecimal digits.")]
+"""The run that a path names."""
+
+
+async def found(run: RunPath, context: Shared) -> RunRow:
+    """Give the run that a path names.
+
+    Raises:
+        RunNotFoundError, AmbiguousRunError: there is no such run, or more than one.
+    """
+    return await context.repository.get_run(run)
+
+
+FoundRun = Annotated[RunRow, Depends(found)]
+"""The run that a path names, as a parameter of a route."""
