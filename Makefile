@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO_OUTPUT := out/blog_campaign
 
-.PHONY: help demo test lint types contracts pytest chaos bench clean
+.PHONY: help demo test lint types contracts pytest chaos bench vendor screenshots clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,9 @@ bench: $(VENV)/.test-installed ## Run the benchmarks and print their tables.
 	$(BIN)/python -m benchmarks.adaptive
 	$(BIN)/python -m benchmarks.mirror
 	$(BIN)/python -m benchmarks.eta
+
+vendor: ## Bring the dashboard's libraries from their npm packages, at the pinned versions.
+	$(PYTHON) scripts/vendor.py
 
 clean: ## Remove everything that was made here.
 	rm -rf $(VENV) out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,7 +1,6 @@
 """A server for tests, on a free port of this machine, in the test's own event loop."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ from typing import Any
 import uvicorn
 
 from planner_graph.catalog.catalog import Catalog
+from planner_graph.cli.serving import Uvicorn, web_config
 from planner_graph.planning.planner import MasterPlanner
-from planner_graph.server.app import build_app
 from planner_graph.server.context import Context, open_context
 from planner_graph.server.hosting import Agents
 from planner_graph.server.settings import ServerSettings
@@ -32,32 +31,17 @@ class Served:
 
     def stop(self) -> None:
         """Ask the server to end."""
-        self.context.hub.close()
-        self.context.runs.close()
+        self.context.stop_telling()
         self.web.should_exit = True
-
-
-class Quiet(uvicorn.Server):
-    """Leaves signals alone."""
-
-    def capture_signals(self) -> Any:
-        return contextlib.nullcontext()
 
 
 @asynccontextmanager
 async def serving(database: Database, **settings: Any) -> AsyncIterator[Served]:
     """Serve a database until the block ends."""
     agents = Agents(bodies={}, reference=None, load=lambda _: {})
-    async with open_context(database, MasterPlanner(Catalog.builtin()), agents, ServerSettings(**settings)) as context:
-        config = uvicorn.Config(
-            build_app(context),
-            host="127.0.0.1",
-            port=0,
-            log_config=None,
-            lifespan="off",
-            timeout_graceful_shutdown=1,
-        )
-        web = Quiet(config)
+    given = ServerSettings(**{"port": 0, "recover": False, "close_seconds": 1.0, **settings})
+    async with open_context(database, MasterPlanner(Catalog.builtin()), agents, given) as context:
+        web = Uvicorn(web_config(context))
         task = asyncio.create_task(web.serve())
         while not web.started:  # noqa: ASYNC110  # nobody is told
             await asyncio.sleep(0.001)

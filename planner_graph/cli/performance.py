@@ -1,7 +1,7 @@
 """Says how agents did in past runs: as tables for people, as plain values for machines."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import RenderableType
@@ -11,7 +11,8 @@ from rich.text import Text
 from planner_graph.cli import screen
 from planner_graph.cli.figures import average, compact, dollars, percentage, timer
 from planner_graph.cli.styles import AGENT_STYLES
-from planner_graph.mirror.history import AgentPerformance, PastExecution, PastUsage, Spread
+from planner_graph.mirror.figures import execution_json, performance_json
+from planner_graph.mirror.history import AgentPerformance, PastExecution, PastUsage
 
 MOST_LISTED = 20
 """Most runs of one agent that are listed one by one."""
@@ -123,53 +124,6 @@ def error_text(execution: PastExecution) -> str:
     return ": ".join(str(error[key]) for key in ("type", "message") if error.get(key))
 
 
-def performance_json(performance: AgentPerformance) -> dict[str, Any]:
-    """Give the figures of one agent as plain values; durations are in seconds, times are ISO 8601 in UTC."""
-    last, failure = performance.last_run_at, performance.latest_failure
-    attempts = {"mean": performance.mean_attempts, "most": performance.most_attempts}
-    return {
-        "agent": performance.agent,
-        "runs": performance.runs,
-        "succeeded": performance.succeeded,
-        "success_rate": performance.success_rate,
-        "skipped": performance.skipped,
-        "attempts": attempts if performance.runs else None,
-        "duration_seconds": _spread_json(performance.duration),
-        "queue_seconds": _spread_json(performance.queue_wait),
-        "usage": _usage_json(performance.usage),
-        "last_run_at": last.isoformat() if last else None,
-        "latest_error": failure and _error_json(failure),
-    }
-
-
 def detail_json(detail: Detail) -> dict[str, Any]:
     """Give the figures of one agent as plain values, and the runs they are taken from, latest first."""
-    return {**performance_json(detail.performance), "latest_runs": [_run_json(run) for run in detail.executions]}
-
-
-def _run_json(execution: PastExecution) -> dict[str, Any]:
-    return {
-        "workflow_execution_id": execution.run_id,
-        "status": execution.status.value,
-        "attempts": execution.attempts,
-        "started_at": execution.started_at.isoformat(),
-        "ended_at": execution.ended_at.isoformat(),
-        "duration_seconds": execution.seconds,
-        "queue_seconds": execution.queue_seconds,
-        "error": execution.error,
-        "usage": execution.usage,
-    }
-
-
-def _spread_json(spread: Spread | None) -> dict[str, float] | None:
-    return None if spread is None else {"median": spread.median, "p90": spread.p90}
-
-
-def _usage_json(usage: PastUsage | None) -> dict[str, Any] | None:
-    if usage is None:
-        return None
-    return {**asdict(usage), "mean_tokens": usage.mean_tokens, "mean_cost_usd": usage.mean_cost_usd}
-
-
-def _error_json(failure: PastExecution) -> dict[str, Any]:
-    return {**(failure.error or {}), "workflow_execution_id": failure.run_id, "at": failure.ended_at.isoformat()}
+    return {**performance_json(detail.performance), "latest_runs": [execution_json(run) for run in detail.executions]}

@@ -1,22 +1,41 @@
 """Runs the server for the command ``serve``; needs the extra ``server``."""
 
+import asyncio
 import logging
-from contextlib import AsyncExitStack, nullcontext
+import sys
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 
 from planner_graph.agents.factory import AgentFactory
 from planner_graph.catalog.catalog import Catalog
-from planner_graph.cli import interruptible, screen
+from planner_graph.cli import delivery, interruptible, screen
+from planner_graph.cli.account import read_account
 from planner_graph.cli.agents import load
 from planner_graph.cli.exits import ExitCode
+from planner_graph.clock import SystemClock
+from planner_graph.planning.explanation import duration_text
 from planner_graph.planning.planner import MasterPlanner
+from planner_graph.runtime.execution import RunOutcome
 from planner_graph.server.app import build_app
 from planner_graph.server.context import Context, open_context
 from planner_graph.server.hosting import Agents
 from planner_graph.server.settings import ServerSettings
 from planner_graph.store.database import open_database
+from planner_graph.store.repository import Repository
+
+MAX_CONNECTIONS = 20
+"""Connections to the database for all runs and requests of a server."""
+
+SWITCH_SECONDS = 0.001
+"""How long a thread that works out a plan or a forecast may keep the event loop from going on."""
+
+LARGEST_FRAME = 4_096
+"""Bytes that a client may send in a frame of a WebSocket; it has next to nothing to say."""
+
+log = logging.getLogger(__name__)
 
 
 class Uvicorn(uvicorn.Server):
@@ -35,45 +54,83 @@ class Service:
         self.catalog = catalog
         self.reference = reference
         self.dsn = dsn
-        self._web: Uvicorn | None = None
+        self._asked = asyncio.Event()
         self._context: Context | None = None
 
     async def carry_out(self) -> ExitCode:
-        """Serve until somebody asks to stop."""
+        """Serve until somebody asks to stop, then let runs pause; gives the exit code."""
         factory = load(self.reference) if self.reference else AgentFactory.installed()
-        agents = Agents(bodies=factory, reference=self.reference, load=_load)
         planner = MasterPlanner(self.catalog.extended(*factory.declared))
-        async with AsyncExitStack() as stack:
-            database = await stack.enter_async_context(open_database(self.dsn))
-            self._context = await stack.enter_async_context(open_context(database, planner, agents, self.settings))
-            await self._serve(self._context)
-        return ExitCode.COMPLETED
+        async with open_database(self.dsn, max_connections=MAX_CONNECTIONS) as database:
+            ended = Delivery(Repository(database), self.settings.output_folder).write
+            agents = Agents(bodies=factory, reference=self.reference, load=load, ended=ended)
+            async with open_context(database, planner, agents, self.settings) as context:
+                self._context = context
+                await self._serve(context)
+                return ExitCode.STOPPED if context.host.paused else ExitCode.COMPLETED
 
     async def _serve(self, context: Context) -> None:
-        config = uvicorn.Config(
-            build_app(context),
-            host=self.settings.host,
-            port=self.settings.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            timeout_graceful_shutdown=int(self.settings.close_seconds),
-        )
-        self._web = Uvicorn(config)
-        await self._web.serve()
+        """Answer until somebody asks to stop, and while runs pause after that."""
+        web = Uvicorn(web_config(context))
+        serving = asyncio.create_task(web.serve(), name="web server")
+        asked = asyncio.create_task(self._asked.wait())
+        try:
+            await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if not serving.done():
+                await context.host.pause()
+        finally:
+            asked.cancel()
+            context.stop_telling()
+            web.should_exit = True
+            await serving
 
     def stop(self) -> bool:
-        """Let the server end."""
-        if self._web is None:
+        """Let runs pause, then the server end; gives ``False`` if it has not begun, or was asked before."""
+        if self._context is None or self._asked.is_set():
             return False
-        self._web.should_exit = True
+        self._asked.set()
+        if self._context.host.executing:
+            grace = duration_text(self._context.host.orchestrator.grace.pause)
+            screen.tell(f"pausing: running agents may end, for {grace} at most; once more to stop at once")
         return True
+
+
+class Delivery:
+    """Writes the deliverables of each run that has ended to a folder of its own in ``folder``, if there is one."""
+
+    def __init__(self, repository: Repository, folder: str | None) -> None:
+        self._repository = repository
+        self._folder = folder
+
+    async def write(self, outcome: RunOutcome) -> None:
+        """Write those of one run."""
+        if self._folder is None:
+            return
+        account = await read_account(self._repository, outcome.run_id, SystemClock().now())
+        delivery.write(account, Path(self._folder) / outcome.run_id)
+
+
+def web_config(context: Context) -> uvicorn.Config:
+    """Give how uvicorn serves."""
+    return uvicorn.Config(
+        build_app(context),
+        host=context.settings.host,
+        port=context.settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=int(context.settings.close_seconds),
+        ws="websockets-sansio",
+        ws_max_size=LARGEST_FRAME,
+        ws_per_message_deflate=False,  # it costs more than all else, and memory for each client
+    )
 
 
 def serve(settings: ServerSettings, catalog: Catalog, reference: str | None, dsn: str | None) -> ExitCode:
     """Serve until a signal comes, and give the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    sys.setswitchinterval(SWITCH_SECONDS)
     service = Service(settings, catalog, reference, dsn)
     try:
         return interruptible.run(service.carry_out(), service.stop)
@@ -82,7 +139,3 @@ def serve(settings: ServerSettings, catalog: Catalog, reference: str | None, dsn
         if stop.busy:
             interruptible.leave(ExitCode.STOPPED)
         return ExitCode.STOPPED
-
-
-def _load(reference: str | None) -> AgentFactory:
-    return load(reference) if reference else AgentFactory.installed()

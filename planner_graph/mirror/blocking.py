@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import pairwise
-from typing import TypedDict
+
+from typing_extensions import TypedDict  # pydantic asks for this one, for the server's documentation
 
 from planner_graph.mirror.standings import AgentNow
 from planner_graph.planning.contents import PlanContents, Step

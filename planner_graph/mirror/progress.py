@@ -3,7 +3,9 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any
+
+from typing_extensions import TypedDict  # pydantic asks for this one, for the server's documentation
 
 from planner_graph.mirror.blocking import Blocked, blocked
 from planner_graph.mirror.standings import AgentNow, agents_now, standings

@@ -77,6 +77,11 @@ class CampaignOrchestrator:
         self._services = SharedServices(database, mirror, outage_seconds)
         self._brakes: list[Brake] = []
 
+    @property
+    def broken(self) -> bool:
+        """Whether what keeps its runs and writes their tables has given up; the next run opens it anew."""
+        return self._services.broken
+
     async def run(
         self,
         campaign: Campaign,

@@ -42,6 +42,11 @@ class SharedServices:
         self._users: dict[int, int] = {}
         self._changing = asyncio.Lock()
 
+    @property
+    def broken(self) -> bool:
+        """Whether the services that are open have given up."""
+        return self._services is not None and self._services.broken
+
     @asynccontextmanager
     async def used(self) -> AsyncIterator[Services]:
         """Give the services; they are open for as long as the block lasts."""

@@ -1,6 +1,7 @@
 """Puts the server together: routes, middleware, errors, the static pages. Nothing happens at import."""
 
 import logging
+from functools import partial
 from importlib.metadata import version
 
 import psycopg
@@ -14,14 +15,46 @@ from starlette.responses import Response
 
 from planner_graph.errors import PlannerGraphError
 from planner_graph.server.context import Context
+from planner_graph.server.metrics import Measured
+from planner_graph.server.openapi import describe, documented
+from planner_graph.server.pages import add_pages
 from planner_graph.server.problems import problem_of
-from planner_graph.server.routes import health, live
+from planner_graph.server.routes import (
+    agents,
+    campaigns,
+    catalog,
+    control,
+    events,
+    health,
+    history,
+    live,
+    metrics,
+    plan,
+    plans,
+    progress,
+    run,
+    workflows,
+)
 
 log = logging.getLogger(__name__)
 
 PREFIX = "/api/v2"
 
-ROUTERS = (health.router, live.router)
+ROUTERS = (
+    campaigns.router,
+    plans.router,
+    workflows.router,
+    run.router,
+    progress.router,
+    plan.router,
+    agents.router,
+    events.router,
+    live.router,
+    control.router,
+    catalog.router,
+    history.router,
+    health.router,
+)
 """All routes under the prefix; a further module is added here."""
 
 FORESEEN = (
@@ -46,18 +79,21 @@ def build_app(context: Context) -> FastAPI:
         middleware=middleware(context),
     )
     app.state.context = context
-    api = APIRouter(prefix=PREFIX)
+    api = APIRouter(prefix=PREFIX, responses=documented())
     for router in ROUTERS:
         api.include_router(router)
     app.include_router(api)
+    app.include_router(metrics.router, responses=documented())
+    app.openapi = partial(describe, app)  # type: ignore[method-assign]  # that is how FastAPI wants it
+    add_pages(app)
     for kind in FORESEEN:
         app.add_exception_handler(kind, told)
     return app
 
 
-def middleware(context: Context) -> list[Middleware]:  # noqa: ARG001  # limits and access ask for the settings
+def middleware(context: Context) -> list[Middleware]:
     """Give what stands before all routes, outermost first."""
-    return []
+    return [Middleware(Measured, metrics=context.metrics)]
 
 
 async def told(request: Request, error: Exception) -> Response:

@@ -1,12 +1,12 @@
 """What the routes of one server share, opened once and passed to all of them."""
 
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Path
 from starlette.requests import HTTPConnection
 
 from planner_graph.clock import Clock, SystemClock
@@ -14,19 +14,24 @@ from planner_graph.mirror.feed import RunFeed
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.server.hosting import Agents, RunHost
 from planner_graph.server.live import RunHub
+from planner_graph.server.livelist import LiveList
+from planner_graph.server.metrics import Metrics
 from planner_graph.server.outlooks import Outlooks
 from planner_graph.server.plans import Plans
 from planner_graph.server.reports import Reports
-from planner_graph.server.runlist import RunList
 from planner_graph.server.settings import ServerSettings
 from planner_graph.server.snapshots import RunSnapshots
 from planner_graph.store.database import Database
 from planner_graph.store.repository import Repository
+from planner_graph.store.rows import RunRow
+
+WORKERS = 2
+"""Threads for what would keep the event loop from answering: plans, pictures, forecasts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """The database, what plans, what executes runs, what tells their events, and the clock."""
+    """The database, what plans, what executes runs, what tells their events, what is known of them, and the clock."""
 
     settings: ServerSettings
     database: Database
@@ -35,15 +40,24 @@ class Context:
     host: RunHost
     feed: RunFeed
     hub: RunHub
-    runs: RunList
+    live_list: LiveList
+    workers: Executor
+    plans: Plans
+    reports: Reports
+    metrics: Metrics
     clock: Clock
+
+    def stop_telling(self) -> None:
+        """Let go of all who follow runs live; they are told to come back."""
+        self.hub.close()
+        self.live_list.close()
 
 
 @asynccontextmanager
 async def open_context(
     database: Database, planner: MasterPlanner, agents: Agents, settings: ServerSettings
 ) -> AsyncIterator[Context]:
-    """Open all that the routes need; at the end the runs that still go on are left for who recovers them.
+    """Open all that the routes need; at the end the runs that still go on are left for whoever recovers them.
 
     ``planner`` must know what the agents declare.
 
@@ -52,9 +66,12 @@ async def open_context(
     """
     repository, clock = Repository(database), SystemClock()
     host = RunHost(database, planner, agents, max_runs=settings.max_runs)
-    with ThreadPoolExecutor(1) as workers:
-        reports = Reports(repository, Plans(repository, workers), Outlooks(workers), clock)
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="server") as workers:
+        plans = Plans(repository, workers)
+        reports = Reports(repository, plans, Outlooks(workers), clock)
         async with RunFeed(database) as feed, host:
+            if settings.recover:
+                host.recover()
             yield Context(
                 settings=settings,
                 database=database,
@@ -64,12 +81,18 @@ async def open_context(
                 feed=feed,
                 hub=RunHub(
                     feed,
-                    RunSnapshots(reports, repository),
+                    RunSnapshots(reports, repository, host),
                     ping_seconds=settings.ping_seconds,
                     slow_seconds=settings.slow_seconds,
                     most_clients=settings.max_clients,
                 ),
-                runs=RunList(feed, repository, ping_seconds=settings.ping_seconds, most_clients=settings.max_clients),
+                live_list=LiveList(
+                    feed, repository, host, ping_seconds=settings.ping_seconds, most_clients=settings.max_clients
+                ),
+                workers=workers,
+                plans=plans,
+                reports=reports,
+                metrics=Metrics(host, repository),
                 clock=clock,
             )
 
@@ -82,3 +105,19 @@ async def shared(connection: HTTPConnection) -> Context:
 
 Shared = Annotated[Context, Depends(shared)]
 """The context, as a parameter of a route."""
+
+RunPath = Annotated[str, Path(description="The run's id, or its beginning: at least four hexadecimal digits.")]
+"""The run that a path names."""
+
+
+async def found(run: RunPath, context: Shared) -> RunRow:
+    """Give the run that a path names.
+
+    Raises:
+        RunNotFoundError, AmbiguousRunError: there is no such run, or more than one.
+    """
+    return await context.repository.get_run(run)
+
+
+FoundRun = Annotated[RunRow, Depends(found)]
+"""The run that a path names, as a parameter of a route."""

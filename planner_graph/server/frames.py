@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from planner_graph.server.responses import EventItem, RunItem
 from planner_graph.store.rows import EventRow
 from planner_graph.types import RunStatus
 
@@ -23,32 +24,20 @@ class Frame:
         return f"{head}data: {self.text}\n\n".encode()
 
 
-def event_json(row: EventRow) -> dict[str, Any]:
-    """Give an event as plain values, by the names of its columns; times are ISO 8601 in UTC."""
-    return {
-        "sequence": row.sequence,
-        "event": row.event,
-        "agent_name": row.agent_name,
-        "at": row.at.isoformat(),
-        "recorded_at": row.recorded_at.isoformat(),
-        "data": row.data,
-    }
-
-
 def event_frame(row: EventRow) -> Frame:
     """Tell what happened."""
-    return Frame(_text({"type": "event", **event_json(row)}), row.sequence)
+    return Frame(f'{{"type":"event",{EventItem.of(row).model_dump_json()[1:]}', row.sequence)
 
 
-def snapshot_frame(sequence: int, progress: bytes, run: Mapping[str, Any]) -> Frame:
+def snapshot_frame(sequence: int, progress: bytes, run: RunItem) -> Frame:
     """Tell how a run stands after the event with this sequence number; ``progress`` is JSON."""
-    text = f'{{"type":"snapshot","sequence":{sequence},"progress":{progress.decode()},"run":{_text(run)}}}'
-    return Frame(text, sequence)
+    head = f'{{"type":"snapshot","sequence":{sequence},"progress":'
+    return Frame(f'{head}{progress.decode()},"run":{run.model_dump_json()}}}', sequence)
 
 
-def run_frame(run: Mapping[str, Any]) -> Frame:
+def run_frame(run: RunItem) -> Frame:
     """Tell how a run of the list stands."""
-    return Frame(_text({"type": "run", "run": run}))
+    return Frame(f'{{"type":"run","run":{run.model_dump_json()}}}')
 
 
 def ping_frame(at: datetime) -> Frame:

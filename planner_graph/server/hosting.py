@@ -2,22 +2,32 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+import psycopg
+from psycopg_pool import PoolTimeout
+
 from planner_graph.compiler.body import Body
-from planner_graph.errors import LeaseLostError
+from planner_graph.compiler.bridge import in_thread
+from planner_graph.errors import LeaseLostError, RunHeldError, RunNotResumableError
 from planner_graph.planning.planner import MasterPlanner
+from planner_graph.runtime.execution import RunOutcome
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
 from planner_graph.store.database import Database
-from planner_graph.types import RunId
+from planner_graph.store.leases import SILENCE_SECONDS
+from planner_graph.types import RunId, RunStatus
 
 log = logging.getLogger(__name__)
 
 STOPPED = "the server was stopped; resume it to go on"
 """Why runs pause when the server ends."""
+
+LOOKS = (0.0, SILENCE_SECONDS + 1.0)
+"""Seconds after the start at which runs that were left behind are looked for: at once, and when those may be known to
+be left that a server lost which this one follows on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,30 +35,34 @@ class Agents:
     """The code of agents: what new runs use, and how a run that was started elsewhere finds its own.
 
     ``reference`` is kept with new runs, so that whoever goes on with them finds the code again; ``load`` gives the code
-    that such a reference names, or what installed packages offer for ``None``.
+    that such a reference names. ``ended`` is told of each run that has ended.
     """
 
     bodies: Mapping[str, Body]
     reference: str | None
-    load: Callable[[str | None], Mapping[str, Body]]
+    load: Callable[[str], Mapping[str, Body]]
+    ended: Callable[[RunOutcome], Awaitable[None]] | None = None
 
 
 class RunHost:
     """The runs that this process executes: at most ``max_runs`` at a time, the others wait for their turn.
 
-    A run that waits is ``pending`` or as it was left; should the process die, it is recovered like any other.
+    A run that waits is ``pending``, or as it was left; should the process die, it is recovered like any other.
     """
 
     def __init__(self, database: Database, planner: MasterPlanner, agents: Agents, *, max_runs: int) -> None:
+        self.closing = False
+        self.paused = 0
         self._database = database
         self._planner = planner
         self._agents = agents
         self._places = asyncio.Semaphore(max_runs)
-        self._tasks: dict[RunId, asyncio.Task[None]] = {}
+        self._waiting: dict[RunId, asyncio.Task[None]] = {}
+        self._executing: dict[RunId, asyncio.Task[None]] = {}
         self._orchestrators: dict[str | None, CampaignOrchestrator] = {}
-        self._executing: set[RunId] = set()
-        self.closing = False
-        self.orchestrator = self._of(agents.reference)
+        self._recovering: asyncio.Task[None] | None = None
+        self.orchestrator = CampaignOrchestrator(database, agents.bodies, planner=planner)
+        self._orchestrators[agents.reference] = self.orchestrator
 
     async def __aenter__(self) -> Self:
         return self
@@ -56,47 +70,114 @@ class RunHost:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of all runs at once; those that go on are found by who recovers runs."""
-        self.closing = True
-        for task in self._tasks.values():
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks.values())
+        """Let go of all runs at once; those that go on are found by whoever recovers runs."""
+        self._close()
+        for orchestrator in self._orchestrators.values():
+            orchestrator.leave_all()
+        await self._ended()
 
     @property
-    def runs(self) -> tuple[RunId, ...]:
-        """The runs that this process executes or will, in the order in which they came."""
-        return tuple(self._tasks)
+    def reference(self) -> str | None:
+        """Where the code of new runs comes from."""
+        return self._agents.reference
+
+    @property
+    def waiting(self) -> int:
+        """How many runs wait for a place."""
+        return len(self._waiting)
 
     @property
     def executing(self) -> int:
         """How many runs go on in this process."""
         return len(self._executing)
 
-    def start(self, run_id: RunId, reference: str | None) -> None:
-        """Execute a run as soon as there is a place; one that this process has already is left alone."""
-        if run_id in self._tasks or self.closing:
+    @property
+    def broken(self) -> bool:
+        """Whether what keeps the runs of this process, or writes their tables, has given up."""
+        return any(orchestrator.broken for orchestrator in self._orchestrators.values())
+
+    def has(self, run_id: RunId) -> bool:
+        """Tell whether a run goes on here, or waits for its turn."""
+        return run_id in self._waiting or run_id in self._executing
+
+    async def prepare(self, reference: str | None) -> CampaignOrchestrator:
+        """Load the code that a run was started with, which may take a moment; without any, it is that of new runs.
+
+        Raises:
+            InvalidInputError: the code cannot be loaded.
+        """
+        chosen = reference or self.reference
+        if chosen not in self._orchestrators and chosen is not None:
+            bodies = await in_thread(self._agents.load, chosen)
+            made = CampaignOrchestrator(self._database, bodies, planner=self._planner)
+            self._orchestrators.setdefault(chosen, made)
+        return self._orchestrators[chosen]
+
+    def start(self, run_id: RunId, reference: str | None, *, resume: bool = False) -> None:
+        """Execute a run as soon as there is a place; with ``resume`` even if it is paused by then."""
+        if self.closing or self.has(run_id):
             return
-        task = asyncio.create_task(self._execute(run_id, reference), name=f"host {run_id}")
-        self._tasks[run_id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(run_id))
+        task = asyncio.create_task(self._turn(run_id, reference, resume=resume), name=f"host {run_id}")
+        self._waiting[run_id] = task
+        task.add_done_callback(lambda _: (self._waiting.pop(run_id, None), self._executing.pop(run_id, None)))
 
-    def _of(self, reference: str | None) -> CampaignOrchestrator:
-        """Give the orchestrator whose agents' code a reference names."""
-        if reference not in self._orchestrators:
-            own = reference == self._agents.reference
-            bodies = self._agents.bodies if own else self._agents.load(reference)
-            self._orchestrators[reference] = CampaignOrchestrator(self._database, bodies, planner=self._planner)
-        return self._orchestrators[reference]
+    def drop(self, run_id: RunId) -> None:
+        """Let a run that waits for its turn wait no more."""
+        if run_id in self._waiting:
+            self._waiting.pop(run_id).cancel()
 
-    async def _execute(self, run_id: RunId, reference: str | None) -> None:
-        async with self._places:
-            self._executing.add(run_id)
+    def recover(self) -> None:
+        """Go on with runs that were left behind, now and a moment later."""
+        self._recovering = asyncio.create_task(self._recover(), name="recover")
+
+    async def pause(self) -> None:
+        """Take no further run and pause those that go on: gently, their agents may end for a while."""
+        self._close()
+        for orchestrator in self._orchestrators.values():
+            orchestrator.pause_all(STOPPED)
+        await self._ended()
+
+    def _close(self) -> None:
+        """Take no further run; those that wait stay as they are stored."""
+        self.closing = True
+        if self._recovering is not None:
+            self._recovering.cancel()
+        for run_id in tuple(self._waiting):
+            self.drop(run_id)
+
+    async def _ended(self) -> None:
+        if self._executing:
+            await asyncio.wait(self._executing.values())
+
+    async def _recover(self) -> None:
+        repository = self.orchestrator.repository
+        for seconds in LOOKS:
+            await asyncio.sleep(seconds)
             try:
-                await self._of(reference).execute(run_id)
-            except LeaseLostError:
-                log.info("run %s goes on in another process", run_id)
+                for run_id in await repository.left_behind():
+                    row = await repository.get_run(run_id)
+                    log.info("run %s was left behind; it goes on here", run_id)
+                    self.start(run_id, row.agents_reference)
+            except (psycopg.Error, PoolTimeout) as error:
+                log.warning("runs that were left behind could not be looked for: %s", error)
+
+    async def _turn(self, run_id: RunId, reference: str | None, *, resume: bool) -> None:
+        """Wait for a place, then execute the run."""
+        async with self._places:
+            self._executing[run_id] = self._waiting.pop(run_id)
+            try:
+                await self._execute(run_id, reference, resume=resume)
+            except (LeaseLostError, RunHeldError, RunNotResumableError) as error:
+                log.info("%s", error)
             except Exception:
                 log.exception("run %s could not be executed", run_id)
-            finally:
-                self._executing.discard(run_id)
+
+    async def _execute(self, run_id: RunId, reference: str | None, *, resume: bool) -> None:
+        orchestrator = await self.prepare(reference)
+        row = await orchestrator.repository.get_run(run_id)
+        if row.status is RunStatus.PAUSED and not resume:
+            return
+        outcome = await orchestrator.execute(run_id)
+        self.paused += outcome.status is RunStatus.PAUSED and self.closing
+        if outcome.status.ended and self._agents.ended is not None:
+            await self._agents.ended(outcome)

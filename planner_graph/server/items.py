@@ -1,29 +1,18 @@
-"""A run as lists of runs show it, as plain JSON."""
+"""Runs as lists of runs show them, as far as this process knows better than the tables."""
 
-from datetime import datetime
 from typing import Any
 
+from planner_graph.server.hosting import RunHost
+from planner_graph.server.responses import RunItem, item_values
 from planner_graph.store.listing import Listed
+from planner_graph.types import RunId
 
 
-def item_json(run: Listed) -> dict[str, Any]:
-    """Give a run as plain values; times are ISO 8601 in UTC."""
-    return {
-        "workflow_execution_id": run.run_id,
-        "campaign": {"key": run.campaign_key, "name": run.campaign_name},
-        "status": run.status.value,
-        "status_reason": run.status_reason,
-        "strategy": run.strategy.value,
-        "total_agents": run.total_agents,
-        "counts": dict(run.counts),
-        "progress_percentage": run.progress_percentage,
-        "started_at": _iso(run.started_at),
-        "ended_at": _iso(run.ended_at),
-        "created_at": _iso(run.created_at),
-        "estimated_completion_time": _iso(run.estimated_completion_time),
-        "left_behind": run.left_behind,
-    }
+def hosted_values(listed: Listed, host: RunHost) -> dict[str, Any]:
+    """Give the fields of an item: a run that waits for a place in this process is not left behind."""
+    return {**item_values(listed), "left_behind": listed.left_behind and not host.has(RunId(listed.run_id))}
 
 
-def _iso(time: datetime | None) -> str | None:
-    return time.isoformat() if time else None
+def run_item(listed: Listed, host: RunHost) -> RunItem:
+    """Give a run as the list shows it."""
+    return RunItem(**hosted_values(listed, host))

@@ -20,6 +20,8 @@ from planner_graph.documents import key_text
 from planner_graph.errors import (
     AmbiguousRunError,
     AnswerRefusedError,
+    BadCursorError,
+    CampaignNotFoundError,
     CommandRefusedError,
     DatabaseUnavailableError,
     FeedClosedError,
@@ -95,6 +97,8 @@ OF_STATUS: Mapping[int, str] = MappingProxyType(
 OF_ERRORS: tuple[tuple[type[PlannerGraphError], str, Mapping[str, str]], ...] = (
     (RunNotFoundError, "run-not-found", {}),
     (AmbiguousRunError, "ambiguous-run", {"candidates": "matches"}),
+    (BadCursorError, "bad-cursor", {}),
+    (CampaignNotFoundError, "campaign-not-found", {"campaign": "campaign"}),
     (RunHeldError, "run-held", {"holder": "holder"}),
     (RunBusyError, "run-held", {}),
     (LeaseLostError, "run-held", {}),
@@ -137,7 +141,7 @@ class Problem:
             "detail": self.detail,
             "instance": instance,
         }
-        return {**self.evidence, **own}
+        return own | {name: value for name, value in self.evidence.items() if name not in own}
 
     def response(self, instance: str) -> Response:
         """Make the answer."""
@@ -189,7 +193,10 @@ def _of_request(error: RequestValidationError) -> Problem:
     faults = error.errors()
     if any(fault["type"] == "json_invalid" for fault in faults):
         return Problem(kind="malformed-request", detail=f"the body is not valid JSON: {_reason(faults[0])}")
-    findings = [Finding(problem=fault["msg"], key=key_text(_place(fault["loc"])) or None) for fault in faults]
+    findings = [
+        Finding(problem=fault["msg"].removeprefix("Value error, "), key=key_text(_place(fault["loc"])) or None)
+        for fault in faults
+    ]
     return _invalid("invalid-request", findings)
 
 

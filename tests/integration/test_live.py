@@ -11,7 +11,7 @@ from planner_graph.campaign import Campaign
 from planner_graph.errors import FeedClosedError, RunNotFoundError, TooManyClientsError
 from planner_graph.mirror.feed import RunFeed
 from planner_graph.server import followed
-from planner_graph.server.frames import snapshot_frame
+from planner_graph.server.frames import Frame, event_frame
 from planner_graph.server.live import RunHub
 from planner_graph.server.ring import MOST_FRAMES
 from planner_graph.store.repository import Repository
@@ -64,7 +64,8 @@ async def opened(database, reading, **options):
         async def snapshot(run_id):
             reading.snapshots += 1
             end = await feed.end_of_log(run_id)
-            return snapshot_frame(end.last_sequence, json.dumps({"status": end.status.value}).encode(), {})
+            told = {"type": "snapshot", "sequence": end.last_sequence, "progress": {"status": end.status.value}}
+            return Frame(json.dumps(told), end.last_sequence)
 
         yield RunHub(feed, snapshot, **{"ping_seconds": NEVER, **options})
 
@@ -98,7 +99,6 @@ async def test_first_comes_how_the_run_stands_then_each_event_and_then_its_end(h
             "type": "snapshot",
             "sequence": 2,
             "progress": {"status": "running"},
-            "run": {},
         }
         await tell(database, run_id, "run_reconciled", differences=["<b>ü</b>"])
         [second] = await anext(bursts)
@@ -110,8 +110,8 @@ async def test_first_comes_how_the_run_stands_then_each_event_and_then_its_end(h
             None,
         )
         assert event["data"] == {"differences": ["<b>ü</b>"]}
-        assert event["at"].endswith("+00:00")
-        assert event["recorded_at"].endswith("+00:00")
+        assert event["at"].endswith("Z")
+        assert event["recorded_at"].endswith("Z")
         await repository.finish_run(run_id, RunStatus.FAILED, None)
         rest = [json.loads(frame.text) async for burst in bursts for frame in burst]
         assert [frame.get("event", frame["type"]) for frame in rest] == ["run_ended", "end"]
@@ -128,7 +128,7 @@ async def test_of_a_run_that_has_ended_all_is_told_at_once(hub, repository, run_
 
 
 async def test_however_often_a_client_comes_back_it_has_each_event_once_and_in_order(hub, database, run_id):
-    seen = []
+    seen: list[int] = []
     for round_ in range(6):
         await tell_silently(database, run_id, 40)
         frames = await told(hub, run_id, after=len(seen), most=30 if round_ < 5 else 241 - len(seen))
@@ -160,8 +160,12 @@ async def test_who_has_fallen_behind_the_ring_is_served_from_the_log(hub, databa
 
 async def test_an_event_is_read_and_encoded_once_for_all_clients(hub, database, reading, run_id, monkeypatch):
     encoded = []
-    make = followed.event_frame
-    monkeypatch.setattr(followed, "event_frame", lambda row: encoded.append(row.sequence) or make(row))
+
+    def noting(row):
+        encoded.append(row.sequence)
+        return event_frame(row)
+
+    monkeypatch.setattr(followed, "event_frame", noting)
     clients = [asyncio.create_task(told(hub, run_id)) for _ in range(50)]
     while hub.clients < 50 or not reading.snapshots:  # noqa: ASYNC110  # nobody is told
         await asyncio.sleep(0.001)

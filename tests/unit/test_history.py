@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from planner_graph.cli.performance import MOST_LISTED, Detail, detail_json, detail_text, overview, performance_json
+from planner_graph.cli.performance import MOST_LISTED, Detail, detail_json, detail_text, overview
+from planner_graph.mirror.figures import performance_json
 from planner_graph.mirror.history import PastExecution, PastUsage, Spread, sum_up
 from planner_graph.types import AgentName, AgentStatus, RunId
 from tests.events import ERROR, NOON

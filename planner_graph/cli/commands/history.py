@@ -7,8 +7,9 @@ import typer
 
 from planner_graph.cli import screen
 from planner_graph.cli.options import AsJson, Dsn
-from planner_graph.cli.performance import Detail, detail_json, detail_text, overview, performance_json
+from planner_graph.cli.performance import Detail, detail_json, detail_text, overview
 from planner_graph.errors import Finding, InvalidInputError, nearest
+from planner_graph.mirror.figures import performance_json
 from planner_graph.mirror.history import LAST_RUNS, AgentPerformance, PerformanceTracker
 from planner_graph.store.database import open_database
 

@@ -8,16 +8,18 @@ from fastapi import APIRouter, Header, Query, WebSocket
 from starlette.responses import Response
 from starlette.websockets import WebSocketState
 
-from planner_graph.server.context import Context, Shared
+from planner_graph.server.context import RunPath, Shared
 from planner_graph.server.conversation import converse, part
+from planner_graph.server.openapi import documented
 from planner_graph.server.problems import ProblemError, problem_of
 from planner_graph.server.stream import EventStream
-from planner_graph.types import RunId
 
 router = APIRouter(tags=["live"])
 
 LARGEST = 2**63 - 1
 """The largest sequence number that the database knows."""
+
+PROBLEMS = documented("run-not-found", "ambiguous-run")
 
 After = Annotated[
     int | None,
@@ -29,32 +31,37 @@ After = Annotated[
 async def live_list(websocket: WebSocket, context: Shared) -> None:
     """Tell of each run that changes how it stands."""
     async with refusing(websocket):
-        async with context.runs.joined() as bursts:
+        async with context.live_list.joined() as bursts:
             goodbye = await converse(websocket, bursts, context.hub.slow_seconds)
         await part(websocket, goodbye)
 
 
-@router.websocket("/workflows/{workflow_execution_id}/live")
-async def live(websocket: WebSocket, workflow_execution_id: str, context: Shared) -> None:
+@router.websocket("/workflows/{run}/live")
+async def live(websocket: WebSocket, run: str, context: Shared) -> None:
     """Tell how a run stands and then all that happens in it; see the docs for the frames."""
     async with refusing(websocket):
         after = whole_number(websocket.query_params.get("after"))
-        run_id = await full_id(context, workflow_execution_id)
+        run_id = (await context.repository.mark(run)).run_id
         async with context.hub.joined(run_id, after) as bursts:
             goodbye = await converse(websocket, bursts, context.hub.slow_seconds)
         await part(websocket, goodbye)
 
 
-@router.get("/workflows/{workflow_execution_id}/stream", summary="What happens in a run, as server-sent events")
+@router.get(
+    "/workflows/{run}/stream",
+    summary="What happens in a run, as server-sent events",
+    response_class=EventStream,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, **PROBLEMS},
+)
 async def stream(
-    workflow_execution_id: str,
+    run: RunPath,
     context: Shared,
     after: After = None,
     last_event_id: Annotated[str | None, Header(description="As after; browsers send it by themselves.")] = None,
 ) -> Response:
     """Tell how a run stands and then all that happens in it: the frames of the WebSocket, one in each event."""
     seen = whole_number(last_event_id) if last_event_id else after
-    run_id = await full_id(context, workflow_execution_id)
+    run_id = (await context.repository.mark(run)).run_id
     return EventStream(context.hub.joined(run_id, seen), context.hub.slow_seconds)
 
 
@@ -67,11 +74,6 @@ async def refusing(websocket: WebSocket) -> AsyncIterator[None]:
         if websocket.application_state is not WebSocketState.CONNECTING:
             raise
         await websocket.send_denial_response(problem_of(error).response(websocket.url.path))
-
-
-async def full_id(context: Context, run: str) -> RunId:
-    """Give the id of the run that is meant."""
-    return (await context.repository.mark(run)).run_id
 
 
 def whole_number(text: str | None) -> int | None:

@@ -10,7 +10,8 @@ from planner_graph.errors import FeedClosedError, TooManyClientsError
 from planner_graph.mirror.feed import Changes, RunFeed
 from planner_graph.server.followed import rings
 from planner_graph.server.frames import Frame, ping_frame, run_frame
-from planner_graph.server.items import item_json
+from planner_graph.server.hosting import RunHost
+from planner_graph.server.items import run_item
 from planner_graph.server.live import MOST_CLIENTS, PING_SECONDS, Bursts, TooSlowError
 from planner_graph.store.outages import Patience
 from planner_graph.store.repository import Repository
@@ -34,7 +35,7 @@ LOOK_BACK_SECONDS = 60.0
 FOREVER = 10 * 365 * 86_400.0
 
 
-class RunList:
+class LiveList:
     """Has the changes of all runs read while there is a client, and keeps the latest of each run.
 
     A client is nothing but the number of the change it was told last. One that is behind is told how a run stands by
@@ -45,12 +46,14 @@ class RunList:
         self,
         feed: RunFeed,
         repository: Repository,
+        host: RunHost,
         *,
         ping_seconds: float = PING_SECONDS,
         most_clients: int = MOST_CLIENTS,
     ) -> None:
         self._feed = feed
         self._repository = repository
+        self._host = host
         self._ping_seconds = ping_seconds
         self._most_clients = most_clients
         self._latest: dict[RunId, tuple[int, Frame]] = {}
@@ -128,7 +131,7 @@ class RunList:
                 runs = await self._changed(changes, patience, since)
                 since = clock()
                 for listed in await patience.persist(partial(self._repository.listed, runs)):
-                    self._keep(listed.run_id, run_frame(item_json(listed)))
+                    self._keep(listed.run_id, run_frame(run_item(listed, self._host)))
                 self._ring_bells()
                 await asyncio.sleep(max(TURN_SECONDS, SHARE_OF_TIME * (clock() - since)))
 

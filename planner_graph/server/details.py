@@ -1,0 +1,149 @@
+"""What there is to know of one run, or of one of its agents, put together from the tables and the checkpoint."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from planner_graph.campaign import Campaign
+from planner_graph.compiler.events import ASKS
+from planner_graph.errors import RunNotFoundError
+from planner_graph.mirror.blocking import blocked
+from planner_graph.mirror.checkpoint import read_checkpoint
+from planner_graph.mirror.standings import AgentNow, agents_now
+from planner_graph.mirror.usage import total_usage
+from planner_graph.server.context import Context
+from planner_graph.server.items import hosted_values
+from planner_graph.server.problems import ProblemError
+from planner_graph.server.requests import Action
+from planner_graph.server.responses import (
+    AgentDetail,
+    AgentInput,
+    AskedQuestion,
+    Attempt,
+    RunDetail,
+)
+from planner_graph.store.commands import Command, answer
+from planner_graph.store.listing import Wanted
+from planner_graph.store.plain import preview
+from planner_graph.store.rows import AgentRunRow, RunRow
+from planner_graph.types import AgentName, AgentStatus, RunStatus
+
+PREVIEW = 1_000
+"""Characters of JSON that are shown of a value."""
+
+
+async def run_detail(context: Context, row: RunRow) -> RunDetail:
+    """Give all that is known of a run.
+
+    Raises:
+        RunNotFoundError: it is not there any more.
+    """
+    repository = context.repository
+    found = await repository.find_runs(Wanted(run_id=row.run_id), limit=1)
+    if not found:
+        raise RunNotFoundError(row.run_id)
+    [listed] = found
+    vitals = await repository.vitals(row.run_id)
+    questions = await asked(context, row)
+    return RunDetail(
+        **hosted_values(listed, context.host),
+        plan_hash=row.plan_hash,
+        plan_revision=row.plan_revision,
+        last_sequence=listed.last_sequence,
+        result=row.result,
+        usage=row.usage,
+        holder=vitals.holder,
+        allowed_actions=allowed_actions(listed.status, held=vitals.held, questions=questions),
+        questions=questions,
+        checkpoints_removed_at=row.checkpoints_removed_at,
+    )
+
+
+def allowed_actions(status: RunStatus, *, held: bool, questions: Iterable[AskedQuestion]) -> list[str]:
+    """Give the actions that would change something; ``held`` tells whether a living process executes the run.
+
+    >>> allowed_actions(RunStatus.PAUSED, held=False, questions=[])
+    ['resume', 'cancel']
+    """
+    answers = {command: answer(status, command, held=held) for command in Command}
+    commands = [
+        command.value
+        for command, given in answers.items()
+        if not given.refused and (given.execute or given.status is not status)
+    ]
+    asks = any(question.answered_by is None for question in questions)
+    return [*commands, *(action.value for action in Action if action.answers and asks)]
+
+
+async def asked(context: Context, row: RunRow) -> list[AskedQuestion]:
+    """Give the questions that agents of a run ask; the checkpoint is only read if an agent says that it waits."""
+    if row.status.ended or row.status is RunStatus.CANCELLING:
+        return []
+    attempts = await context.repository.agent_runs(row.run_id)
+    latest = {attempt.agent_name: attempt for attempt in sorted(attempts, key=lambda row: (row.execution, row.attempt))}
+    if not any(attempt.reason == ASKS for attempt in latest.values()):
+        return []
+    answers = await context.repository.answers(row.run_id)
+    return [
+        AskedQuestion(
+            id=question.id,
+            agent=question.agent,
+            value=preview(question.value, PREVIEW),
+            answered_by=answers[question.id].by if question.id in answers else None,
+        )
+        for question in (await read_checkpoint(context.database, row.run_id)).questions
+    ]
+
+
+async def agent_detail(context: Context, row: RunRow, name: str) -> AgentDetail:
+    """Give all that is known of one agent of a run.
+
+    Raises:
+        ProblemError: the plan has no such agent.
+    """
+    repository = context.repository
+    plan = await context.plans.get(row.run_id, row.plan_hash)
+    step = plan.by_agent.get(AgentName(name))
+    if step is None:
+        known = list(plan.by_agent)
+        raise ProblemError("agent-not-found", f"the plan of run {row.run_id} has no agent {name!r}", agents=known)
+    attempts, outputs = await repository.agent_runs(row.run_id), await repository.outputs(row.run_id)
+    now = context.clock.now()
+    agents = agents_now(plan, row, attempts)
+    why = {} if row.status.ended else blocked(plan, row.status, agents, now)
+    campaign = await repository.load_campaign(row.run_id) if "campaign" in step.inputs.values() else Campaign()
+    own = [attempt for attempt in attempts if attempt.agent_name == name]
+    output: Any = outputs.get(step.agent)
+    return AgentDetail(
+        agent=step.agent,
+        step=step.model_dump(mode="json"),
+        **_standing(agents[step.agent], own),
+        inputs={key: _input(key, source, outputs, campaign) for key, source in step.inputs.items()},
+        output=output,
+        truncated=is_cut(output),
+        reference=output["reference"] if is_cut(output) else None,
+        **AgentDetail.waiting(why.get(step.agent)),
+    )
+
+
+def is_cut(output: Any) -> bool:
+    """Tell whether an output is only the beginning of a large one."""
+    return isinstance(output, dict) and output.get("truncated") is True and {"preview", "reference"} <= output.keys()
+
+
+def _standing(here: AgentNow, attempts: list[AgentRunRow]) -> dict[str, Any]:
+    return {
+        "status": here.status,
+        "reason": here.reason,
+        "error": dict(here.error) if here.error and here.status is not AgentStatus.COMPLETED else None,
+        "attempts": [Attempt.of(attempt) for attempt in attempts],
+        "usage": total_usage(attempt.usage for attempt in attempts),
+    }
+
+
+def _input(key: str, source: str, outputs: dict[AgentName, Any], campaign: Campaign) -> AgentInput:
+    if source == "campaign":
+        value = campaign.provided.get(key)
+    else:
+        output = outputs.get(AgentName(source))
+        value = output.get(key) if isinstance(output, dict) and not is_cut(output) else output
+    return AgentInput(source=source, value=preview(value, PREVIEW))

@@ -1,0 +1,91 @@
+/** What the dashboard tells: problems, toasts, the state of the connection; and what it asks: confirmation. */
+
+import { announce, h, put } from "./dom.js";
+
+const TOAST_MS = 6000;
+const CONNECTION = {
+  idle: "",
+  connecting: "connecting",
+  live: "live",
+  reconnecting: "reconnecting",
+  ended: "",
+};
+
+/** Shows how the live feed stands. */
+export function connection(state) {
+  const place = document.getElementById("connection");
+  if (place.dataset.state === state) return;
+  place.dataset.state = state;
+  place.textContent = CONNECTION[state];
+}
+
+/** A box that says what went wrong, with all findings that the server lists. */
+export function problem(error) {
+  const findings = error.problem?.findings ?? [];
+  return h("div", { class: "problem", role: "alert" },
+    h("strong", {}, error.problem?.title ?? "Something went wrong"),
+    error.message && error.message !== error.problem?.title && h("p", {}, error.message),
+    findings.length > 0 && findingsList(findings));
+}
+
+/** Findings, each with its key, problem and remedy. */
+export function findingsList(findings) {
+  return h("ul", { class: "findings" }, findings.map((finding) => h("li", {},
+    finding.key && h("code", {}, keyText(finding.key)),
+    h("span", {}, finding.problem),
+    finding.remedy && h("span", { class: "muted" }, finding.remedy))));
+}
+
+function keyText(key) {
+  return Array.isArray(key) ? key.join(".") : key;
+}
+
+/** Says something for a few seconds, also aloud. */
+export function toast(text, kind = "done") {
+  const note = h("div", { class: "toast", "data-kind": kind }, text);
+  document.getElementById("toasts").append(note);
+  announce(text);
+  setTimeout(() => note.remove(), TOAST_MS);
+}
+
+/**
+ * Asks for confirmation; resolves with `{reason}`, or null. Without a `reasonLabel` no reason is asked for.
+ * @param {{title: string, says: string, action: string, danger?: boolean, reasonLabel?: string|null,
+ *   reasonRequired?: boolean, extra?: Node|Node[]}} options
+ */
+export function confirm({ title, says, action, danger, reasonLabel = "Reason (optional)", reasonRequired, extra }) {
+  return new Promise((resolve) => {
+    const reason = h("textarea", { id: "reason", rows: "2", maxlength: "1000", required: Boolean(reasonRequired) });
+    const dialog = h("dialog", { "aria-labelledby": "confirm-title", class: "confirm" },
+      h("form", { method: "dialog", class: "dialog-form", on: { submit: () => dialog.close("yes") } },
+        h("h2", { id: "confirm-title" }, title),
+        h("p", {}, says),
+        extra,
+        reasonLabel && [h("label", { for: "reason" }, reasonLabel), reason],
+        h("div", { class: "dialog-buttons" },
+          h("button", { type: "button", on: { click: () => dialog.close("no") } }, "Back"),
+          h("button", { type: "submit", class: danger ? "danger" : "primary" }, action))));
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "yes" ? { reason: reason.value.trim() } : null);
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+    if (reasonLabel) reason.focus();
+    else dialog.querySelector("[type=submit]").focus();
+  });
+}
+
+/** An empty page's words, with what to do. */
+export function empty(title, ...rest) {
+  return h("div", { class: "empty" }, h("p", { class: "empty-title" }, title), rest);
+}
+
+/** Fills a place with what a promise gives, or with the problem. */
+export async function into(place, promise, draw) {
+  try {
+    put(place, draw(await promise));
+  } catch (error) {
+    if (error.name !== "AbortError") put(place, problem(error));
+  }
+}

@@ -1,0 +1,40 @@
+/** How a run ended: its deliverables, what is missing, what it used. */
+
+import { h, put } from "../dom.js";
+import { value } from "../format.js";
+import { empty } from "../notices.js";
+import { hasEnded } from "../states.js";
+import { usageSection } from "./agent.js";
+
+export class ResultView {
+  constructor(model) {
+    this.model = model;
+    this.element = h("div", { class: "result" });
+    this.updateAll();
+  }
+
+  updateAll() {
+    const { run } = this.model;
+    const result = run.result;
+    const deliverables = Object.entries(result?.deliverables ?? {});
+    const missing = result?.missing ?? [];
+    if (!result && !run.usage) {
+      put(this.element, empty(hasEnded(this.model.status) ? "There is no result." : "The result comes when the run has ended."));
+      return;
+    }
+    put(this.element,
+      missing.length > 0 && h("div", { class: "problem" }, h("strong", {}, "Missing"), h("ul", {}, missing.map((item) => h("li", {}, typeof item === "string" ? item : value(item))))),
+      deliverables.map(([name, given]) => h("section", { class: "deliverable" }, h("h2", {}, name), shown(given))),
+      result && !deliverables.length && h("p", { class: "muted" }, "No deliverable is there."),
+      usageSection(run.usage));
+  }
+
+  update() {}
+
+  mark() {}
+}
+
+function shown(given) {
+  const short = given && typeof given === "object" && given.truncated;
+  return [h("pre", {}, value(short ? given.preview : given, 6000)), short && h("p", { class: "hint" }, "The beginning of a large value.")];
+}

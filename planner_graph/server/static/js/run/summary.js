@@ -1,0 +1,93 @@
+/** The head of a run's page: what it is, how far, and when it will end. */
+
+import { h, put } from "../dom.js";
+import { count, dollars, duration, plural, secondsBetween, shortId, time } from "../format.js";
+import { countsBar, goesOn, hasEnded, pill } from "../states.js";
+
+const NAMED = 5;
+
+export class Summary {
+  constructor(id, controls) {
+    this.id = id;
+    this.name = h("h1", {});
+    this.state = h("span", { class: "summary-state" });
+    this.facts = h("p", { class: "summary-facts muted" });
+    this.reason = h("p", { class: "summary-reason", hidden: true });
+    this.figures = h("div", { class: "figures" });
+    this.bar = h("div", { class: "summary-bar" });
+    this.eta = h("div", { class: "eta" });
+    this.decides = h("p", { class: "muted decides" });
+    this.element = h("header", { class: "summary" },
+      h("div", { class: "summary-top" }, h("div", { class: "summary-name" }, h("p", { class: "crumb" }, h("a", { href: "#/runs" }, "Runs"), " / ", h("code", {}, shortId(id))), this.name),
+        h("div", { class: "summary-side" }, this.state, controls)),
+      this.facts, this.reason,
+      h("div", { class: "summary-progress" }, this.figures, h("div", { class: "summary-bars" }, this.bar, this.eta)),
+      this.decides);
+  }
+
+  /** Shows all of it anew. */
+  draw(model) {
+    const { run } = model;
+    const name = run.campaign?.name || run.campaign?.key || "Run";
+    if (this.name.textContent !== name) put(this.name, name);
+    document.title = `${name} – planner_graph`;
+    const left = run.left_behind && goesOn(model.status);
+    const state = `${model.status} ${left}`;
+    if (state !== this.told) {
+      this.told = state;
+      put(this.state, pill(model.status, { note: left ? "left behind" : "" }));
+    }
+    put(this.facts, [`${plural(model.agents.size, "agent")}, ${run.strategy}`, run.started_at && `started ${time(run.started_at)}`,
+      model.endedAt && hasEnded(model.status) && `ended ${time(model.endedAt)}`, run.plan_revision > 1 && `plan revision ${run.plan_revision}`,
+      cost(model.progress?.usage ?? run.usage)].filter(Boolean).join(" · "));
+    const reason = left ? "No process executes it any more; resume it to go on." : run.status_reason;
+    this.reason.hidden = !reason || ["running", "completed"].includes(model.status) && !left;
+    put(this.reason, reason);
+    this.drawProgress(model);
+    this.tick(model);
+  }
+
+  drawProgress(model) {
+    const counts = model.counts();
+    const words = [["completed", "completed"], ["running", "running"], ["failed", "failed"], ["skipped", "skipped"], ["waiting", hasEnded(model.status) ? "not run" : "waiting"]]
+      .filter(([key]) => counts[key] || key === "completed");
+    put(this.bar, countsBar(counts, model.agents.size));
+    this.counts = words.map(([key, word]) => h("span", { class: "count", "data-status": key }, h("b", {}, count(counts[key])), " ", word));
+    const path = model.progress?.remaining_critical_path ?? [];
+    this.decides.hidden = !path.length || hasEnded(model.status);
+    put(this.decides, "The end is decided by ", path.slice(0, NAMED).join(" → "), path.length > NAMED ? ` → … (${path.length - NAMED} more)` : "");
+  }
+
+  /** Lets time go by. */
+  tick(model) {
+    const share = hasEnded(model.status) && model.status === "completed" ? 1 : model.progress?.weighted_progress;
+    const took = hasEnded(model.status) ? secondsBetween(model.startedAt, model.endedAt) : goesOn(model.status) ? secondsBetween(model.startedAt) : null;
+    put(this.figures, h("div", { class: "big" }, h("b", { id: "progress-figure" }, share === undefined ? "–" : `${Math.floor(share * 100)} %`), h("span", { class: "muted" }, "of the work")),
+      took !== null && h("div", { class: "big" }, h("b", { id: "time-figure" }, duration(took)), h("span", { class: "muted" }, hasEnded(model.status) ? "in all" : "so far")));
+    put(this.eta, h("div", { class: "counts" }, this.counts), etaLine(model));
+  }
+}
+
+function cost(usage) {
+  if (!usage) return null;
+  return `${count(usage.total_tokens)} tokens${usage.cost_usd === null ? "" : `, ${dollars(usage.cost_usd)}`}`;
+}
+
+/** When the run should end: the median, and the time by which nine in ten would have. */
+function etaLine(model) {
+  const eta = model.progress?.eta;
+  if (!eta || hasEnded(model.status) || model.status === "cancelling") return null;
+  if (!eta.p50) {
+    return h("p", { class: "eta-words" }, "Once it goes on: ", h("b", {}, duration(eta.p50_seconds)), ", nine times in ten at most ", h("b", {}, duration(eta.p90_seconds)));
+  }
+  const left = (iso) => duration(Math.max(0, -secondsBetween(iso)));
+  const spent = secondsBetween(model.startedAt) ?? 0;
+  const whole = Math.max((Date.parse(eta.p90) - Date.parse(model.startedAt)) / 1000, spent, 0.001);
+  const track = h("div", { class: "eta-track", role: "img", "aria-label": "time passed, median and P90 of the end" });
+  for (const [name, seconds] of [["p90", whole], ["p50", (Date.parse(eta.p50) - Date.parse(model.startedAt)) / 1000], ["spent", spent]]) {
+    const part = h("span", { class: name });
+    part.style.setProperty("width", `${Math.min(100, (seconds / whole) * 100)}%`);
+    track.append(part);
+  }
+  return [track, h("p", { class: "eta-words", id: "eta" }, "Ends about ", h("b", {}, time(eta.p50)), ` (in ${left(eta.p50)}), nine times in ten by `, h("b", {}, time(eta.p90)), ` (in ${left(eta.p90)})`)];
+}
