@@ -34,10 +34,9 @@ from planner_graph.server.routes import (
     run,
     workflows,
 )
+from planner_graph.server.settings import PREFIX
 
 log = logging.getLogger(__name__)
-
-PREFIX = "/api/v2"
 
 ROUTERS = (
     campaigns.router,

@@ -18,9 +18,12 @@ from planner_graph.server.outlooks import Outlooks
 from planner_graph.server.plans import Plans
 from planner_graph.server.reports import Reports
 from planner_graph.server.settings import ServerSettings
+from planner_graph.store.audit import Actor
 from planner_graph.store.database import Database
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import RunRow
+from planner_graph.store.tokens import LOCAL
+from planner_graph.types import Role
 
 WORKERS = 2
 """Threads for what would keep the event loop from answering: plans, pictures, forecasts."""
@@ -84,6 +87,14 @@ async def shared(connection: HTTPConnection) -> Context:
 
 Shared = Annotated[Context, Depends(shared)]
 """The context, as a parameter of a route."""
+
+
+async def asking(connection: HTTPConnection) -> Actor:
+    """Give who sent a request."""
+    return getattr(connection.state, "actor", None) or Actor(principal=LOCAL, role=Role.ADMIN)
+
+
+Asking = Annotated[Actor, Depends(asking)]
 
 RunPath = Annotated[str, Path(description="The run's id, or its beginning: at least four hexadecimal digits.")]
 """The run that a path names."""

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+PREFIX = "/api/v2"
+"""What all paths of the API begin with."""
+
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """Addresses that only this machine reaches."""
 
