@@ -38,8 +38,10 @@ from planner_graph.errors import (
     RunNotFoundError,
     RunNotResumableError,
     SchemaVersionError,
+    TokenNotFoundError,
     UnboundAgentsError,
 )
+from planner_graph.redaction import redacted
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -106,6 +108,8 @@ OF_ERRORS: tuple[tuple[type[PlannerGraphError], str, Mapping[str, str]], ...] = 
     (PlanChangedError, "plan-changed", {"differences": "differences"}),
     (PlanMismatchError, "plan-changed", {}),
     (OutputNotStoredError, "not-found", {}),
+    (TokenNotFoundError, "not-found", {}),
+    (KeyReusedError, "idempotency-key-reused", {"workflow_execution_id": "run_id"}),
     (RunEndedError, "action-not-allowed", {}),
     (RunNotResumableError, "action-not-allowed", {}),
     (CommandRefusedError, "action-not-allowed", {}),
@@ -143,8 +147,8 @@ class Problem:
 
     def response(self, instance: str) -> Response:
         """Make the answer."""
-        body = json.dumps(self.members(instance), ensure_ascii=False, default=str).encode("utf-8", "replace")
-        return Response(body, self.status, headers=dict(self.headers), media_type=MEDIA_TYPE)
+        text = redacted(json.dumps(self.members(instance), ensure_ascii=False, default=str))
+        return Response(text.encode("utf-8", "replace"), self.status, headers=dict(self.headers), media_type=MEDIA_TYPE)
 
 
 class ProblemError(PlannerGraphError):
