@@ -5,13 +5,11 @@ What a request needs follows from its method and path alone, so that no route is
 
 import time
 from collections.abc import Iterable
-from typing import Annotated, Final
+from typing import Final
 
 import psycopg
-from fastapi import Depends
 from psycopg_pool import PoolTimeout
 from starlette.datastructures import Headers
-from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from planner_graph.errors import Finding, InvalidInputError
@@ -186,16 +184,6 @@ async def require_usable_token(database: Database, settings: ServerSettings) -> 
         problem = f"the server at {settings.host} asks for tokens, and there is none that is good"
         remedy = "make one with 'planner-graph token create NAME --role admin', or ask for none with --no-auth"
         raise InvalidInputError([Finding(problem=problem, remedy=remedy)])
-
-
-async def asking(connection: HTTPConnection) -> Actor:
-    """Give who sent a request or opened a WebSocket."""
-    actor: Actor = connection.state.actor
-    return actor
-
-
-Asking = Annotated[Actor, Depends(asking)]
-"""Who asks, as a parameter of a route; only of one that needs a role."""
 
 
 def _without_tokens(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:

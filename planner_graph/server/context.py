@@ -22,8 +22,6 @@ from planner_graph.store.audit import Actor
 from planner_graph.store.database import Database
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import RunRow
-from planner_graph.store.tokens import LOCAL
-from planner_graph.types import Role
 
 WORKERS = 2
 """Threads for what would keep the event loop from answering: plans, pictures, forecasts."""
@@ -90,11 +88,13 @@ Shared = Annotated[Context, Depends(shared)]
 
 
 async def asking(connection: HTTPConnection) -> Actor:
-    """Give who sent a request."""
-    return getattr(connection.state, "actor", None) or Actor(principal=LOCAL, role=Role.ADMIN)
+    """Give who sent a request, as :class:`Access` found out."""
+    actor: Actor = connection.state.actor
+    return actor
 
 
 Asking = Annotated[Actor, Depends(asking)]
+"""Who asks, as a parameter of a route; only of one that needs a role."""
 
 RunPath = Annotated[str, Path(description="The run's id, or its beginning: at least four hexadecimal digits.")]
 """The run that a path names."""

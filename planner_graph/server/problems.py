@@ -109,7 +109,6 @@ OF_ERRORS: tuple[tuple[type[PlannerGraphError], str, Mapping[str, str]], ...] = 
     (PlanMismatchError, "plan-changed", {}),
     (OutputNotStoredError, "not-found", {}),
     (TokenNotFoundError, "not-found", {}),
-    (KeyReusedError, "idempotency-key-reused", {"workflow_execution_id": "run_id"}),
     (RunEndedError, "action-not-allowed", {}),
     (RunNotResumableError, "action-not-allowed", {}),
     (CommandRefusedError, "action-not-allowed", {}),

@@ -6,8 +6,8 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from planner_graph.server.access import Asking
-from planner_graph.server.context import Shared
+from planner_graph.server.context import Asking, Shared
+from planner_graph.server.openapi import documented
 from planner_graph.server.problems import ProblemError
 from planner_graph.server.responses import Answer
 from planner_graph.store import audit, tokens
@@ -115,7 +115,7 @@ async def list_tokens(context: Shared) -> TokenList:
     return TokenList(items=[Token.of(row) for row in await tokens.list_all(context.database)])
 
 
-@router.delete("/tokens/{token}", summary="Revoke a token")
+@router.delete("/tokens/{token}", summary="Revoke a token", responses=documented("not-found"))
 async def revoke(token: str, context: Shared, actor: Asking) -> Token:
     """Let the token of this id or name open nothing any more; doing so again changes nothing. Needs the role admin."""
     entry = Entry(actor=actor, action=Action.REVOKE_TOKEN, subject=token)
@@ -123,7 +123,7 @@ async def revoke(token: str, context: Shared, actor: Asking) -> Token:
         return Token.of(await tokens.revoke(conn, token))
 
 
-@router.get("/audit", summary="Read the audit log")
+@router.get("/audit", summary="Read the audit log", responses=documented("bad-cursor"))
 async def read_audit(
     context: Shared,
     cursor: Annotated[str | None, Query(description="The next_cursor of the page before.")] = None,
