@@ -199,13 +199,6 @@ class FeedClosedError(PlannerGraphError, RuntimeError):
         super().__init__("nothing more is told of runs here; ask again, from the last event that was seen")
 
 
-class TooManyClientsError(PlannerGraphError, RuntimeError):
-    """So many clients follow runs that no further one is taken."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__(f"{most} clients follow runs here already; try again later")
-
-
 class SchemaVersionError(PlannerGraphError, RuntimeError):
     """The tables in the database do not fit this program; ``tables`` says whose they are, ours or LangGraph's."""
 

@@ -18,7 +18,9 @@ from planner_graph.cli.exits import ExitCode
 from planner_graph.clock import SystemClock
 from planner_graph.planning.explanation import duration_text
 from planner_graph.planning.planner import MasterPlanner
+from planner_graph.redaction import RedactingFormatter
 from planner_graph.runtime.execution import RunOutcome
+from planner_graph.server.access import require_usable_token
 from planner_graph.server.app import build_app
 from planner_graph.server.context import Context, open_context
 from planner_graph.server.hosting import Agents
@@ -62,6 +64,7 @@ class Service:
         factory = load(self.reference) if self.reference else AgentFactory.installed()
         planner = MasterPlanner(self.catalog.extended(*factory.declared))
         async with open_database(self.dsn, max_connections=MAX_CONNECTIONS) as database:
+            await require_usable_token(database, self.settings)
             ended = Delivery(Repository(database), self.settings.output_folder).write
             agents = Agents(bodies=factory, reference=self.reference, load=load, ended=ended)
             async with open_context(database, planner, agents, self.settings) as context:
@@ -129,7 +132,9 @@ def web_config(context: Context) -> uvicorn.Config:
 
 def serve(settings: ServerSettings, catalog: Catalog, reference: str | None, dsn: str | None) -> ExitCode:
     """Serve until a signal comes, and give the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     sys.setswitchinterval(SWITCH_SECONDS)
     service = Service(settings, catalog, reference, dsn)
     try:

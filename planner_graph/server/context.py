@@ -21,6 +21,7 @@ from planner_graph.server.plans import Plans
 from planner_graph.server.reports import Reports
 from planner_graph.server.settings import ServerSettings
 from planner_graph.server.snapshots import RunSnapshots
+from planner_graph.store.audit import Actor
 from planner_graph.store.database import Database
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import RunRow
@@ -105,6 +106,16 @@ async def shared(connection: HTTPConnection) -> Context:
 
 Shared = Annotated[Context, Depends(shared)]
 """The context, as a parameter of a route."""
+
+
+async def asking(connection: HTTPConnection) -> Actor:
+    """Give who sent a request, as :class:`Access` found out."""
+    actor: Actor = connection.state.actor
+    return actor
+
+
+Asking = Annotated[Actor, Depends(asking)]
+"""Who asks, as a parameter of a route; only of one that needs a role."""
 
 RunPath = Annotated[str, Path(description="The run's id, or its beginning: at least four hexadecimal digits.")]
 """The run that a path names."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
-from planner_graph.errors import FeedClosedError, PlannerGraphError, TooManyClientsError
+from planner_graph.errors import FeedClosedError, PlannerGraphError
 from planner_graph.mirror.feed import RunFeed
 from planner_graph.server.followed import FollowedRun, Snapshots
 from planner_graph.server.frames import Frame
@@ -27,6 +27,13 @@ Bursts = AsyncIterator[list[Frame]]
 
 Send = Callable[[Frame], Awaitable[None]]
 """Sends a frame to a client, and waits for as long as its connection is full."""
+
+
+class TooManyClientsError(PlannerGraphError, RuntimeError):
+    """So many clients follow runs that no further one is taken."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"{most} clients follow runs here already; try again later")
 
 
 class TooSlowError(PlannerGraphError, TimeoutError):

@@ -6,13 +6,13 @@ from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 
-from planner_graph.errors import FeedClosedError, TooManyClientsError
+from planner_graph.errors import FeedClosedError
 from planner_graph.mirror.feed import Changes, RunFeed
 from planner_graph.server.followed import rings
 from planner_graph.server.frames import Frame, ping_frame, run_frame
 from planner_graph.server.hosting import RunHost
 from planner_graph.server.items import run_item
-from planner_graph.server.live import MOST_CLIENTS, PING_SECONDS, Bursts, TooSlowError
+from planner_graph.server.live import MOST_CLIENTS, PING_SECONDS, Bursts, TooManyClientsError, TooSlowError
 from planner_graph.store.outages import Patience
 from planner_graph.store.repository import Repository
 from planner_graph.types import RunId

@@ -27,6 +27,7 @@ from planner_graph.errors import (
     FeedClosedError,
     Finding,
     InvalidInputError,
+    KeyReusedError,
     LeaseLostError,
     OutputNotStoredError,
     PlanChangedError,
@@ -38,9 +39,11 @@ from planner_graph.errors import (
     RunNotFoundError,
     RunNotResumableError,
     SchemaVersionError,
-    TooManyClientsError,
+    TokenNotFoundError,
     UnboundAgentsError,
 )
+from planner_graph.redaction import redacted
+from planner_graph.server.live import TooManyClientsError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -99,6 +102,7 @@ OF_ERRORS: tuple[tuple[type[PlannerGraphError], str, Mapping[str, str]], ...] = 
     (AmbiguousRunError, "ambiguous-run", {"candidates": "matches"}),
     (BadCursorError, "bad-cursor", {}),
     (CampaignNotFoundError, "campaign-not-found", {"campaign": "campaign"}),
+    (KeyReusedError, "idempotency-key-reused", {"workflow_execution_id": "run_id"}),
     (RunHeldError, "run-held", {"holder": "holder"}),
     (RunBusyError, "run-held", {}),
     (LeaseLostError, "run-held", {}),
@@ -106,6 +110,7 @@ OF_ERRORS: tuple[tuple[type[PlannerGraphError], str, Mapping[str, str]], ...] = 
     (PlanChangedError, "plan-changed", {"differences": "differences"}),
     (PlanMismatchError, "plan-changed", {}),
     (OutputNotStoredError, "not-found", {}),
+    (TokenNotFoundError, "not-found", {}),
     (RunEndedError, "action-not-allowed", {}),
     (RunNotResumableError, "action-not-allowed", {}),
     (CommandRefusedError, "action-not-allowed", {}),
@@ -145,8 +150,8 @@ class Problem:
 
     def response(self, instance: str) -> Response:
         """Make the answer."""
-        body = json.dumps(self.members(instance), ensure_ascii=False, default=str).encode("utf-8", "replace")
-        return Response(body, self.status, headers=dict(self.headers), media_type=MEDIA_TYPE)
+        text = redacted(json.dumps(self.members(instance), ensure_ascii=False, default=str))
+        return Response(text.encode("utf-8", "replace"), self.status, headers=dict(self.headers), media_type=MEDIA_TYPE)
 
 
 class ProblemError(PlannerGraphError):

@@ -786,10 +786,10 @@ WHERE token_hash = %(hash)s
 UPDATE api_tokens SET last_used_at = NOW() WHERE id = %(id)s
 
 -- name: find_token_to_revoke
--- By its id, or the usable one of that name, else the one of that name that was revoked last.
+-- By its id or itself, or the usable one of that name, else the one of that name that was revoked last.
 SELECT id FROM api_tokens
-WHERE id::TEXT = %(token)s OR name = %(token)s
-ORDER BY id::TEXT = %(token)s DESC, revoked_at DESC NULLS FIRST
+WHERE id::TEXT = %(token)s OR token_hash = %(hash)s OR name = %(token)s
+ORDER BY name = %(token)s, revoked_at DESC NULLS FIRST
 LIMIT 1
 
 -- name: revoke_token

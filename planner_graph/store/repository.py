@@ -12,10 +12,11 @@ from psycopg.rows import DictRow
 from planner_graph.campaign import Campaign
 from planner_graph.errors import AmbiguousRunError, CampaignNotFoundError, PlanMismatchError, RunNotFoundError
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.store import answers, control, leases, transitions
+from planner_graph.store import answers, control, idempotency, leases, transitions
 from planner_graph.store.answers import GivenAnswer
 from planner_graph.store.commands import Answer, Command
 from planner_graph.store.database import Database
+from planner_graph.store.idempotency import KeyedRequest
 from planner_graph.store.leases import Holder
 from planner_graph.store.listing import Cursor, Listed, Wanted
 from planner_graph.store.plain import exact_number
@@ -222,6 +223,15 @@ class Repository:
         """Give the campaign as the run accepted it, even if it was changed since."""
         row = await self._one("get_campaign", run_id)
         return Campaign.model_validate(json.loads(row["campaign"], parse_int=exact_number))
+
+    async def started_by(self, request: KeyedRequest) -> RunId | None:
+        """Give the run that a request has started before; see :func:`idempotency.find`.
+
+        Raises:
+            KeyReusedError: another request has used its key.
+        """
+        async with self._transaction() as conn:
+            return await idempotency.find(conn, request)
 
     async def store_campaign(self, campaign: Campaign) -> None:
         """Store a campaign, in place of the one of the same id."""

@@ -58,7 +58,7 @@ async def closing(socket):
 
 
 async def test_a_client_sees_how_a_run_stands_then_all_that_happens_and_its_end(server, repository, run_id):
-    async with live(server, run_id[:8], subprotocols=["planner-graph.v1", "planner-graph.token.x"]) as socket:
+    async with live(server, run_id[:8], subprotocols=["other", "planner-graph.v1"]) as socket:
         assert socket.subprotocol == "planner-graph.v1"
         [snapshot] = await frames(socket, 1)
         assert (snapshot["type"], snapshot["sequence"]) == ("snapshot", 1)

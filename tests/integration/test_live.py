@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from planner_graph.campaign import Campaign
-from planner_graph.errors import FeedClosedError, RunNotFoundError, TooManyClientsError
+from planner_graph.errors import FeedClosedError, RunNotFoundError
 from planner_graph.mirror.feed import RunFeed
 from planner_graph.server import followed
 from planner_graph.server.frames import Frame, event_frame
-from planner_graph.server.live import RunHub
+from planner_graph.server.live import RunHub, TooManyClientsError
 from planner_graph.server.ring import MOST_FRAMES
 from planner_graph.store.repository import Repository
 from planner_graph.types import RunStatus

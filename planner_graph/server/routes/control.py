@@ -11,12 +11,13 @@ from planner_graph.errors import (
     RunNotResumableError,
 )
 from planner_graph.runtime.approval import WAITING
-from planner_graph.server.context import Context, FoundRun, Shared
+from planner_graph.server.context import Asking, Context, FoundRun, Shared
 from planner_graph.server.details import allowed_actions, asked
 from planner_graph.server.openapi import documented
 from planner_graph.server.problems import ProblemError
 from planner_graph.server.requests import ControlBody
 from planner_graph.server.responses import ControlResult
+from planner_graph.store import audit
 from planner_graph.store.commands import Command
 from planner_graph.store.rows import RunRow
 from planner_graph.types import RunStatus
@@ -37,10 +38,15 @@ UNDER_WAY = frozenset({RunStatus.RUNNING, RunStatus.PAUSING, RunStatus.CANCELLIN
         **documented("run-not-found", "ambiguous-run", "action-not-allowed", "unbound-agents"),
     },
 )
-async def control(body: ControlBody, row: FoundRun, context: Shared, response: Response) -> ControlResult:
+async def control(
+    body: ControlBody, row: FoundRun, context: Shared, actor: Asking, response: Response
+) -> ControlResult:
     """Ask something of a run, whichever process executes it; asking for what is so already changes nothing."""
+    action = audit.Action(body.action.value)
+    entry = audit.Entry(actor=actor, action=action, run_id=row.run_id, subject=body.agent, reason=body.reason)
     try:
-        result = await carry_out(body, row, context, by="local")
+        async with audit.recorded(context.database, entry):
+            result = await carry_out(body, row, context, by=actor.principal)
     except REFUSALS as error:
         now = await context.repository.get_run(row.run_id)
         held = (await context.repository.vitals(row.run_id)).held
