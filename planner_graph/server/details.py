@@ -49,18 +49,18 @@ async def run_detail(context: Context, row: RunRow) -> RunDetail:
         raise RunNotFoundError(row.run_id)
     [listed] = found
     vitals = await repository.vitals(row.run_id)
-    questions = await asked(context, row)
+    questions = await asked(context, row.run_id, listed.status)
     return RunDetail(
         **_item_values(context, listed),
-        plan_hash=row.plan_hash,
-        plan_revision=row.plan_revision,
+        plan_hash=listed.plan_hash,
+        plan_revision=listed.plan_revision,
         last_sequence=listed.last_sequence,
-        result=row.result,
-        usage=row.usage,
+        result=listed.result,
+        usage=listed.usage,
         holder=vitals.holder,
         allowed_actions=allowed_actions(listed.status, held=vitals.held, questions=questions),
         questions=questions,
-        checkpoints_removed_at=row.checkpoints_removed_at,
+        checkpoints_removed_at=listed.checkpoints_removed_at,
     )
 
 
@@ -80,15 +80,15 @@ def allowed_actions(status: RunStatus, *, held: bool, questions: Iterable[AskedQ
     return [*commands, *(action.value for action in Action if action.answers and asks)]
 
 
-async def asked(context: Context, row: RunRow) -> list[AskedQuestion]:
+async def asked(context: Context, run_id: RunId, status: RunStatus) -> list[AskedQuestion]:
     """Give the questions that agents of a run ask; the checkpoint is only read if an agent says that it waits."""
-    if row.status.ended or row.status is RunStatus.CANCELLING:
+    if status.ended or status is RunStatus.CANCELLING:
         return []
-    attempts = await context.repository.agent_runs(row.run_id)
+    attempts = await context.repository.agent_runs(run_id)
     latest = {attempt.agent_name: attempt for attempt in sorted(attempts, key=lambda row: (row.execution, row.attempt))}
     if not any(attempt.reason == ASKS for attempt in latest.values()):
         return []
-    answers = await context.repository.answers(row.run_id)
+    answers = await context.repository.answers(run_id)
     return [
         AskedQuestion(
             id=question.id,
@@ -96,7 +96,7 @@ async def asked(context: Context, row: RunRow) -> list[AskedQuestion]:
             value=preview(question.value, PREVIEW),
             answered_by=answers[question.id].by if question.id in answers else None,
         )
-        for question in (await read_checkpoint(context.database, row.run_id)).questions
+        for question in (await read_checkpoint(context.database, run_id)).questions
     ]
 
 

@@ -77,7 +77,7 @@ class Listed:
     """A run as the list shows it.
 
     ``counts`` is the number of agents by where they stand. ``left_behind`` says that it is stored as running, but that
-    no living process executes it.
+    no living process executes it. ``result``, which may be large, is only there if the run was asked for by its id.
     """
 
     run_id: RunId
@@ -94,6 +94,11 @@ class Listed:
     estimated_completion_time: datetime | None
     left_behind: bool
     last_sequence: int
+    plan_hash: str
+    plan_revision: int
+    usage: dict[str, Any] | None
+    result: dict[str, Any] | None
+    checkpoints_removed_at: datetime | None
 
     @property
     def progress_percentage(self) -> int:
@@ -123,4 +128,9 @@ class Listed:
             estimated_completion_time=in_utc(row["estimated_completion_time"]),
             left_behind=row["left_behind"],
             last_sequence=row["last_sequence"],
+            plan_hash=row["plan_hash"],
+            plan_revision=row["plan_revision"],
+            usage=row["usage"],
+            result=row["result"],
+            checkpoints_removed_at=in_utc(row["checkpoints_removed_at"]),
         )

@@ -109,7 +109,8 @@ WITH sessions AS MATERIALIZED (
 )
 SELECT p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.status, p.status_reason,
     p.execution_strategy, p.total_agents, p.started_at, p.ended_at, p.created_at, l.estimated_completion_time,
-    l.last_sequence,
+    l.last_sequence, p.plan_hash, p.plan_revision, p.usage, p.checkpoints_removed_at,
+    CASE WHEN %(run_id)s::UUID IS NOT NULL THEN p.result END AS result,
     cardinality(l.current_agents_running) AS running, cardinality(l.completed_agents) AS completed,
     cardinality(l.failed_agents) AS failed, cardinality(l.skipped_agents) AS skipped,
     cardinality(l.waiting_agents) AS waiting,
