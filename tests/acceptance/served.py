@@ -83,6 +83,13 @@ class Served:
         """Wait until a run has ended."""
         return self.wait(run_id, lambda run: run["status"] in ENDED)
 
+    def hear(self, words: str) -> None:
+        """Wait until the server has said ``words``."""
+        deadline = time.monotonic() + LONGEST_SECONDS
+        while not any(words in line for line in tuple(self.said)):
+            assert time.monotonic() < deadline, "".join(self.said)
+            time.sleep(0.02)  # its lines are read by a thread
+
     def control(self, run_id: str, **body: Any) -> httpx.Response:
         return self.client.post(f"/workflows/{run_id}/control", json=body)
 
