@@ -192,6 +192,13 @@ class DatabaseUnavailableError(PlannerGraphError, ConnectionError):
         super().__init__(f"database {target}: {problem}; {remedy}")
 
 
+class FeedClosedError(PlannerGraphError, RuntimeError):
+    """The feed that was to tell of a run was closed, as the process that told is about to end."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing more is told of runs here; ask again, from the last event that was seen")
+
+
 class SchemaVersionError(PlannerGraphError, RuntimeError):
     """The tables in the database do not fit this program; ``tables`` says whose they are, ours or LangGraph's."""
 

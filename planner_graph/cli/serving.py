@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,9 +17,12 @@ from planner_graph.cli.account import read_account
 from planner_graph.cli.agents import load
 from planner_graph.cli.exits import ExitCode
 from planner_graph.clock import SystemClock
+from planner_graph.errors import Finding, InvalidInputError
 from planner_graph.planning.explanation import duration_text
 from planner_graph.planning.planner import MasterPlanner
+from planner_graph.redaction import RedactingFormatter
 from planner_graph.runtime.execution import RunOutcome
+from planner_graph.server.access import require_usable_token
 from planner_graph.server.app import build_app
 from planner_graph.server.context import Context, open_context
 from planner_graph.server.hosting import Agents
@@ -31,6 +35,12 @@ MAX_CONNECTIONS = 20
 
 SWITCH_SECONDS = 0.001
 """How long a thread that works out a plan or a forecast may keep the event loop from going on."""
+
+LARGEST_FRAME = 4_096
+"""Bytes that a client may send in a frame of a WebSocket; it has next to nothing to say."""
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +69,7 @@ class Service:
         factory = load(self.reference) if self.reference else AgentFactory.installed()
         planner = MasterPlanner(self.catalog.extended(*factory.declared))
         async with open_database(self.dsn, max_connections=MAX_CONNECTIONS) as database:
+            await require_usable_token(database, self.settings)
             ended = Delivery(Repository(database), self.settings.output_folder).write
             agents = Agents(bodies=factory, reference=self.reference, load=load, ended=ended)
             async with open_context(database, planner, agents, self.settings) as context:
@@ -68,8 +79,10 @@ class Service:
 
     async def _serve(self, context: Context) -> None:
         """Answer until somebody asks to stop, and while runs pause after that."""
+        listener = listening(self.settings)
         web = Uvicorn(web_config(context))
-        serving = asyncio.create_task(web.serve(), name="web server")
+        serving = asyncio.create_task(web.serve([listener]), name="web server")
+        screen.tell(f"serving on {address(listener)}; stop with Ctrl-C")
         asked = asyncio.create_task(self._asked.wait())
         try:
             await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -77,6 +90,7 @@ class Service:
                 await context.host.pause()
         finally:
             asked.cancel()
+            context.stop_telling()
             web.should_exit = True
             await serving
 
@@ -106,23 +120,47 @@ class Delivery:
         delivery.write(account, Path(self._folder) / outcome.run_id)
 
 
+def listening(settings: ServerSettings) -> socket.socket:
+    """Begin to listen.
+
+    Raises:
+        InvalidInputError: the address cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        problem = f"cannot listen on {settings.host} port {settings.port}: {(error.strerror or str(error)).lower()}"
+        raise InvalidInputError([Finding(problem=problem, remedy="name another --host or --port")]) from error
+
+
+def address(listener: socket.socket) -> str:
+    """Give the address of the dashboard."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def web_config(context: Context) -> uvicorn.Config:
     """Give how uvicorn serves."""
     return uvicorn.Config(
         build_app(context),
-        host=context.settings.host,
-        port=context.settings.port,
         log_config=None,
         access_log=False,
         server_header=False,
         lifespan="off",
         timeout_graceful_shutdown=int(context.settings.close_seconds),
+        ws="websockets-sansio",
+        ws_max_size=LARGEST_FRAME,
+        ws_per_message_deflate=False,  # it costs more than all else, and memory for each client
     )
 
 
 def serve(settings: ServerSettings, catalog: Catalog, reference: str | None, dsn: str | None) -> ExitCode:
     """Serve until a signal comes, and give the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # where it serves is told here
     sys.setswitchinterval(SWITCH_SECONDS)
     service = Service(settings, catalog, reference, dsn)
     try:

@@ -5,40 +5,31 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-import psycopg
-from psycopg.rows import DictRow
-
-from planner_graph.errors import DatabaseUnavailableError, RunNotFoundError
+from planner_graph.errors import FeedClosedError
+from planner_graph.mirror.log import AWAY, LONGEST_ANSWER_SECONDS, PAGE, LogEnd, LogReader
 from planner_graph.store.connection import connect
 from planner_graph.store.database import Database
 from planner_graph.store.outages import FIRST_WAIT, LONGEST_WAIT
 from planner_graph.store.queries import query
 from planner_graph.store.rows import EventRow
 from planner_graph.store.transitions import Connection, full_id
-from planner_graph.types import RunId, RunStatus
+from planner_graph.types import RunId
 
 log = logging.getLogger(__name__)
 
-PAGE = 200
-"""Most events that are read for a subscriber at a time."""
-
 LOOK_SECONDS = 3.0
 """How often the feed looks by itself, should it not have been told something."""
-
-LONGEST_ANSWER_SECONDS = 10.0
-"""After so long without an answer a connection is taken for lost."""
-
-AWAY = (psycopg.OperationalError, psycopg.InterfaceError, DatabaseUnavailableError, TimeoutError)
 
 
 class RunFeed:
     """Reads the logs of runs and waits for what is added to them, for as long as the ``async with`` block lasts.
 
-    Two connections serve all subscribers: one listens, one reads. A subscriber is nothing but a place in the log of its
-    run, so a slow one costs no memory. While the database is away everybody waits, and misses nothing; ``problem`` says
-    what is the matter then.
+    Three connections serve all subscribers: one listens, one reads what has just happened, and one what happened
+    before, so that whoever catches up keeps nobody waiting. A subscriber is nothing but a place in the log of its run,
+    so a slow one costs no memory. While the database is away everybody waits, and misses nothing; ``problem`` says what
+    is the matter then.
     """
 
     def __init__(self, database: Database, *, look_seconds: float = LOOK_SECONDS) -> None:
@@ -46,7 +37,9 @@ class RunFeed:
         self._database = database
         self._look_seconds = look_seconds
         self._subscribers: dict[RunId, dict[_Subscriber, None]] = {}
-        self._reader = _Reader(database)
+        self._watchers: dict[Changes, None] = {}
+        self._reader = LogReader(database)
+        self._archivist = LogReader(database)
 
     async def __aenter__(self) -> Self:
         """Begin to listen.
@@ -67,6 +60,34 @@ class RunFeed:
         await asyncio.wait([self._listening])
         await self._ears.close()
         await self._reader.close()
+        await self._archivist.close()
+
+    async def end_of_log(self, run_id: RunId) -> LogEnd:
+        """Tell how far a run is by now.
+
+        Raises:
+            RunNotFoundError: there is no such run.
+            FeedClosedError: the feed is closed.
+        """
+        return await self._archivist.end_of_log(RunId(str(full_id(run_id))))
+
+    async def past(self, run_id: RunId, after: int, limit: int = PAGE) -> list[EventRow]:
+        """Give the events of a run after the one with this sequence number, in order, so many at most.
+
+        Raises:
+            FeedClosedError: the feed is closed.
+        """
+        return await self._archivist.events(RunId(str(full_id(run_id))), after, limit)
+
+    @contextmanager
+    def changes(self) -> "Iterator[Changes]":
+        """Take note of the runs in which something happens, whichever they are."""
+        watcher = Changes()
+        self._watchers[watcher] = None
+        try:
+            yield watcher
+        finally:
+            self._watchers.pop(watcher)
 
     async def follow(self, run_id: RunId, after: int = 0, *, past_end: bool = False) -> AsyncIterator[EventRow]:
         """Give the events of a run after the one with this sequence number, in order, each once, as they come.
@@ -79,7 +100,7 @@ class RunFeed:
         """
         run_id = RunId(str(full_id(run_id)))
         may_have_ended = True
-        with self._subscribed(run_id, after) as subscriber, suppress(_ClosedError):
+        with self._subscribed(run_id, after) as subscriber, suppress(FeedClosedError):
             while not self._closed():
                 subscriber.wake.clear()
                 # The status is asked first: if the run has ended by then, what is read afterwards is all of it.
@@ -122,11 +143,14 @@ class RunFeed:
                 if self._ears.closed:
                     self._ears = await self._connected()
                 await self._look()
+                if self.problem is not None:
+                    self._tell_missed()
                 self.problem, wait = None, FIRST_WAIT
                 async for note in self._ears.notifies(timeout=self._look_seconds):
                     run_id, _, sequence = note.payload.partition(" ")
                     if sequence.isdecimal():
                         self._wake(RunId(run_id), int(sequence))
+                        self._note(RunId(run_id))
             except AWAY as error:
                 if self.problem is None:
                     log.info("the feed has lost the database, and tries again: %s", error)
@@ -157,10 +181,50 @@ class RunFeed:
             if subscriber.cursor < sequence:
                 subscriber.wake.set()
 
+    def _note(self, run_id: RunId) -> None:
+        for watcher in self._watchers:
+            watcher.runs[run_id] = None
+            watcher.wake.set()
+
+    def _tell_missed(self) -> None:
+        for watcher in self._watchers:
+            watcher.missed = True
+            watcher.wake.set()
+
     def _wake_all(self) -> None:
         for subscribers in self._subscribers.values():
             for subscriber in subscribers:
                 subscriber.wake.set()
+        for watcher in self._watchers:
+            watcher.closed = self._listening.done()
+            watcher.wake.set()
+
+
+class Changes:
+    """Runs in which something happened since they were last taken.
+
+    ``missed`` says that there may be others, as the database was away; ``closed`` that nothing more will come.
+    """
+
+    def __init__(self) -> None:
+        self.runs: dict[RunId, None] = {}
+        self.missed = False
+        self.closed = False
+        self.wake = asyncio.Event()
+
+    async def take(self) -> tuple[list[RunId], bool]:
+        """Wait until something happened, and give in which runs, and whether something may have been missed.
+
+        Raises:
+            FeedClosedError: the feed is closed.
+        """
+        await self.wake.wait()
+        if self.closed:
+            raise FeedClosedError
+        self.wake.clear()
+        taken, self.runs = list(self.runs), {}
+        missed, self.missed = self.missed, False
+        return taken, missed
 
 
 class _Subscriber:
@@ -169,63 +233,6 @@ class _Subscriber:
     def __init__(self, after: int) -> None:
         self.cursor = after
         self.wake = asyncio.Event()
-
-
-class _Reader:
-    """A connection that reads for all subscribers, one after the other; waits until the database is there."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._connection: Connection | None = None
-        self._turn = asyncio.Lock()
-        self._closed = False
-
-    async def events(self, run_id: RunId, after: int) -> list[EventRow]:
-        """Give what comes next in the log of a run, a page at most."""
-        rows = await self._fetch("get_events", {"run_id": run_id, "after": after, "limit": PAGE})
-        return [EventRow.of(row) for row in rows]
-
-    async def status(self, run_id: RunId) -> RunStatus:
-        """Give the status of a run.
-
-        Raises:
-            RunNotFoundError: there is no such run.
-        """
-        rows = await self._fetch("get_status", {"run_id": run_id})
-        if not rows:
-            raise RunNotFoundError(run_id)
-        return RunStatus(rows[0]["status"])
-
-    async def close(self) -> None:
-        """Give the connection back."""
-        self._closed = True
-        if self._connection is not None:
-            await self._connection.close()
-
-    async def _fetch(self, name: str, values: dict[str, Any]) -> list[DictRow]:
-        wait = FIRST_WAIT
-        while not self._closed:
-            try:
-                async with self._turn, asyncio.timeout(LONGEST_ANSWER_SECONDS):
-                    connection = await self._connected()
-                    return await (await connection.execute(query(name), values)).fetchall()
-            except AWAY:
-                if self._connection is not None:
-                    await self._connection.close()
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, LONGEST_WAIT)
-        raise _ClosedError
-
-    async def _connected(self) -> Connection:
-        if self._closed:
-            raise _ClosedError
-        if self._connection is None or self._connection.closed:
-            self._connection = await connect(self._database.conninfo, self._database.target)
-        return self._connection
-
-
-class _ClosedError(Exception):
-    """The feed was closed while somebody read."""
 
 
 def _first_line(error: Exception) -> str:

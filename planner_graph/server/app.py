@@ -14,12 +14,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from planner_graph.errors import PlannerGraphError
+from planner_graph.server.access import METRICS, Access
 from planner_graph.server.context import Context
+from planner_graph.server.headers import ResponseHeaders
+from planner_graph.server.limits import Bodies
 from planner_graph.server.metrics import Measured
 from planner_graph.server.openapi import describe, documented
+from planner_graph.server.origins import Origins
 from planner_graph.server.pages import add_pages
 from planner_graph.server.problems import problem_of
 from planner_graph.server.routes import (
+    access,
     agents,
     campaigns,
     catalog,
@@ -27,6 +32,7 @@ from planner_graph.server.routes import (
     events,
     health,
     history,
+    live,
     metrics,
     plan,
     plans,
@@ -47,10 +53,12 @@ ROUTERS = (
     plan.router,
     agents.router,
     events.router,
+    live.router,
     control.router,
     catalog.router,
     history.router,
     health.router,
+    access.router,
 )
 """All routes under the prefix; a further module is added here."""
 
@@ -61,8 +69,8 @@ FORESEEN = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
     PoolTimeout,
-    Exception,
 )
+"""What routes raise and is answered as a problem; anything else ends at :class:`ResponseHeaders`."""
 
 
 def build_app(context: Context) -> FastAPI:
@@ -90,7 +98,14 @@ def build_app(context: Context) -> FastAPI:
 
 def middleware(context: Context) -> list[Middleware]:
     """Give what stands before all routes, outermost first."""
-    return [Middleware(Measured, metrics=context.metrics)]
+    settings = context.settings
+    return [
+        Middleware(ResponseHeaders, private=(PREFIX, METRICS)),
+        Middleware(Measured, metrics=context.metrics),
+        Middleware(Origins, settings=settings),
+        Middleware(Access, database=context.database, settings=settings),
+        Middleware(Bodies, limits=settings.limits),
+    ]
 
 
 async def told(request: Request, error: Exception) -> Response:

@@ -13,17 +13,18 @@ from planner_graph.clock import Clock, SystemClock
 from planner_graph.mirror.feed import RunFeed
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.server.hosting import Agents, RunHost
+from planner_graph.server.live import RunHub
+from planner_graph.server.livelist import LiveList
 from planner_graph.server.metrics import Metrics
 from planner_graph.server.outlooks import Outlooks
 from planner_graph.server.plans import Plans
 from planner_graph.server.reports import Reports
 from planner_graph.server.settings import ServerSettings
+from planner_graph.server.snapshots import RunSnapshots
 from planner_graph.store.audit import Actor
 from planner_graph.store.database import Database
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import RunRow
-from planner_graph.store.tokens import LOCAL
-from planner_graph.types import Role
 
 WORKERS = 2
 """Threads for what would keep the event loop from answering: plans, pictures, forecasts."""
@@ -39,11 +40,18 @@ class Context:
     planner: MasterPlanner
     host: RunHost
     feed: RunFeed
+    hub: RunHub
+    live_list: LiveList
     workers: Executor
     plans: Plans
     reports: Reports
     metrics: Metrics
     clock: Clock
+
+    def stop_telling(self) -> None:
+        """Let go of all who follow runs live; they are told to come back."""
+        self.hub.close()
+        self.live_list.close()
 
 
 @asynccontextmanager
@@ -61,6 +69,7 @@ async def open_context(
     host = RunHost(database, planner, agents, max_runs=settings.max_runs)
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="server") as workers:
         plans = Plans(repository, workers)
+        reports = Reports(repository, plans, Outlooks(workers), clock)
         async with RunFeed(database) as feed, host:
             if settings.recover:
                 host.recover()
@@ -71,9 +80,19 @@ async def open_context(
                 planner=planner,
                 host=host,
                 feed=feed,
+                hub=RunHub(
+                    feed,
+                    RunSnapshots(reports, repository, host),
+                    ping_seconds=settings.ping_seconds,
+                    slow_seconds=settings.slow_seconds,
+                    most_clients=settings.max_clients,
+                ),
+                live_list=LiveList(
+                    feed, repository, host, ping_seconds=settings.ping_seconds, most_clients=settings.max_clients
+                ),
                 workers=workers,
                 plans=plans,
-                reports=Reports(repository, plans, Outlooks(workers), clock),
+                reports=reports,
                 metrics=Metrics(host, repository),
                 clock=clock,
             )
@@ -90,11 +109,13 @@ Shared = Annotated[Context, Depends(shared)]
 
 
 async def asking(connection: HTTPConnection) -> Actor:
-    """Give who sent a request."""
-    return getattr(connection.state, "actor", None) or Actor(principal=LOCAL, role=Role.ADMIN)
+    """Give who sent a request, as :class:`Access` found out."""
+    actor: Actor = connection.state.actor
+    return actor
 
 
 Asking = Annotated[Actor, Depends(asking)]
+"""Who asks, as a parameter of a route; only of one that needs a role."""
 
 RunPath = Annotated[str, Path(description="The run's id, or its beginning: at least four hexadecimal digits.")]
 """The run that a path names."""

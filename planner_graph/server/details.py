@@ -11,6 +11,7 @@ from planner_graph.mirror.checkpoint import read_checkpoint
 from planner_graph.mirror.standings import AgentNow, agents_now
 from planner_graph.mirror.usage import total_usage
 from planner_graph.server.context import Context
+from planner_graph.server.items import hosted_values
 from planner_graph.server.problems import ProblemError
 from planner_graph.server.requests import Action
 from planner_graph.server.responses import (
@@ -19,22 +20,15 @@ from planner_graph.server.responses import (
     AskedQuestion,
     Attempt,
     RunDetail,
-    RunItem,
-    item_values,
 )
 from planner_graph.store.commands import Command, answer
-from planner_graph.store.listing import Listed, Wanted
+from planner_graph.store.listing import Wanted
 from planner_graph.store.plain import preview
 from planner_graph.store.rows import AgentRunRow, RunRow
 from planner_graph.types import AgentName, AgentStatus, RunId, RunStatus
 
 PREVIEW = 1_000
 """Characters of JSON that are shown of a value."""
-
-
-def run_item(context: Context, listed: Listed) -> RunItem:
-    """Give a run as the list shows it."""
-    return RunItem(**_item_values(context, listed))
 
 
 async def run_detail(context: Context, row: RunRow) -> RunDetail:
@@ -51,13 +45,13 @@ async def run_detail(context: Context, row: RunRow) -> RunDetail:
     vitals = await repository.vitals(row.run_id)
     questions = await asked(context, row.run_id, listed.status)
     return RunDetail(
-        **_item_values(context, listed),
+        **hosted_values(listed, context.host),
         plan_hash=listed.plan_hash,
         plan_revision=listed.plan_revision,
         last_sequence=listed.last_sequence,
         result=listed.result,
         usage=listed.usage,
-        holder=vitals.holder,
+        holder=None if listed.status.ended else vitals.holder,  # who lets go of it a moment later
         allowed_actions=allowed_actions(listed.status, held=vitals.held, questions=questions),
         questions=questions,
         checkpoints_removed_at=listed.checkpoints_removed_at,
@@ -134,11 +128,6 @@ async def agent_detail(context: Context, row: RunRow, name: str) -> AgentDetail:
 def is_cut(output: Any) -> bool:
     """Tell whether an output is only the beginning of a large one."""
     return isinstance(output, dict) and output.get("truncated") is True and {"preview", "reference"} <= output.keys()
-
-
-def _item_values(context: Context, listed: Listed) -> dict[str, Any]:
-    values = item_values(listed)
-    return {**values, "left_behind": listed.left_behind and not context.host.has(RunId(listed.run_id))}
 
 
 def _standing(here: AgentNow, attempts: list[AgentRunRow]) -> dict[str, Any]:

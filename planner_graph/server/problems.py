@@ -24,6 +24,7 @@ from planner_graph.errors import (
     CampaignNotFoundError,
     CommandRefusedError,
     DatabaseUnavailableError,
+    FeedClosedError,
     Finding,
     InvalidInputError,
     KeyReusedError,
@@ -38,8 +39,11 @@ from planner_graph.errors import (
     RunNotFoundError,
     RunNotResumableError,
     SchemaVersionError,
+    TokenNotFoundError,
     UnboundAgentsError,
 )
+from planner_graph.redaction import redacted
+from planner_graph.server.live import TooManyClientsError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -106,11 +110,14 @@ OF_ERRORS: tuple[tuple[type[PlannerGraphError], str, Mapping[str, str]], ...] = 
     (PlanChangedError, "plan-changed", {"differences": "differences"}),
     (PlanMismatchError, "plan-changed", {}),
     (OutputNotStoredError, "not-found", {}),
+    (TokenNotFoundError, "not-found", {}),
     (RunEndedError, "action-not-allowed", {}),
     (RunNotResumableError, "action-not-allowed", {}),
     (CommandRefusedError, "action-not-allowed", {}),
     (AnswerRefusedError, "action-not-allowed", {}),
     (SchemaVersionError, "unavailable", {}),
+    (FeedClosedError, "unavailable", {}),
+    (TooManyClientsError, "unavailable", {}),
 )
 """Of the package's errors the kind of problem, and which of their fields are evidence, by member."""
 
@@ -143,8 +150,8 @@ class Problem:
 
     def response(self, instance: str) -> Response:
         """Make the answer."""
-        body = json.dumps(self.members(instance), ensure_ascii=False, default=str).encode("utf-8", "replace")
-        return Response(body, self.status, headers=dict(self.headers), media_type=MEDIA_TYPE)
+        text = redacted(json.dumps(self.members(instance), ensure_ascii=False, default=str))
+        return Response(text.encode("utf-8", "replace"), self.status, headers=dict(self.headers), media_type=MEDIA_TYPE)
 
 
 class ProblemError(PlannerGraphError):

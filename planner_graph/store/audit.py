@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from planner_graph.errors import PlannerGraphError
+from planner_graph.redaction import redacted
 from planner_graph.store.database import Database
 from planner_graph.store.queries import query
 from planner_graph.store.transitions import Connection
@@ -147,4 +148,4 @@ async def _settle(database: Database, number: int, outcome: Outcome, detail: str
 
 
 def _text(text: str | None) -> str | None:
-    return None if text is None else storable(text[:_LONGEST])
+    return None if text is None else storable(redacted(text)[:_LONGEST])

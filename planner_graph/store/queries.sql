@@ -133,6 +133,34 @@ WHERE (%(run_id)s::UUID IS NULL OR p.workflow_execution_id = %(run_id)s)
 ORDER BY p.created_at DESC, p.workflow_execution_id DESC
 LIMIT %(limit)s
 
+-- name: list_these_runs
+WITH sessions AS MATERIALIZED (
+    SELECT pid, backend_start FROM pg_stat_activity
+)
+SELECT p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.status, p.status_reason,
+    p.execution_strategy, p.total_agents, p.started_at, p.ended_at, p.created_at, l.estimated_completion_time,
+    l.last_sequence,
+    cardinality(l.current_agents_running) AS running, cardinality(l.completed_agents) AS completed,
+    cardinality(l.failed_agents) AS failed, cardinality(l.skipped_agents) AS skipped,
+    cardinality(l.waiting_agents) AS waiting,
+    p.status = 'running' AND NOT EXISTS (
+        SELECT FROM run_leases h
+        LEFT JOIN sessions a ON a.pid = h.session_pid AND a.backend_start = h.session_start
+        WHERE h.workflow_execution_id = p.workflow_execution_id AND h.expires_at > clock_timestamp()
+            AND (a.pid IS NOT NULL OR h.renewed_at > clock_timestamp() - make_interval(secs => %(silence)s))
+    ) AS left_behind
+FROM execution_plans p
+JOIN campaigns c ON c.id = p.campaign_id
+JOIN workflow_state_live l USING (workflow_execution_id)
+WHERE p.workflow_execution_id = ANY (%(run_ids)s::UUID[])
+ORDER BY p.created_at DESC, p.workflow_execution_id DESC
+
+-- name: list_lately_changed
+SELECT workflow_execution_id
+FROM execution_plans
+WHERE updated_at > clock_timestamp() - make_interval(secs => %(seconds)s)
+ORDER BY updated_at
+
 -- name: count_open_runs
 SELECT status, count(*) AS runs
 FROM execution_plans
@@ -205,6 +233,12 @@ SELECT status FROM execution_plans WHERE workflow_execution_id = %(run_id)s
 SELECT workflow_execution_id, last_sequence
 FROM workflow_state_live
 WHERE workflow_execution_id = ANY (%(run_ids)s)
+
+-- name: get_end_of_log
+SELECT p.status, l.last_sequence
+FROM execution_plans p
+JOIN workflow_state_live l USING (workflow_execution_id)
+WHERE p.workflow_execution_id = %(run_id)s
 
 -- name: listen
 LISTEN planner_graph
@@ -753,10 +787,10 @@ WHERE token_hash = %(hash)s
 UPDATE api_tokens SET last_used_at = NOW() WHERE id = %(id)s
 
 -- name: find_token_to_revoke
--- By its id, or the usable one of that name, else the one of that name that was revoked last.
+-- By its id or itself, or the usable one of that name, else the one of that name that was revoked last.
 SELECT id FROM api_tokens
-WHERE id::TEXT = %(token)s OR name = %(token)s
-ORDER BY id::TEXT = %(token)s DESC, revoked_at DESC NULLS FIRST
+WHERE id::TEXT = %(token)s OR token_hash = %(hash)s OR name = %(token)s
+ORDER BY name = %(token)s, revoked_at DESC NULLS FIRST
 LIMIT 1
 
 -- name: revoke_token

@@ -167,6 +167,16 @@ class Repository:
         """Give the latest runs that are wanted, latest first; with ``after``, those that come after it in the list."""
         return [Listed.of(row) for row in await self._fetch("find_runs", wanted.values(limit, after))]
 
+    async def listed(self, run_ids: Collection[RunId]) -> list[Listed]:
+        """Give these runs as the list shows them, latest first; ids of no run are left out."""
+        values = {"run_ids": list(run_ids), "silence": leases.SILENCE_SECONDS}
+        return [Listed.of(row) for row in await self._fetch("list_these_runs", values)]
+
+    async def lately_changed(self, seconds: float) -> list[RunId]:
+        """Give the runs of which something was written within so many seconds, by the database's clock."""
+        rows = await self._fetch("list_lately_changed", {"seconds": seconds})
+        return [RunId(str(row["workflow_execution_id"])) for row in rows]
+
     async def count_open_runs(self) -> dict[RunStatus, int]:
         """Give how many runs have not ended, by status."""
         return {RunStatus(row["status"]): row["runs"] for row in await self._fetch("count_open_runs", {})}

@@ -11,6 +11,7 @@ from typing import Any, Self
 from psycopg.errors import UniqueViolation
 
 from planner_graph.errors import TokenNameTakenError, TokenNotFoundError
+from planner_graph.redaction import redacted
 from planner_graph.store.database import Database
 from planner_graph.store.queries import query
 from planner_graph.store.rows import in_utc
@@ -94,14 +95,15 @@ async def list_all(database: Database) -> list[TokenRow]:
 
 
 async def revoke(conn: Connection, token: str) -> TokenRow:
-    """Let the token with this id or name open nothing any more; doing so again changes nothing.
+    """Let a token open nothing any more, by its id, its name or itself; doing so again changes nothing.
 
     Raises:
         TokenNotFoundError: there is none.
     """
-    found = await (await conn.execute(query("find_token_to_revoke"), {"token": storable(token)})).fetchone()
+    values = {"token": storable(token), "hash": _hash(token)}
+    found = await (await conn.execute(query("find_token_to_revoke"), values)).fetchone()
     if found is None:
-        raise TokenNotFoundError(token)
+        raise TokenNotFoundError(redacted(token))
     [row] = await (await conn.execute(query("revoke_token"), {"id": found["id"]})).fetchall()
     return TokenRow.of(row)
 

@@ -52,7 +52,7 @@ class Served:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.said.append(line)
-            if found := re.search(r"running on (http://\S+)", line):
+            if found := re.search(r"serving on (http://\S+);", line):
                 self.url = found[1]
                 self._ready.set()
         self._ready.set()

@@ -9,28 +9,16 @@ import pytest
 
 from planner_graph.campaign import Campaign
 from planner_graph.errors import RunNotFoundError
-from planner_graph.mirror.feed import PAGE, RunFeed
+from planner_graph.mirror.feed import RunFeed
+from planner_graph.mirror.log import PAGE
 from planner_graph.store import transitions
 from planner_graph.store.connection import connect
 from planner_graph.store.repository import Repository
 from planner_graph.types import RunStatus
+from tests.logs import CUT, SILENTLY, tell, tell_silently
 from tests.plans import make_plan
 
 NEVER = 3600.0
-SILENTLY = """
-    WITH counted AS (
-        UPDATE workflow_state_live SET last_sequence = last_sequence + %(count)s
-        WHERE workflow_execution_id = %(run_id)s
-        RETURNING workflow_execution_id, last_sequence
-    )
-    INSERT INTO run_events (workflow_execution_id, sequence, event, at)
-    SELECT workflow_execution_id, number, 'run_reconciled', NOW()
-    FROM counted, generate_series(last_sequence - %(count)s + 1, last_sequence) AS number
-"""
-CUT = """
-    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid()
-"""
 
 
 @pytest.fixture
@@ -47,16 +35,6 @@ async def accept(repository):
     run_id = str(uuid.uuid4())
     await repository.accept_run(run_id, Campaign(id="c"), make_plan({"a": []}))
     return run_id
-
-
-async def tell(database, run_id, event, **data):
-    async with database.pool.connection() as conn, conn.transaction():
-        await transitions.log(conn, run_id, event, data)
-
-
-async def tell_silently(database, run_id, count):
-    async with database.pool.connection() as conn:
-        await conn.execute(SILENTLY, {"run_id": run_id, "count": count})
 
 
 async def names(stream, count):
@@ -132,7 +110,7 @@ async def test_after_an_outage_the_gap_is_filled(database, dsn, run_id):
         await asyncio.sleep(0)
         async with await connect(dsn, dsn) as conn:
             for _ in range(3):
-                await conn.execute(SILENTLY, {"run_id": run_id, "count": 1})
+                await conn.execute(SILENTLY, {"run_id": run_id, "count": 1, "size": 0})
                 await conn.execute(CUT)
             async with asyncio.timeout(20):
                 assert (await waiting).sequence == 2

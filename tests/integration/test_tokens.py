@@ -79,6 +79,14 @@ async def test_a_revoked_token_opens_nothing_and_its_name_may_be_given_again(dat
     assert not await tokens.any_usable(database)
 
 
+async def test_a_token_that_was_found_somewhere_is_revoked_by_itself(database):
+    made, token = await make(database)
+
+    assert (await revoke(database, token)).token_id == made.token_id
+    with pytest.raises(TokenNotFoundError, match=r"no token 'pg_\*\*\*' in this database"):
+        await revoke(database, "pg_" + "A" * 43)
+
+
 async def test_a_token_that_never_was_cannot_be_revoked(database):
     with pytest.raises(TokenNotFoundError, match=r"no token 'bob\\x00' in this database"):
         await revoke(database, "bob\0")

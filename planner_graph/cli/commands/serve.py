@@ -1,5 +1,6 @@
 """``planner-graph serve``: REST, live events and the dashboard."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from planner_graph.cli.files import require_folder
 from planner_graph.cli.inputs import load_catalog
 from planner_graph.cli.options import AgentsReference, CatalogFiles, Dsn, NoBuiltin
 from planner_graph.errors import Finding, InvalidInputError
-from planner_graph.server.settings import LOOPBACK, ServerSettings
+from planner_graph.server.settings import LOOPBACK, ServerSettings, origin_of
 
 app = typer.Typer(add_completion=False)
 
@@ -73,13 +74,31 @@ def serve(  # noqa: PLR0913  # one parameter for each option
         host=host,
         port=port,
         auth=host not in LOOPBACK if auth is None else auth,
-        origins=tuple(origin or ()),
+        origins=origins(origin or ()),
         max_runs=max_runs,
         recover=not no_recover,
         output_folder=str(output.absolute()) if output else None,
     )
     reference = anchored(agents) if agents else None
     raise typer.Exit(_module().serve(settings, load_catalog(catalog, builtin=not no_builtin), reference, dsn))
+
+
+def origins(given: Iterable[str]) -> tuple[str, ...]:
+    """Give origins as browsers write them.
+
+    Raises:
+        InvalidInputError: some are none.
+    """
+    read = {text: origin_of(text) for text in given}
+    remedy = "write scheme, host and, if it is a special one, port: https://plans.example.org"
+    findings = [
+        Finding(problem=f"{text!r} is no origin", remedy=remedy, key="--origin")
+        for text, origin in read.items()
+        if origin is None
+    ]
+    if findings:
+        raise InvalidInputError(findings)
+    return tuple(origin for origin in read.values() if origin is not None)
 
 
 def _module() -> Any:

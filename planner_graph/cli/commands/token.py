@@ -82,7 +82,10 @@ def list_command(*, dsn: Dsn = None, as_json: AsJson = False) -> None:
 @app.command()
 def revoke(
     token: Annotated[
-        str, typer.Argument(metavar="TOKEN", help="Its name, or its id as 'token list' shows it.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="TOKEN", help="Its name, its id as 'token list' shows it, or itself.", show_default=False
+        ),
     ],
     *,
     dsn: Dsn = None,

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from planner_graph.errors import RequestRepeatedError
 from planner_graph.server.context import Asking, Context, Shared
-from planner_graph.server.details import run_item
+from planner_graph.server.items import run_item
 from planner_graph.server.openapi import documented
 from planner_graph.server.requests import Listing, PlanBody
 from planner_graph.server.responses import RunList, StartedRun
@@ -94,4 +94,5 @@ async def listed(query: Listing, context: Shared) -> RunList:
     rows = await context.repository.find_runs(wanted, query.limit + 1, after)
     page = rows[: query.limit]
     more = len(rows) > len(page)
-    return RunList(items=[run_item(context, row) for row in page], next_cursor=page[-1].place.text() if more else None)
+    items = [run_item(row, context.host) for row in page]
+    return RunList(items=items, next_cursor=page[-1].place.text() if more else None)

@@ -1,0 +1,89 @@
+"""What every answer carries: its number and the headers that bind browsers. No error gets past here."""
+
+import logging
+import re
+import uuid
+from collections.abc import Iterable
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from planner_graph.server.problems import problem_of
+from planner_graph.text import one_line
+
+log = logging.getLogger(__name__)
+
+REQUEST_ID = "X-Request-Id"
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
+    " connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Content Security Policy: scripts and styles are files of this server, nothing stands inline, nobody frames a page."""
+
+SECURITY = {
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""Headers of every answer; a route that says otherwise is right."""
+
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_STARTS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
+
+
+class ResponseHeaders:
+    """Numbers each request, as its client or a proxy did if they have, and adds the headers to what answers it.
+
+    What raises below is logged and answered as a problem. Browsers keep nothing from ``private`` paths, but for what
+    they can ask for again by its ETag.
+    """
+
+    def __init__(self, app: ASGIApp, *, private: Iterable[str]) -> None:
+        self.app = app
+        self.private = tuple(private)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self.app(scope, receive, send)
+            return
+        number = request_id(scope)
+        scope.setdefault("state", {})["request_id"] = number
+        private = scope["path"].startswith(self.private)
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal started
+            if message["type"] in _STARTS:
+                started = True
+                message.setdefault("headers", [])
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY.items():
+                    headers.setdefault(name, value)
+                if private:
+                    headers.setdefault("Cache-Control", "no-cache" if "etag" in headers else "no-store")
+                headers[REQUEST_ID] = number
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sending)
+        except Exception as error:  # the last line: clients get an answer, and the log what went wrong
+            problem = problem_of(error)
+            if started or problem.kind == "internal-error":
+                log.exception("request %s to %s failed", number, one_line(scope["path"]))
+            if not started:
+                await problem.response(scope["path"])(scope, receive, sending)
+
+
+def request_id(scope: Scope) -> str:
+    """Give the number of a request: the one it brings along, if that is a plain one, else a new one."""
+    for name, value in scope["headers"]:
+        given = str(value, "latin-1")
+        if name == REQUEST_ID.lower().encode() and _GIVEN_ID.fullmatch(given):
+            return given
+    return uuid.uuid4().hex
