@@ -144,6 +144,8 @@ def web_config(context: Context) -> uvicorn.Config:
     """Give how uvicorn serves."""
     return uvicorn.Config(
         build_app(context),
+        host=context.settings.host,
+        port=context.settings.port,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -22,7 +22,6 @@ from planner_graph.server.responses import (
     RunDetail,
 )
 from planner_graph.store.commands import Command, answer
-from planner_graph.store.listing import Wanted
 from planner_graph.store.plain import preview
 from planner_graph.store.rows import AgentRunRow, RunRow
 from planner_graph.types import AgentName, AgentStatus, RunId, RunStatus
@@ -38,7 +37,7 @@ async def run_detail(context: Context, row: RunRow) -> RunDetail:
         RunNotFoundError: it is not there any more.
     """
     repository = context.repository
-    found = await repository.find_runs(Wanted(run_id=row.run_id), limit=1)
+    found = await repository.listed([row.run_id], with_result=True)
     if not found:
         raise RunNotFoundError(row.run_id)
     [listed] = found

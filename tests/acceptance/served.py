@@ -25,10 +25,9 @@ class Served:
 
     def __init__(self, dsn: str, folder: Path, *options: str) -> None:
         self.folder = folder
-        self.gate = folder / "gate"
-        self.gate.touch()
+        self._bar = folder / "shut"
         kept = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG", "TMPDIR"}}
-        environment = {**kept, "HOME": str(folder), "PLANNER_GRAPH_DSN": dsn, "GATE": str(self.gate)}
+        environment = {**kept, "HOME": str(folder), "PLANNER_GRAPH_DSN": dsn, "SHUT": str(self._bar)}
         self.process = subprocess.Popen(
             [PROGRAM, "serve", "--port", "0", "--agents", f"{STUDIO}:agents", *options],
             cwd=folder,
@@ -96,11 +95,11 @@ class Served:
     @contextmanager
     def shut(self) -> Iterator[None]:
         """Keep those waiting that have a gate."""
-        self.gate.unlink()
+        self._bar.touch()
         try:
             yield
         finally:
-            self.gate.touch()
+            self._bar.unlink()
 
     def end(self, *signals: signal.Signals) -> int:
         """Send signals, one after the other is heard, and give the exit code."""

@@ -1,4 +1,4 @@
-"""Agents for tests of the server; those with a gate wait for the file that GATE names to exist."""
+"""Agents for tests of the server; those with a gate wait while the file that SHUT names exists."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from planner_graph import agent
 
 
 def gate_is_shut():
-    return not Path(os.environ["GATE"]).exists()
+    return Path(os.environ["SHUT"]).exists()
 
 
 async def pass_gate():
