@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,6 +17,7 @@ from planner_graph.cli.account import read_account
 from planner_graph.cli.agents import load
 from planner_graph.cli.exits import ExitCode
 from planner_graph.clock import SystemClock
+from planner_graph.errors import Finding, InvalidInputError
 from planner_graph.planning.explanation import duration_text
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.redaction import RedactingFormatter
@@ -36,6 +38,9 @@ SWITCH_SECONDS = 0.001
 
 LARGEST_FRAME = 4_096
 """Bytes that a client may send in a frame of a WebSocket; it has next to nothing to say."""
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +79,10 @@ class Service:
 
     async def _serve(self, context: Context) -> None:
         """Answer until somebody asks to stop, and while runs pause after that."""
+        listener = listening(self.settings)
         web = Uvicorn(web_config(context))
-        serving = asyncio.create_task(web.serve(), name="web server")
+        serving = asyncio.create_task(web.serve([listener]), name="web server")
+        screen.tell(f"serving on {address(listener)}; stop with Ctrl-C")
         asked = asyncio.create_task(self._asked.wait())
         try:
             await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -113,6 +120,26 @@ class Delivery:
         delivery.write(account, Path(self._folder) / outcome.run_id)
 
 
+def listening(settings: ServerSettings) -> socket.socket:
+    """Begin to listen.
+
+    Raises:
+        InvalidInputError: the address cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        problem = f"cannot listen on {settings.host} port {settings.port}: {(error.strerror or str(error)).lower()}"
+        raise InvalidInputError([Finding(problem=problem, remedy="name another --host or --port")]) from error
+
+
+def address(listener: socket.socket) -> str:
+    """Give the address of the dashboard."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def web_config(context: Context) -> uvicorn.Config:
     """Give how uvicorn serves."""
     return uvicorn.Config(
@@ -135,6 +162,7 @@ def serve(settings: ServerSettings, catalog: Catalog, reference: str | None, dsn
     handler = logging.StreamHandler()
     handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # where it serves is told here
     sys.setswitchinterval(SWITCH_SECONDS)
     service = Service(settings, catalog, reference, dsn)
     try:
