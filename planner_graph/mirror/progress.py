@@ -11,7 +11,7 @@ from planner_graph.mirror.blocking import Blocked, blocked
 from planner_graph.mirror.standings import AgentNow, agents_now, standings
 from planner_graph.mirror.usage import total_usage
 from planner_graph.planning.contents import PlanContents
-from planner_graph.planning.forecast import Forecast, forecast
+from planner_graph.planning.forecast import NOTHING_LEFT, Forecast, forecast
 from planner_graph.store.rows import AgentRunRow, RunRow
 from planner_graph.types import AgentName, AgentStatus, RunStatus
 
@@ -86,6 +86,8 @@ def progress_report(
     ``outlook`` is a forecast of the run's end that was made before; without it one is made now.
     """
     agents = agents_now(plan, run, attempts)
+    if run.status.ended:
+        outlook = NOTHING_LEFT
     outlook = outlook or forecast(plan, standings(agents.values()), now.timestamp())
     statuses = _agents_status(agents.values(), ended=run.status.ended)
     eta = _eta(run.status, outlook, now)

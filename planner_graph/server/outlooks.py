@@ -1,7 +1,8 @@
 """Forecasts of runs that go on, at the price that many readers can be given them for.
 
 A forecast plays the rest of a run through many times, which takes longer than everything else in a report. So whoever
-asks first gets a rough one at once, and a worker makes a good one, which everybody gets who asks after that.
+asks first gets a rough one at once. When somebody asks again, a worker makes a good one, which everybody gets after
+that.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ MOST_RUNS = 1_000
 MOST_WAITING = 50
 """Good forecasts that are asked of the worker at a time; beyond that the rough ones must do."""
 
-ROUGH_WORK, FEWEST = 120, 4
+ROUGH_WORK, FEWEST = 60, 4
 """How many durations a rough forecast draws in all, and fewest for one agent."""
 
 MOST_AT_ONCE = 40
@@ -37,6 +38,7 @@ class _Known:
     sequence: int
     made_at: float
     outlook: Forecast
+    good: bool
 
     def at(self, now: float) -> Forecast | None:
         """Give the forecast as it is some seconds later, if it is still good: nothing has happened in the run since."""
@@ -68,29 +70,34 @@ class Outlooks:
         known = self._known.get(run_id)
         if known is not None and known.sequence == sequence:
             outlook = known.at(now) if moving else known.outlook
+            if not known.good:
+                self._improve(run_id, sequence, plan, standings, now)
             if outlook is not None:
                 return outlook
         rough = await self._rough(plan, standings, now)
-        self._known.put(run_id, _Known(sequence=sequence, made_at=now, outlook=rough))
-        if run_id not in self._making and len(self._making) < MOST_WAITING:
-            task = asyncio.create_task(self._improve(run_id, sequence, plan, standings, now))
-            self._making[run_id] = task
-            task.add_done_callback(lambda _: self._making.pop(run_id))
+        self._known.put(run_id, _Known(sequence=sequence, made_at=now, outlook=rough, good=False))
         return rough
+
+    def _improve(self, run_id: RunId, sequence: int, plan: PlanContents, standings: Standings, now: float) -> None:
+        """Have a good forecast made, unless that is under way or there is too much to do."""
+        if run_id in self._making or len(self._making) >= MOST_WAITING:
+            return
+
+        async def make() -> None:
+            good = await self._work(plan, standings, now, None)
+            known = self._known.get(run_id)
+            if known is None or known.sequence <= sequence:
+                self._known.put(run_id, _Known(sequence=sequence, made_at=now, outlook=good, good=True))
+
+        task = asyncio.create_task(make())
+        self._making[run_id] = task
+        task.add_done_callback(lambda _: self._making.pop(run_id))
 
     async def _rough(self, plan: PlanContents, standings: Standings, now: float) -> Forecast:
         samples = max(ROUGH_WORK // max(len(plan.steps), 1), FEWEST)
         if len(plan.steps) <= MOST_AT_ONCE:
             return forecast(plan, standings, now, samples=samples)
         return await self._work(plan, standings, now, samples)
-
-    async def _improve(
-        self, run_id: RunId, sequence: int, plan: PlanContents, standings: Standings, now: float
-    ) -> None:
-        good = await self._work(plan, standings, now, None)
-        known = self._known.get(run_id)
-        if known is None or known.sequence <= sequence:
-            self._known.put(run_id, _Known(sequence=sequence, made_at=now, outlook=good))
 
     async def _work(self, plan: PlanContents, standings: Standings, now: float, samples: int | None) -> Forecast:
         loop = asyncio.get_running_loop()
