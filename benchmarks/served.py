@@ -1,6 +1,7 @@
 """A database full of runs, and a server in a process of its own, to measure with."""
 
 import asyncio
+import os
 import re
 import subprocess
 import sys
@@ -115,6 +116,12 @@ class Server:
     host: str
     port: int
     pid: int
+
+    @property
+    def busy(self) -> float:
+        """For how many seconds it has kept a processor busy."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     @property
     def memory(self) -> float:

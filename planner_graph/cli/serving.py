@@ -136,9 +136,10 @@ def serve(settings: ServerSettings, catalog: Catalog, reference: str | None, dsn
     handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     sys.setswitchinterval(SWITCH_SECONDS)
+    new_loop = uvicorn.Config("").get_loop_factory()  # that of uvloop where it is installed
     service = Service(settings, catalog, reference, dsn)
     try:
-        return interruptible.run(service.carry_out(), service.stop)
+        return interruptible.run(service.carry_out(), service.stop, new_loop=new_loop)
     except interruptible.Interrupted as stop:
         screen.tell("stopped; runs that went on are left for: planner-graph recover --all")
         if stop.busy:
