@@ -20,6 +20,7 @@ from tests.asgi import Recorder, client, open_socket, open_stream
 from tests.team import PLANNER
 
 GUARDED = ServerSettings(auth=True)
+AGENTS = Agents(bodies={}, reference=None, load=lambda _: {})
 
 
 async def make(database, role=Role.VIEWER, name=None, **options):
@@ -71,6 +72,24 @@ async def server(database, settings=GUARDED, **options):
 )
 def test_what_a_request_needs_follows_from_its_method_and_path(method, path, role):
     assert role_needed(method, path) is role
+
+
+async def test_no_route_of_the_api_is_open_but_those_of_health(database):
+    async with open_context(database, PLANNER, AGENTS, GUARDED) as context:
+        document = build_app(context).openapi()
+    open_to_all = {
+        (method.upper(), path)
+        for path, methods in document["paths"].items()
+        for method in methods
+        if role_needed(method.upper(), path) is None
+    }
+    needing_less = {
+        path
+        for path, methods in document["paths"].items()
+        if {"post", "put", "patch", "delete"} & set(methods) and role_needed("POST", path) is Role.VIEWER
+    }
+    assert open_to_all == {("GET", "/api/v2/health/live"), ("GET", "/api/v2/health/ready")}
+    assert needing_less == {"/api/v2/plans"}
 
 
 async def test_without_tokens_everybody_is_local_and_an_admin(database):

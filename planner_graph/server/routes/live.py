@@ -49,6 +49,7 @@ async def live(websocket: WebSocket, run: str, context: Shared) -> None:
 
 @router.get(
     "/workflows/{run}/stream",
+    status_code=200,
     summary="What happens in a run, as server-sent events",
     response_class=EventStream,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, **PROBLEMS},
