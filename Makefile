@@ -48,6 +48,7 @@ bench: $(VENV)/.test-installed ## Run the benchmarks and print their tables.
 	$(BIN)/python -m benchmarks.adaptive
 	$(BIN)/python -m benchmarks.mirror
 	$(BIN)/python -m benchmarks.eta
+	$(BIN)/python -m benchmarks.server
 
 vendor: ## Bring the dashboard's libraries from their npm packages, at the pinned versions.
 	$(PYTHON) scripts/vendor.py

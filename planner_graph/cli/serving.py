@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import socket
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -34,6 +36,9 @@ MAX_CONNECTIONS = 20
 SWITCH_SECONDS = 0.001
 """How long a thread that works out a plan or a forecast may keep the event loop from going on."""
 
+SILENT_SECONDS = 30.0
+"""How long a client may take in nothing of what it is sent."""
+
 LARGEST_FRAME = 4_096
 """Bytes that a client may send in a frame of a WebSocket; it has next to nothing to say."""
 
@@ -41,11 +46,25 @@ log = logging.getLogger(__name__)
 
 
 class Uvicorn(uvicorn.Server):
-    """The web server; signals are the command's business."""
+    """The web server; signals are the command's business.
+
+    A connection whose client takes nothing in is cut by the system after ``SILENT_SECONDS``: uvicorn would keep what is
+    to be sent, and the connection, for as long as the client likes.
+    """
 
     def capture_signals(self) -> Any:
         """Leave signals alone."""
         return nullcontext()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; connections inherit the option."""
+        await super().startup(sockets)
+        if not hasattr(socket, "TCP_USER_TIMEOUT"):  # a system other than Linux
+            return
+        for server in self.servers:
+            for listening in server.sockets:
+                with socket.socket(fileno=os.dup(listening.fileno())) as same:
+                    same.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(SILENT_SECONDS * 1_000))
 
 
 class Service:
