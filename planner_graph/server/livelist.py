@@ -90,7 +90,7 @@ class LiveList:
             self._reading = asyncio.create_task(self._read())
             self._reading.add_done_callback(lambda _: self._ring_bells())
         try:
-            async with aclosing(self._bursts(bell)) as bursts:
+            async with aclosing(self._bursts(self._last, bell)) as bursts:
                 yield bursts
         finally:
             self._bells.pop(bell)
@@ -98,8 +98,7 @@ class LiveList:
                 self._reading.cancel()
                 self._reading = None
 
-    async def _bursts(self, bell: asyncio.Event) -> AsyncGenerator[list[Frame]]:
-        told = self._last
+    async def _bursts(self, told: int, bell: asyncio.Event) -> AsyncGenerator[list[Frame]]:
         while True:
             bell.clear()
             if self._closed or self._reading is None or self._reading.done():
