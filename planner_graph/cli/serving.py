@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import socket
 import sys
 from contextlib import nullcontext
@@ -18,6 +17,7 @@ from planner_graph.cli.account import read_account
 from planner_graph.cli.agents import load
 from planner_graph.cli.exits import ExitCode
 from planner_graph.clock import SystemClock
+from planner_graph.errors import Finding, InvalidInputError
 from planner_graph.planning.explanation import duration_text
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.redaction import RedactingFormatter
@@ -42,29 +42,18 @@ SILENT_SECONDS = 30.0
 LARGEST_FRAME = 4_096
 """Bytes that a client may send in a frame of a WebSocket; it has next to nothing to say."""
 
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
+
 log = logging.getLogger(__name__)
 
 
 class Uvicorn(uvicorn.Server):
-    """The web server; signals are the command's business.
-
-    A connection whose client takes nothing in is cut by the system after ``SILENT_SECONDS``: uvicorn would keep what is
-    to be sent, and the connection, for as long as the client likes.
-    """
+    """The web server; signals are the command's business."""
 
     def capture_signals(self) -> Any:
         """Leave signals alone."""
         return nullcontext()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen; connections inherit the option."""
-        await super().startup(sockets)
-        if not hasattr(socket, "TCP_USER_TIMEOUT"):  # a system other than Linux
-            return
-        for server in self.servers:
-            for listening in server.sockets:
-                with socket.socket(fileno=os.dup(listening.fileno())) as same:
-                    same.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(SILENT_SECONDS * 1_000))
 
 
 class Service:
@@ -93,8 +82,10 @@ class Service:
 
     async def _serve(self, context: Context) -> None:
         """Answer until somebody asks to stop, and while runs pause after that."""
+        listener = listening(self.settings)
         web = Uvicorn(web_config(context))
-        serving = asyncio.create_task(web.serve(), name="web server")
+        serving = asyncio.create_task(web.serve([listener]), name="web server")
+        screen.tell(f"serving on {address(listener)}; stop with Ctrl-C")
         asked = asyncio.create_task(self._asked.wait())
         try:
             await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -132,6 +123,32 @@ class Delivery:
         delivery.write(account, Path(self._folder) / outcome.run_id)
 
 
+def listening(settings: ServerSettings) -> socket.socket:
+    """Begin to listen.
+
+    A connection whose client takes in nothing for ``SILENT_SECONDS`` is cut by the system, where that is Linux: uvicorn
+    would keep it, and what is to be sent on it, for as long as the client likes.
+
+    Raises:
+        InvalidInputError: the address cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        problem = f"cannot listen on {settings.host} port {settings.port}: {(error.strerror or str(error)).lower()}"
+        raise InvalidInputError([Finding(problem=problem, remedy="name another --host or --port")]) from error
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(SILENT_SECONDS * 1_000))
+    return listener
+
+
+def address(listener: socket.socket) -> str:
+    """Give the address of the dashboard."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def web_config(context: Context) -> uvicorn.Config:
     """Give how uvicorn serves."""
     return uvicorn.Config(
@@ -154,6 +171,7 @@ def serve(settings: ServerSettings, catalog: Catalog, reference: str | None, dsn
     handler = logging.StreamHandler()
     handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # where it serves is told here
     sys.setswitchinterval(SWITCH_SECONDS)
     new_loop = uvicorn.Config("").get_loop_factory()  # that of uvloop where it is installed
     service = Service(settings, catalog, reference, dsn)

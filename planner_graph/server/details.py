@@ -22,10 +22,9 @@ from planner_graph.server.responses import (
     RunDetail,
 )
 from planner_graph.store.commands import Command, answer
-from planner_graph.store.listing import Wanted
 from planner_graph.store.plain import preview
 from planner_graph.store.rows import AgentRunRow, RunRow
-from planner_graph.types import AgentName, AgentStatus, RunStatus
+from planner_graph.types import AgentName, AgentStatus, RunId, RunStatus
 
 PREVIEW = 1_000
 """Characters of JSON that are shown of a value."""
@@ -38,23 +37,23 @@ async def run_detail(context: Context, row: RunRow) -> RunDetail:
         RunNotFoundError: it is not there any more.
     """
     repository = context.repository
-    found = await repository.find_runs(Wanted(run_id=row.run_id), limit=1)
+    found = await repository.listed([row.run_id], with_result=True)
     if not found:
         raise RunNotFoundError(row.run_id)
     [listed] = found
     vitals = await repository.vitals(row.run_id)
-    questions = await asked(context, row)
+    questions = await asked(context, row.run_id, listed.status)
     return RunDetail(
         **hosted_values(listed, context.host),
-        plan_hash=row.plan_hash,
-        plan_revision=row.plan_revision,
+        plan_hash=listed.plan_hash,
+        plan_revision=listed.plan_revision,
         last_sequence=listed.last_sequence,
-        result=row.result,
-        usage=row.usage,
-        holder=vitals.holder,
+        result=listed.result,
+        usage=listed.usage,
+        holder=None if listed.status.ended else vitals.holder,  # who lets go of it a moment later
         allowed_actions=allowed_actions(listed.status, held=vitals.held, questions=questions),
         questions=questions,
-        checkpoints_removed_at=row.checkpoints_removed_at,
+        checkpoints_removed_at=listed.checkpoints_removed_at,
     )
 
 
@@ -74,15 +73,15 @@ def allowed_actions(status: RunStatus, *, held: bool, questions: Iterable[AskedQ
     return [*commands, *(action.value for action in Action if action.answers and asks)]
 
 
-async def asked(context: Context, row: RunRow) -> list[AskedQuestion]:
+async def asked(context: Context, run_id: RunId, status: RunStatus) -> list[AskedQuestion]:
     """Give the questions that agents of a run ask; the checkpoint is only read if an agent says that it waits."""
-    if row.status.ended or row.status is RunStatus.CANCELLING:
+    if status.ended or status is RunStatus.CANCELLING:
         return []
-    attempts = await context.repository.agent_runs(row.run_id)
+    attempts = await context.repository.agent_runs(run_id)
     latest = {attempt.agent_name: attempt for attempt in sorted(attempts, key=lambda row: (row.execution, row.attempt))}
     if not any(attempt.reason == ASKS for attempt in latest.values()):
         return []
-    answers = await context.repository.answers(row.run_id)
+    answers = await context.repository.answers(run_id)
     return [
         AskedQuestion(
             id=question.id,
@@ -90,7 +89,7 @@ async def asked(context: Context, row: RunRow) -> list[AskedQuestion]:
             value=preview(question.value, PREVIEW),
             answered_by=answers[question.id].by if question.id in answers else None,
         )
-        for question in (await read_checkpoint(context.database, row.run_id)).questions
+        for question in (await read_checkpoint(context.database, run_id)).questions
     ]
 
 

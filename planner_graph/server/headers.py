@@ -5,7 +5,6 @@ import re
 import uuid
 from collections.abc import Iterable
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from planner_graph.server.problems import problem_of
@@ -33,6 +32,8 @@ SECURITY = {
 """Headers of every answer; a route that says otherwise is right."""
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NUMBER = REQUEST_ID.lower().encode()
+_ENCODED = tuple((name.lower().encode(), value.encode()) for name, value in SECURITY.items())
 _STARTS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
 
 
@@ -61,13 +62,7 @@ class ResponseHeaders:
             nonlocal started
             if message["type"] in _STARTS:
                 started = True
-                message.setdefault("headers", [])
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY.items():
-                    headers.setdefault(name, value)
-                if private:
-                    headers.setdefault("Cache-Control", "no-cache" if "etag" in headers else "no-store")
-                headers[REQUEST_ID] = number
+                message["headers"] = _completed(message.get("headers", ()), number, private=private)
             await send(message)
 
         try:
@@ -80,10 +75,19 @@ class ResponseHeaders:
                 await problem.response(scope["path"])(scope, receive, sending)
 
 
+def _completed(given: Iterable[tuple[bytes, bytes]], number: str, *, private: bool) -> list[tuple[bytes, bytes]]:
+    """Add to the headers of an answer those that it lacks."""
+    headers = list(given)
+    names = {name.lower() for name, _ in headers}
+    headers += [(name, value) for name, value in _ENCODED if name not in names]
+    if private and b"cache-control" not in names:
+        headers.append((b"cache-control", b"no-cache" if b"etag" in names else b"no-store"))
+    return [*headers, (_NUMBER, number.encode())]
+
+
 def request_id(scope: Scope) -> str:
     """Give the number of a request: the one it brings along, if that is a plain one, else a new one."""
     for name, value in scope["headers"]:
-        given = str(value, "latin-1")
-        if name == REQUEST_ID.lower().encode() and _GIVEN_ID.fullmatch(given):
+        if name == _NUMBER and _GIVEN_ID.fullmatch(given := str(value, "latin-1")):
             return given
     return uuid.uuid4().hex

@@ -1,7 +1,6 @@
 """Figures of a server for Prometheus, in a registry of its own."""
 
 import time
-from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -89,8 +88,3 @@ class Measured:
             await self._app(scope, receive, noted)
         finally:
             self._metrics.count(scope, status, time.perf_counter() - began)
-
-
-def names(registry: CollectorRegistry) -> Iterable[str]:
-    """Give the names of all figures, for the documentation."""
-    return sorted(metric.name for metric in registry.collect())

@@ -55,7 +55,6 @@ class Wanted:
     campaign: str | None = None
     strategy: Strategy | None = None
     created_after: datetime | None = None
-    run_id: RunId | None = None
 
     def values(self, limit: int, after: Cursor | None) -> dict[str, Any]:
         """Give what ``find_runs`` takes."""
@@ -64,7 +63,6 @@ class Wanted:
             "campaign": self.campaign,
             "strategy": self.strategy.value if self.strategy else None,
             "created_after": self.created_after,
-            "run_id": self.run_id,
             "before_time": after.created_at if after else None,
             "before_id": after.run_id if after else None,
             "limit": limit,
@@ -77,7 +75,7 @@ class Listed:
     """A run as the list shows it.
 
     ``counts`` is the number of agents by where they stand. ``left_behind`` says that it is stored as running, but that
-    no living process executes it.
+    no living process executes it. ``result``, which may be large, is only there if it was asked for.
     """
 
     run_id: RunId
@@ -94,6 +92,11 @@ class Listed:
     estimated_completion_time: datetime | None
     left_behind: bool
     last_sequence: int
+    plan_hash: str
+    plan_revision: int
+    usage: dict[str, Any] | None
+    result: dict[str, Any] | None
+    checkpoints_removed_at: datetime | None
 
     @property
     def progress_percentage(self) -> int:
@@ -107,7 +110,7 @@ class Listed:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
-        """Make it of a row of the query ``find_runs``."""
+        """Make it of a row of the queries ``find_runs`` and ``list_these_runs``."""
         return cls(
             run_id=RunId(str(row["workflow_execution_id"])),
             campaign_key=row["campaign_key"],
@@ -123,4 +126,9 @@ class Listed:
             estimated_completion_time=in_utc(row["estimated_completion_time"]),
             left_behind=row["left_behind"],
             last_sequence=row["last_sequence"],
+            plan_hash=row["plan_hash"],
+            plan_revision=row["plan_revision"],
+            usage=row["usage"],
+            result=row["result"],
+            checkpoints_removed_at=in_utc(row["checkpoints_removed_at"]),
         )

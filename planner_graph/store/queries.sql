@@ -109,7 +109,8 @@ WITH sessions AS MATERIALIZED (
 )
 SELECT p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.status, p.status_reason,
     p.execution_strategy, p.total_agents, p.started_at, p.ended_at, p.created_at, l.estimated_completion_time,
-    l.last_sequence,
+    l.last_sequence, p.plan_hash, p.plan_revision, p.usage, p.checkpoints_removed_at,
+    NULL::JSONB AS result,
     cardinality(l.current_agents_running) AS running, cardinality(l.completed_agents) AS completed,
     cardinality(l.failed_agents) AS failed, cardinality(l.skipped_agents) AS skipped,
     cardinality(l.waiting_agents) AS waiting,
@@ -122,8 +123,7 @@ SELECT p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.statu
 FROM execution_plans p
 JOIN campaigns c ON c.id = p.campaign_id
 JOIN workflow_state_live l USING (workflow_execution_id)
-WHERE (%(run_id)s::UUID IS NULL OR p.workflow_execution_id = %(run_id)s)
-    AND (%(statuses)s::TEXT[] IS NULL OR p.status = ANY (%(statuses)s))
+WHERE (%(statuses)s::TEXT[] IS NULL OR p.status = ANY (%(statuses)s))
     AND (%(campaign)s::TEXT IS NULL OR c.campaign_key = %(campaign)s)
     AND (%(strategy)s::TEXT IS NULL OR p.execution_strategy = %(strategy)s)
     AND (%(created_after)s::TIMESTAMPTZ IS NULL OR p.created_at > %(created_after)s)
@@ -138,7 +138,8 @@ WITH sessions AS MATERIALIZED (
 )
 SELECT p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.status, p.status_reason,
     p.execution_strategy, p.total_agents, p.started_at, p.ended_at, p.created_at, l.estimated_completion_time,
-    l.last_sequence,
+    l.last_sequence, p.plan_hash, p.plan_revision, p.usage, p.checkpoints_removed_at,
+    CASE WHEN %(with_result)s THEN p.result END AS result,
     cardinality(l.current_agents_running) AS running, cardinality(l.completed_agents) AS completed,
     cardinality(l.failed_agents) AS failed, cardinality(l.skipped_agents) AS skipped,
     cardinality(l.waiting_agents) AS waiting,

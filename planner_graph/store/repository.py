@@ -167,9 +167,9 @@ class Repository:
         """Give the latest runs that are wanted, latest first; with ``after``, those that come after it in the list."""
         return [Listed.of(row) for row in await self._fetch("find_runs", wanted.values(limit, after))]
 
-    async def listed(self, run_ids: Collection[RunId]) -> list[Listed]:
+    async def listed(self, run_ids: Collection[RunId], *, with_result: bool = False) -> list[Listed]:
         """Give these runs as the list shows them, latest first; ids of no run are left out."""
-        values = {"run_ids": list(run_ids), "silence": leases.SILENCE_SECONDS}
+        values = {"run_ids": list(run_ids), "with_result": with_result, "silence": leases.SILENCE_SECONDS}
         return [Listed.of(row) for row in await self._fetch("list_these_runs", values)]
 
     async def lately_changed(self, seconds: float) -> list[RunId]:

@@ -12,6 +12,9 @@ from typing import IO, Any
 
 import pytest
 
+from tests.acceptance.served import Served
+from tests.databases import TEMPLATE, Servers, fresh
+
 PROGRAM = Path(sys.executable).with_name("planner-graph")
 WORKSHOP = Path(__file__).with_name("workshop.py")
 LONGEST_SECONDS = 60
@@ -118,3 +121,12 @@ def stored(command: Command, dsn: str) -> Command:
     """The command with a database of its own, named by the environment."""
     command.environment["PLANNER_GRAPH_DSN"] = dsn
     return command
+
+
+@pytest.fixture(scope="module")
+def served(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server that the tests of a module share, with a database of its own."""
+    for dsn in fresh(servers.address("embedded"), TEMPLATE):
+        made = Served(dsn, tmp_path_factory.mktemp("served"))
+        yield made
+        made.close()

@@ -50,7 +50,7 @@ async def control(
     except REFUSALS as error:
         now = await context.repository.get_run(row.run_id)
         held = (await context.repository.vitals(row.run_id)).held
-        allowed = allowed_actions(now.status, held=held, questions=await asked(context, now))
+        allowed = allowed_actions(now.status, held=held, questions=await asked(context, now.run_id, now.status))
         raise ProblemError("action-not-allowed", str(error), allowed_actions=allowed, run_status=now.status) from error
     response.status_code = 202 if result.status in UNDER_WAY else 200
     return result

@@ -49,9 +49,9 @@ async def live(websocket: WebSocket, run: str, context: Shared) -> None:
 
 @router.get(
     "/workflows/{run}/stream",
-    status_code=200,
     summary="What happens in a run, as server-sent events",
     response_class=EventStream,
+    status_code=200,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, **PROBLEMS},
 )
 async def stream(
