@@ -13,7 +13,7 @@ from psycopg.rows import DictRow
 from planner_graph.errors import DatabaseUnavailableError, RunNotFoundError
 from planner_graph.store.connection import connect
 from planner_graph.store.database import Database
-from planner_graph.store.outages import FIRST_WAIT, LONGEST_WAIT
+from planner_graph.store.outages import may_pass, waits
 from planner_graph.store.queries import query
 from planner_graph.store.rows import EventRow
 from planner_graph.store.transitions import Connection, full_id
@@ -30,7 +30,8 @@ LOOK_SECONDS = 3.0
 LONGEST_ANSWER_SECONDS = 10.0
 """After so long without an answer a connection is taken for lost."""
 
-AWAY = (psycopg.OperationalError, psycopg.InterfaceError, DatabaseUnavailableError, TimeoutError)
+FAILURES = (psycopg.Error, DatabaseUnavailableError, TimeoutError)
+"""What the database, or the lack of it, may raise."""
 
 
 class RunFeed:
@@ -116,24 +117,25 @@ class RunFeed:
 
     async def _listen(self) -> None:
         """Wake those whose runs go on, for as long as the feed is open."""
-        wait = FIRST_WAIT
+        wait = waits()
         while True:
             try:
                 if self._ears.closed:
                     self._ears = await self._connected()
                 await self._look()
-                self.problem, wait = None, FIRST_WAIT
+                self.problem, wait = None, waits()
                 async for note in self._ears.notifies(timeout=self._look_seconds):
                     run_id, _, sequence = note.payload.partition(" ")
                     if sequence.isdecimal():
                         self._wake(RunId(run_id), int(sequence))
-            except AWAY as error:
+            except FAILURES as error:
+                if not may_pass(error):
+                    raise
                 if self.problem is None:
                     log.info("the feed has lost the database, and tries again: %s", error)
                 self.problem = _first_line(error)
                 await self._ears.close()
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, LONGEST_WAIT)
+                await asyncio.sleep(next(wait))
 
     async def _connected(self) -> Connection:
         connection = await connect(self._database.conninfo, self._database.target)
@@ -203,17 +205,18 @@ class _Reader:
             await self._connection.close()
 
     async def _fetch(self, name: str, values: dict[str, Any]) -> list[DictRow]:
-        wait = FIRST_WAIT
+        wait = waits()
         while not self._closed:
             try:
                 async with self._turn, asyncio.timeout(LONGEST_ANSWER_SECONDS):
                     connection = await self._connected()
                     return await (await connection.execute(query(name), values)).fetchall()
-            except AWAY:
+            except FAILURES as error:
+                if not may_pass(error):
+                    raise
                 if self._connection is not None:
                     await self._connection.close()
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, LONGEST_WAIT)
+                await asyncio.sleep(next(wait))
         raise _ClosedError
 
     async def _connected(self) -> Connection:
