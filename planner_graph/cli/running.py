@@ -56,12 +56,12 @@ class Session:
         try:
             outcome = await orchestrator.execute(run_id, take_over=take_over, on_event=self.view.on_event)
         except asyncio.CancelledError:
-            self.account = await read_account(repository, run_id, SystemClock().now())
+            self.account = await read_account(orchestrator.database, run_id, SystemClock().now())
             raise
         except psycopg.Error as error:
             raise unavailable(orchestrator.database.target, error) from error
         self.mirror = outcome.mirror
-        self.account = await read_account(repository, run_id, SystemClock().now())
+        self.account = await read_account(orchestrator.database, run_id, SystemClock().now())
 
 
 def conduct(work: Callable[[Session], Coroutine[Any, Any, None]], *, as_json: bool) -> None:

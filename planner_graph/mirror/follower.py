@@ -18,8 +18,8 @@ from planner_graph.mirror.entries import Begin, Entry, Finish, Known, Note, Paus
 from planner_graph.mirror.previews import lean_event, lean_record
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.mirror.writer import MirrorWriter
+from planner_graph.store.accepting import Acceptance
 from planner_graph.store.leases import Lease
-from planner_graph.store.transitions import Acceptance
 from planner_graph.types import RunId, RunStatus
 
 

@@ -1,32 +1,23 @@
 """Everything the program asks of its tables about runs: accept, follow, end, find."""
 
-import json
-import uuid
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from planner_graph.campaign import Campaign
-from planner_graph.errors import AmbiguousRunError, PlanMismatchError, RunNotFoundError
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.store import answers, control, leases, transitions
+from planner_graph.store import accepting, answers, control, leases, reading, transitions
+from planner_graph.store.accepting import Acceptance
 from planner_graph.store.answers import GivenAnswer
 from planner_graph.store.commands import Answer, Command
 from planner_graph.store.database import Database
 from planner_graph.store.leases import Holder
-from planner_graph.store.plain import exact_number
 from planner_graph.store.queries import query
 from planner_graph.store.rows import AgentRunRow, EventRow, RunRow, Vitals
-from planner_graph.store.transitions import Acceptance, full_id
+from planner_graph.store.transitions import Connection
 from planner_graph.types import RunId, RunStatus
-
-SHORTEST_PREFIX = 4
-"""Fewest digits of a run's id by which it may be named."""
-
-_DIGITS = 32
 
 
 class Repository:
@@ -48,10 +39,10 @@ class Repository:
         agents_reference: str | None = None,
         output_folder: str | None = None,
     ) -> None:
-        """Store campaign and plan as a pending run: all of it or nothing; see :class:`transitions.Acceptance`."""
+        """Store campaign and plan as a pending run: all of it or nothing; see :class:`accepting.Acceptance`."""
         given = Acceptance(campaign=campaign, plan=plan, agents_reference=agents_reference, output_folder=output_folder)
         async with self._transaction() as conn:
-            await transitions.accept(conn, run_id, given)
+            await accepting.accept(conn, run_id, given)
 
     async def start_run(
         self, run_id: RunId, *, expecting: RunStatus | None = None, token: int | None = None
@@ -124,12 +115,12 @@ class Repository:
 
     async def answers(self, run_id: RunId) -> dict[str, GivenAnswer]:
         """Give all answers that people gave in a run, by the questions' ids."""
-        async with self._transaction() as conn:
+        async with self._connection() as conn:
             return await answers.of_run(conn, run_id)
 
     async def holders(self, runs: Iterable[RunId]) -> dict[RunId, Holder]:
         """Give who executes which of these runs; those that nobody does are left out."""
-        async with self.database.pool.connection() as conn:
+        async with self._connection() as conn:
             return await leases.holders(conn, runs)
 
     async def get_run(self, run_id: str) -> RunRow:
@@ -138,19 +129,8 @@ class Repository:
         Raises:
             AmbiguousRunError: more than one does.
         """
-        digits = run_id.replace("-", "").lower()
-        if not SHORTEST_PREFIX <= len(digits) <= _DIGITS or not set(digits) <= set("0123456789abcdef"):
-            raise RunNotFoundError(run_id)
-        bounds = {
-            "lowest": uuid.UUID(digits.ljust(_DIGITS, "0")),
-            "highest": uuid.UUID(digits.ljust(_DIGITS, "f")),
-        }
-        rows = await self._fetch("get_run", bounds)
-        if not rows:
-            raise RunNotFoundError(run_id)
-        if len(rows) > 1:
-            raise AmbiguousRunError(run_id, [str(row["workflow_execution_id"]) for row in rows])
-        return RunRow.of(rows[0])
+        async with self._connection() as conn:
+            return await reading.find_run(conn, run_id)
 
     async def list_runs(self, limit: int = 20, status: RunStatus | None = None) -> list[RunRow]:
         """Give the latest runs, latest first; with ``status``, only those in it."""
@@ -166,17 +146,13 @@ class Repository:
 
     async def agent_runs(self, run_id: RunId) -> list[AgentRunRow]:
         """Give all attempts of all agents of a run, in the order they started."""
-        rows = await self._fetch("get_agent_runs", {"run_id": full_id(run_id)})
-        if not rows:
-            await self._one("run_exists", run_id)
-        return [AgentRunRow.of(row) for row in rows]
+        async with self._connection() as conn:
+            return await reading.agent_runs(conn, run_id)
 
     async def vitals(self, run_id: RunId) -> Vitals:
         """Give the signs of life of a run."""
-        rows = await self._fetch("get_vitals", {"run_id": full_id(run_id), "silence": leases.SILENCE_SECONDS})
-        if not rows:
-            raise RunNotFoundError(run_id)
-        return Vitals.of(rows[0])
+        async with self._connection() as conn:
+            return await reading.vitals(conn, run_id)
 
     async def left_behind(self) -> list[RunId]:
         """Give the runs that are to go on but that no living process executes, oldest first.
@@ -187,41 +163,32 @@ class Repository:
         return [RunId(str(row["workflow_execution_id"])) for row in rows]
 
     async def load_plan(self, run_id: RunId) -> ExecutionPlan:
-        """Give the plan that a run was accepted with.
+        """Give the plan that a run has.
 
         Raises:
             PlanMismatchError: the stored plan is not the one it was; its hash tells.
         """
-        row = await self._one("get_plan", run_id)
-        plan = ExecutionPlan.model_validate(json.loads(row["plan"], parse_int=exact_number))
-        if plan.hash != row["plan_hash"]:
-            raise PlanMismatchError(checkpoint_hash=row["plan_hash"], plan_hash=plan.hash)
-        return plan
+        async with self._connection() as conn:
+            return await reading.load_plan(conn, run_id)
 
     async def load_campaign(self, run_id: RunId) -> Campaign:
         """Give the campaign as the run accepted it, even if it was changed since."""
-        row = await self._one("get_campaign", run_id)
-        return Campaign.model_validate(json.loads(row["campaign"], parse_int=exact_number))
+        async with self._connection() as conn:
+            return await reading.load_campaign(conn, run_id)
 
     async def events(self, run_id: RunId, after: int = 0, limit: int = 1_000) -> list[EventRow]:
         """Give the events of a run that came after the one with this sequence number, in order."""
-        rows = await self._fetch("get_events", {"run_id": full_id(run_id), "after": after, "limit": limit})
-        if not rows:
-            await self._one("run_exists", run_id)
-        return [EventRow.of(row) for row in rows]
+        async with self._connection() as conn:
+            return await reading.events(conn, run_id, after, limit)
+
+    def _connection(self) -> AbstractAsyncContextManager[Connection]:
+        return self.database.pool.connection()
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection[DictRow]]:
-        async with self.database.pool.connection() as conn, conn.transaction():
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        async with self._connection() as conn, conn.transaction():
             yield conn
 
     async def _fetch(self, name: str, values: Mapping[str, Any]) -> list[DictRow]:
-        async with self.database.pool.connection() as conn:
-            cursor = await conn.execute(query(name), values)
-            return await cursor.fetchall()
-
-    async def _one(self, name: str, run_id: RunId) -> DictRow:
-        rows = await self._fetch(name, {"run_id": full_id(run_id)})
-        if not rows:
-            raise RunNotFoundError(run_id)
-        return rows[0]
+        async with self._connection() as conn:
+            return await (await conn.execute(query(name), values)).fetchall()
