@@ -33,7 +33,7 @@ _URGENCY = {
 class AgentState:
     """How one agent stands. ``started_at`` is the start of its first attempt, ``note`` what there is to say.
 
-    ``latest`` is its latest attempt as the tables have it, ``usage`` what all of its attempts used of chat models.
+    ``latest`` is its latest attempt as the tables have it, ``usage`` what all of its attempts used of language models.
     """
 
     name: AgentName

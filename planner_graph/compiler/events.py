@@ -31,11 +31,11 @@ class AttemptFailed(TypedDict):
 
 
 ASKS = "it waits for an answer"
-"""Reason of the interruption of an agent that asks a human."""
+"""Reason of the interruption of an agent that asks a person."""
 
 
 class AgentInterrupted(TypedDict):
-    """An agent left without a record: it asks a human, or was asked to pause; it runs anew when the run is resumed.
+    """An agent left without a record: it asks a person, or was asked to pause; it runs anew when the run is resumed.
 
     ``usage`` is what it has used in vain, or ``None``.
     """

@@ -21,7 +21,7 @@ from planner_graph.types import AgentName, RunId
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
-    """What an agent asks of a human; ``id`` is what an answer names."""
+    """What an agent asks of a person; ``id`` is what an answer names."""
 
     agent: AgentName
     id: str

@@ -24,7 +24,7 @@ from planner_graph.types import AgentName, RunId, RunStatus
 log = logging.getLogger(__name__)
 
 LARGEST_NOTE = 10_000
-"""Characters of JSON that the log keeps of each thing in a note, a question to a human for example."""
+"""Characters of JSON that the log keeps of each thing in a note, a question to a person for example."""
 
 
 def _now() -> datetime:

@@ -182,7 +182,7 @@ class Execution:
         )
 
     async def _conclude(self, given: Given, mirror: PlanMirror) -> "RunOutcome | Command[Any]":
-        """Store how the run ended, or that it waits for a human; if one has answered meanwhile, give the answers."""
+        """Store how the run ended, or that it waits for a person; if one has answered meanwhile, give the answers."""
         state = await self.graph.aget_state(self.config)
         result: Result | None = None if state.next else state.values.get("result")
         if result is not None:
