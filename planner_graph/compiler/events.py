@@ -4,6 +4,7 @@ They travel as LangGraph custom stream events (``stream_mode="custom"``), so tha
 really runs; observers of the plan are told the same ones.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict, cast
 
@@ -32,6 +33,15 @@ class AttemptFailed(TypedDict):
 
 ASKS = "it waits for an answer"
 """Reason of the interruption of an agent that asks a person."""
+
+
+def pause_reason(asking: Iterable[str]) -> str:
+    """Say why a run pauses in which these agents ask; each is named once.
+
+    >>> pause_reason(["editor", "editor", "seo"])
+    'waiting for an answer to: editor, seo'
+    """
+    return f"waiting for an answer to: {', '.join(dict.fromkeys(asking))}"
 
 
 class AgentInterrupted(TypedDict):

@@ -13,14 +13,14 @@ from langgraph.errors import GraphDrained
 from langgraph.types import Command
 
 from planner_graph.compiler.compiler import CompiledPlan
-from planner_graph.compiler.events import Event, own_event
+from planner_graph.compiler.events import Event, own_event, pause_reason
 from planner_graph.compiler.observing import Beginning, Ending
 from planner_graph.compiler.state import PlanInput, Result, stored_records
 from planner_graph.errors import LeaseLostError
 from planner_graph.mirror.checkpoint import open_questions
 from planner_graph.mirror.handler import MirrorReport, PlanMirror
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.runtime.approval import asking, resumption
+from planner_graph.runtime.approval import resumption
 from planner_graph.runtime.brake import Brake, Stop, StopKind
 from planner_graph.store.leases import Lease
 from planner_graph.store.outages import Patience
@@ -190,7 +190,7 @@ class Execution:
         if self.brake.stop is not None:
             return await self._stop(self.brake.stop, mirror)
         questions = open_questions(state)
-        reason = f"waiting for an answer to: {asking(questions) or ', '.join(state.next)}"
+        reason = pause_reason([question.agent for question in questions] or state.next)
         known = given.resume or {} if isinstance(given, Command) else {}
         run_id, token = self.lease.run_id, self.lease.token
         status, found = await self._persist(

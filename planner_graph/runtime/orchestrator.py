@@ -225,7 +225,7 @@ class CampaignOrchestrator:
         patient = self._patience().persist
         row = await patient(lambda: self.repository.get_run(lease.run_id))
         if row.status.ended:
-            raise RunNotResumableError(row.run_id, f"it has ended as {row.status}")
+            raise RunNotResumableError(row.run_id, f"it has ended as {row.status.value!r}")
         execution = await patient(lambda: self._prepare(row, lease, brake))
         if row.status is RunStatus.CANCELLING:
             brake.cancel(row.status_reason or "asked to cancel")

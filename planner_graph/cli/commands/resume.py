@@ -131,8 +131,7 @@ class Resumption:
         repository = Repository(database)
         row = await repository.get_run(self.run)
         if row.status.ended:
-            reason = f"it has ended as {row.status.value!r}; 'planner-graph status {row.run_id}' shows how"
-            raise RunNotResumableError(row.run_id, reason)
+            raise RunNotResumableError(row.run_id, f"it has ended as {row.status.value!r}")
         chosen = self.reference or row.agents_reference
         factory = load(chosen) if chosen else AgentFactory.installed()
         catalog, campaign = Catalog(), None
