@@ -35,13 +35,17 @@ ASKS = "it waits for an answer"
 """Reason of the interruption of an agent that asks a person."""
 
 
+WAITING = "waiting for an answer to: "
+"""Beginning of the reason of a pause in which agents ask; their names follow."""
+
+
 def pause_reason(asking: Iterable[str]) -> str:
     """Say why a run pauses in which these agents ask; each is named once.
 
     >>> pause_reason(["editor", "editor", "seo"])
     'waiting for an answer to: editor, seo'
     """
-    return f"waiting for an answer to: {', '.join(dict.fromkeys(asking))}"
+    return WAITING + ", ".join(dict.fromkeys(asking))
 
 
 class AgentInterrupted(TypedDict):

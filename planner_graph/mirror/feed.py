@@ -2,15 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self
 
 import psycopg
+from psycopg.rows import DictRow
 
-from planner_graph.errors import DatabaseUnavailableError
-from planner_graph.store import reading
+from planner_graph.errors import DatabaseUnavailableError, RunNotFoundError
 from planner_graph.store.connection import connect
 from planner_graph.store.database import Database
 from planner_graph.store.outages import may_pass, waits
@@ -20,8 +20,6 @@ from planner_graph.store.transitions import Connection, full_id
 from planner_graph.types import RunId, RunStatus
 
 log = logging.getLogger(__name__)
-
-AnswerT = TypeVar("AnswerT")
 
 PAGE = 200
 """Most events that are read for a subscriber at a time."""
@@ -185,12 +183,9 @@ class _Reader:
         self._closed = False
 
     async def events(self, run_id: RunId, after: int) -> list[EventRow]:
-        """Give what comes next in the log of a run, a page at most.
-
-        Raises:
-            RunNotFoundError: there is no such run.
-        """
-        return await self._answer(lambda conn: reading.events(conn, run_id, after, PAGE))
+        """Give what comes next in the log of a run, a page at most."""
+        rows = await self._fetch("get_events", {"run_id": run_id, "after": after, "limit": PAGE})
+        return [EventRow.of(row) for row in rows]
 
     async def status(self, run_id: RunId) -> RunStatus:
         """Give the status of a run.
@@ -198,7 +193,10 @@ class _Reader:
         Raises:
             RunNotFoundError: there is no such run.
         """
-        return await self._answer(lambda conn: reading.status(conn, run_id))
+        rows = await self._fetch("get_status", {"run_id": run_id})
+        if not rows:
+            raise RunNotFoundError(run_id)
+        return RunStatus(rows[0]["status"])
 
     async def close(self) -> None:
         """Give the connection back."""
@@ -206,12 +204,13 @@ class _Reader:
         if self._connection is not None:
             await self._connection.close()
 
-    async def _answer(self, ask: Callable[[Connection], Awaitable[AnswerT]]) -> AnswerT:
+    async def _fetch(self, name: str, values: dict[str, Any]) -> list[DictRow]:
         wait = waits()
         while not self._closed:
             try:
                 async with self._turn, asyncio.timeout(LONGEST_ANSWER_SECONDS):
-                    return await ask(await self._connected())
+                    connection = await self._connected()
+                    return await (await connection.execute(query(name), values)).fetchall()
             except FAILURES as error:
                 if not may_pass(error):
                     raise

@@ -43,16 +43,7 @@ async def find_run(conn: Connection, run: str) -> RunRow:
         RunNotFoundError: there is no such run.
         AmbiguousRunError: there is more than one.
     """
-    digits = run.replace("-", "").lower()
-    if not SHORTEST_PREFIX <= len(digits) <= _DIGITS or not set(digits) <= set("0123456789abcdef"):
-        raise RunNotFoundError(run)
-    bounds = {"lowest": uuid.UUID(digits.ljust(_DIGITS, "0")), "highest": uuid.UUID(digits.ljust(_DIGITS, "f"))}
-    rows = await (await conn.execute(query("get_run"), bounds)).fetchall()
-    if not rows:
-        raise RunNotFoundError(run)
-    if len(rows) > 1:
-        raise AmbiguousRunError(run, [str(row["workflow_execution_id"]) for row in rows])
-    return RunRow.of(rows[0])
+    return RunRow.of(await _named(conn, "get_run", run))
 
 
 async def load_plan(conn: Connection, run_id: RunId) -> ExecutionPlan:
@@ -120,6 +111,20 @@ async def vitals(conn: Connection, run_id: RunId) -> Vitals:
         RunNotFoundError: there is no such run.
     """
     return Vitals.of(await _one(conn, "get_vitals", run_id, silence=SILENCE_SECONDS))
+
+
+async def _named(conn: Connection, name: str, run: str) -> DictRow:
+    """Give the row of the one run whose id begins with these digits."""
+    digits = run.replace("-", "").lower()
+    if not SHORTEST_PREFIX <= len(digits) <= _DIGITS or not set(digits) <= set("0123456789abcdef"):
+        raise RunNotFoundError(run)
+    bounds = {"lowest": uuid.UUID(digits.ljust(_DIGITS, "0")), "highest": uuid.UUID(digits.ljust(_DIGITS, "f"))}
+    rows = await (await conn.execute(query(name), bounds)).fetchall()
+    if not rows:
+        raise RunNotFoundError(run)
+    if len(rows) > 1:
+        raise AmbiguousRunError(run, [str(row["workflow_execution_id"]) for row in rows])
+    return rows[0]
 
 
 async def _one(conn: Connection, name: str, run_id: RunId, **more: Any) -> DictRow:
