@@ -200,9 +200,7 @@ class Execution:
         )
         if going_on := resumption(questions, found, self.plan):
             return going_on
-        if status is RunStatus.CANCELLING:
-            return await self._ended(mirror, RunStatus.CANCELLED, None, "asked to cancel")
-        return self._outcome(mirror, RunStatus.PAUSED, None, reason)
+        return await self._goes_no_further(mirror, status, reason)
 
     async def _ended(
         self, mirror: PlanMirror, status: RunStatus, result: Result | None, reason: str | None
@@ -212,12 +210,18 @@ class Execution:
         return self._outcome(mirror, status, result, reason)
 
     async def _paused(self, mirror: PlanMirror, reason: str) -> RunOutcome:
-        await self._pause(reason)
-        return self._outcome(mirror, RunStatus.PAUSED, None, reason)
+        return await self._goes_no_further(mirror, await self._pause(reason), reason)
 
-    async def _pause(self, reason: str) -> None:
+    async def _goes_no_further(self, mirror: PlanMirror, status: RunStatus, reason: str) -> RunOutcome:
+        """Tell how a run stands that was to be paused; it may have been asked to be cancelled meanwhile."""
+        if status is RunStatus.CANCELLED:
+            row = await self._persist(lambda: self.repository.get_run(self.lease.run_id))
+            reason = row.status_reason or reason
+        return self._outcome(mirror, status, None, reason)
+
+    async def _pause(self, reason: str) -> RunStatus:
         token = self.lease.token
-        await self._persist(lambda: self.repository.pause_run(self.lease.run_id, reason, token=token))
+        return await self._persist(lambda: self.repository.pause_run(self.lease.run_id, reason, token=token))
 
     async def _persist(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Store the end of the run through an outage, for as long as one is waited for."""

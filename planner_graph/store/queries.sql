@@ -146,7 +146,7 @@ JOIN workflow_state_live l USING (workflow_execution_id)
 WHERE p.workflow_execution_id = %(run_id)s
 
 -- name: get_status
-SELECT status FROM execution_plans WHERE workflow_execution_id = %(run_id)s
+SELECT status, status_reason FROM execution_plans WHERE workflow_execution_id = %(run_id)s
 
 -- name: get_last_sequences
 SELECT workflow_execution_id, last_sequence

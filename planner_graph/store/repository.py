@@ -57,14 +57,16 @@ class Repository:
         async with self._transaction() as conn:
             return await transitions.start(conn, run_id, expecting=expecting, token=token)
 
-    async def pause_run(self, run_id: RunId, reason: str, *, token: int | None = None) -> None:
+    async def pause_run(self, run_id: RunId, reason: str, *, token: int | None = None) -> RunStatus:
         """Say that nobody executes the run for now; agents still running were interrupted and wait once more.
 
+        Gives the status it has now: cancelled if that was asked for meanwhile; see :func:`transitions.pause`.
+
         Raises:
-            RunEndedError: it has ended.
+            RunEndedError: it has ended otherwise.
         """
         async with self._transaction() as conn:
-            await transitions.pause(conn, run_id, reason, token)
+            return await transitions.pause(conn, run_id, reason, token)
 
     async def finish_run(
         self,

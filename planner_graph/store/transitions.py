@@ -57,21 +57,28 @@ async def start(
 
 async def pause(
     conn: Connection, run_id: RunId, reason: str, token: int | None = None, *, at: datetime | None = None
-) -> None:
+) -> RunStatus:
     """Say that nobody executes the run for now; agents still running were interrupted and wait once more.
+
+    Gives the status that the run has now: if it was to be cancelled meanwhile, it is cancelled instead.
 
     Raises:
         RunNotFoundError: there is no such run.
-        RunEndedError: it has ended.
+        RunEndedError: it has ended, not by being cancelled.
     """
     reason = _one_line(reason)
     status = await lock(conn, run_id, token)
+    if status in {RunStatus.CANCELLING, RunStatus.CANCELLED}:
+        asked = await (await conn.execute(query("get_status"), {"run_id": run_id})).fetchone() or {}
+        await finish(conn, run_id, RunStatus.CANCELLED, None, asked["status_reason"], ended_at=at, token=token)
+        return RunStatus.CANCELLED
     if status.ended:
         raise RunEndedError(run_id, status.value)
     await _stop_agents(conn, run_id, AgentStatus.INTERRUPTED, reason)
     await conn.execute(query("pause_live_state"), {"run_id": run_id})
     await set_status(conn, run_id, RunStatus.PAUSED, reason)
     await log(conn, run_id, "run_paused", {"reason": reason}, at=at)
+    return RunStatus.PAUSED
 
 
 async def finish(  # noqa: PLR0913  # what is known of an end
