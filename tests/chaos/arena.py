@@ -185,11 +185,18 @@ class Arena:
 
     def executions(self, run: RunId) -> Counter[str]:
         """Count how often the body of each agent began."""
-        counted: Counter[str] = Counter()
+        return Counter(agent for agent, _ in self._notes(run))
+
+    def _notes(self, run: RunId) -> list[tuple[str, str]]:
+        """Give what the bodies noted, in the order of each file: agent and idempotency key."""
+        found = []
         for notes in self.folder.glob("*.notes"):
-            lines = (line.rsplit(" ", 1)[0].split(" ", 1) for line in notes.read_text().splitlines())
-            counted.update(agent for of, agent in lines if of == run)
-        return counted
+            for line in notes.read_text().splitlines():
+                of, _, rest = line.partition(" ")
+                agent, _, key = rest.rpartition(" ")
+                if of == run:
+                    found.append((agent, key))
+        return found
 
     async def everything(self, run: RunId) -> dict[str, Any]:
         """Give all that is stored of a run, but for who holds it."""
@@ -244,8 +251,9 @@ class Arena:
                         agent,
                         step.agent,
                     )
-        executed = self.executions(run)
+        executed, keys = self.executions(run), set(self._notes(run))
         assert sorted(executed) == sorted(plan.by_agent)
+        assert len(keys) == len({key for _, key in keys}) == len(executed)  # one for each agent, whoever executed it
         return executed.total() - len(plan.by_agent)
 
     def clean_up(self) -> None:

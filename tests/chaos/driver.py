@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
+from planner_graph import current_agent
 from planner_graph.clock import SystemClock
 from planner_graph.compiler.body import Body
 from planner_graph.mirror import delivery, tables, writer
@@ -78,9 +79,9 @@ class Order:
     """What a child is to do.
 
     ``what``: ``execute``, ``take over``, ``recover``, ``pause``, ``cancel``. ``runs`` are executed at the same time.
-    A body takes between the two ``seconds`` and appends a line to ``notes``. The child kills itself at the ``nth`` time
-    it comes to ``point``. It begins at ``begin_at``, a Unix time. Its clock is ``clock_ahead`` seconds ahead, and
-    that of its agents ``clock_jump`` seconds more from the middle of each body on.
+    A body takes between the two ``seconds`` and appends a line to ``notes``, with its idempotency key. The child kills
+    itself at the ``nth`` time it comes to ``point``. It begins at ``begin_at``, a Unix time. Its clock is
+    ``clock_ahead`` seconds ahead, and that of its agents ``clock_jump`` seconds more from the middle of each body on.
     """
 
     dsn: str
@@ -135,7 +136,7 @@ class Crew:
 
         def begin() -> None:
             self.strike("before an agent")
-            os.write(self.notes, f"{self.run} {agent} {os.getpid()}\n".encode())
+            os.write(self.notes, f"{self.run} {agent} {current_agent().idempotency_key}\n".encode())
             self.strike("after its effect")
 
         async def work(inputs: dict[str, Any]) -> int:
