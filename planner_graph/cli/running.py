@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,10 @@ from planner_graph.types import RunId
 
 STOPPED = "stopped from outside; resume it to go on"
 """Why a run is paused that is stopped by a signal."""
+
+
+LONGEST_ACCOUNT_SECONDS = 5.0
+"""How long to wait for the account of a run that was stopped; the database may be away."""
 
 
 @dataclass(kw_only=True)
@@ -59,7 +64,9 @@ class Session:
         try:
             outcome = await orchestrator.execute(run_id, take_over=take_over, on_event=self.view.on_event)
         except asyncio.CancelledError:
-            self.account = await read_account(orchestrator.database, run_id, SystemClock().now())
+            with suppress(psycopg.Error, DatabaseUnavailableError, TimeoutError):  # the user wants to leave
+                async with asyncio.timeout(LONGEST_ACCOUNT_SECONDS):
+                    self.account = await read_account(orchestrator.database, run_id, SystemClock().now())
             raise
         except psycopg.Error as error:
             raise unavailable(orchestrator.database.target, error) from error

@@ -26,8 +26,8 @@ from tests.mirrors import accept
 from tests.plans import make_plan
 
 ROOT = Path(__file__).parents[2]
-LONGEST_SECONDS = 60.0
-"""After so long a run counts as stuck."""
+LONGEST_SECONDS = 120.0
+"""After so long a run counts as stuck; on a busy computer that takes long."""
 
 
 class Factory:
@@ -81,6 +81,12 @@ class Child:
     async def begun(self) -> None:
         """Return when it has opened the database."""
         assert await self.line() == "begins\n"
+
+    async def gives_up(self) -> None:
+        """Return when one of its runs has waited long enough for the database."""
+        async with asyncio.timeout(LONGEST_SECONDS):
+            while (said := await self.line()) != "gives up\n":
+                assert said, "it has ended"
 
     async def report(self) -> dict[str, Any] | None:
         """Give what it said last, by run, once it has ended; ``None`` if it was killed."""
@@ -176,6 +182,21 @@ class Arena:
     async def left_behind(self) -> list[RunId]:
         """Give the runs that nobody executes though they are to go on."""
         return await Repository(self.database).left_behind()
+
+    def gate(self, run: RunId) -> str:
+        """Name a file that the bodies of a run can be told to wait for; see :class:`Order`."""
+        return str(self.folder / f"{run}.gate")
+
+    def open_gate(self, run: RunId) -> None:
+        """Let the bodies of a run end."""
+        Path(self.gate(run)).touch()
+
+    async def lapsed(self, run: RunId) -> None:
+        """Return when the lease of a run has run out, by the clock of the database."""
+        async with asyncio.timeout(LONGEST_SECONDS), self.database.pool.connection() as conn:
+            query = "SELECT 1 FROM run_leases WHERE workflow_execution_id = %s AND expires_at > clock_timestamp()"
+            while await (await conn.execute(query, [run])).fetchone():  # noqa: ASYNC110  # nobody tells
+                await asyncio.sleep(0.02)
 
     async def running(self, run: RunId) -> None:
         """Return when the bodies of a run have begun to run."""
