@@ -85,6 +85,21 @@ async def killed_at(arena, point):
     raise AssertionError(f"no process comes to the point {point!r}")
 
 
+async def test_with_sync_durability_whoever_has_begun_has_read_nothing_that_is_lost(arena):
+    """Seen to fail with ``durability="async"``: agents had begun whose dependencies were not stored when all died."""
+    for _ in range(TIMES):
+        run = await arena.accept(fewest=16, strategy="adaptive")
+        killed = arena.order(run, point="after its effect", nth=10, durability="sync", seconds=(0.0, 0.0))
+        assert await killed.report() is None
+        stored, plan = await arena.stored(run), await arena.plan(run)
+        for agent in arena.executions(run):
+            assert set(plan.by_agent[agent].waits_for) <= set(stored), agent
+
+        assert (await arena.settle(run, durability="sync"))["status"] == "completed"
+        arena.check_not_repeated(run, stored)
+        await arena.check(run)
+
+
 @pytest.mark.parametrize("point", sorted(OF_A_PAUSE))
 async def test_a_run_that_is_killed_while_it_pauses_goes_on(arena, point):
     """Seen to fail without a transaction for each change of a run: it was paused by half."""
