@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
 
+import psycopg
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from langgraph.errors import GraphDrained
@@ -16,14 +17,14 @@ from planner_graph.compiler.compiler import CompiledPlan
 from planner_graph.compiler.events import Event, own_event, pause_reason
 from planner_graph.compiler.observing import Beginning, Ending
 from planner_graph.compiler.state import PlanInput, Result, stored_records
-from planner_graph.errors import LeaseLostError
+from planner_graph.errors import DatabaseUnavailableError, LeaseLostError
 from planner_graph.mirror.checkpoint import open_questions
 from planner_graph.mirror.handler import MirrorReport, PlanMirror
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.runtime.approval import resumption
 from planner_graph.runtime.brake import Brake, Stop, StopKind
 from planner_graph.store.leases import Lease
-from planner_graph.store.outages import Patience
+from planner_graph.store.outages import LAST_SECONDS, Patience, is_outage
 from planner_graph.store.repository import Repository
 from planner_graph.types import RunId, RunStatus
 
@@ -111,7 +112,7 @@ class Execution:
             self.brake.pause("stopped from outside; resume it to go on", at_once=True)
             await self._stopped(streaming)
             if self.brake.stop is not None and self.brake.stop.kind is StopKind.PAUSE:
-                await asyncio.shield(self._pause(self.brake.stop.reason))
+                await asyncio.shield(self._pause_soon(self.brake.stop.reason))
             raise
         finally:
             self.brake.release()
@@ -222,6 +223,16 @@ class Execution:
     async def _pause(self, reason: str) -> RunStatus:
         token = self.lease.token
         return await self._persist(lambda: self.repository.pause_run(self.lease.run_id, reason, token=token))
+
+    async def _pause_soon(self, reason: str) -> None:
+        """Store a pause without waiting for a database that is away: the run is left behind then."""
+        token = self.lease.token
+        try:
+            pause = self.repository.pause_run
+            await Patience(LAST_SECONDS).persist(lambda: pause(self.lease.run_id, reason, token=token))
+        except (psycopg.Error, DatabaseUnavailableError) as error:
+            if not is_outage(error):
+                raise
 
     async def _persist(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Store the end of the run through an outage, for as long as one is waited for."""

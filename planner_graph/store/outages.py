@@ -24,21 +24,22 @@ LAST_SECONDS = 3.0
 OUTAGE_SECONDS = 120.0
 """How long an outage is waited for, unless said otherwise."""
 
-_AWAY = ("08", "57P", "40001", "40P01", "53300")
-"""Beginnings of SQLSTATEs of an outage: lost connections, shutdown, conflicts of transactions, too many clients."""
+_AWAY = ("08", "57P", "25P03", "40001", "40P01", "53300")
+"""Beginnings of SQLSTATEs of an outage: lost connections, shutdown, sessions that were ended as we fell silent within a
+transaction (while an agent kept the event loop busy), conflicts of transactions, too many clients."""
 
-_NOT_NOW = ("40", "53", "55", "57", "58", "25006", "25P03")
+_NOT_NOW = ("40", "53", "55", "57", "58", "25006")
 """Those with which a database says besides that it cannot do now what it may do later: conflicts, resources, locks, an
-operator, the system; it is a standby just now, or has waited too long for us."""
+operator, the system; it is a standby just now."""
 
 
 def is_outage(error: BaseException) -> bool:
     """Tell whether the same statement may well succeed in a moment, on this or on another connection."""
     if isinstance(error, DatabaseUnavailableError | psycopg.InterfaceError | TimeoutError):
         return True
-    if not isinstance(error, psycopg.OperationalError):
-        return False
-    return error.sqlstate is None or error.sqlstate.startswith(_AWAY)
+    if not isinstance(error, psycopg.Error) or error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError)
+    return error.sqlstate.startswith(_AWAY)
 
 
 def may_pass(error: BaseException) -> bool:

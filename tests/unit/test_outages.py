@@ -44,6 +44,7 @@ class Flaky:
         psycopg.errors.SerializationFailure(),
         psycopg.errors.DeadlockDetected(),
         psycopg.errors.TooManyConnections(),
+        psycopg.errors.IdleInTransactionSessionTimeout(),
         psycopg.InterfaceError("the connection is closed"),
         DatabaseUnavailableError("db", "gone", "wait"),
     ],
