@@ -4,6 +4,7 @@ import re
 import signal
 import time
 
+import psycopg
 import pytest
 
 from planner_graph.runtime.brake import Grace
@@ -80,6 +81,21 @@ def test_cancel_ends_a_run_for_good(stage):
     assert "it has ended as 'cancelled'" in late.err
     status = stage.command("status", stage.run_id(), "--json").document
     assert (status["status"], "too late" in str(status)) == ("cancelled", True)
+
+
+def test_a_run_that_is_being_cancelled_is_not_resumed_but_ended_by_recover(stage):
+    stage.running.process.kill()
+    stage.running.end()
+    with psycopg.connect(stage.command.environment["PLANNER_GRAPH_DSN"], autocommit=True) as connection:
+        connection.execute("UPDATE execution_plans SET status = 'cancelling', status_reason = 'too late'")
+    refused = stage.resume()
+    recovered = stage.command("recover", stage.run_id(), **stage.environment)
+
+    assert (refused.code, refused.out) == (2, "")
+    assert "it is being cancelled" in refused.err
+    assert f"planner-graph recover {stage.run_id()}" in refused.err
+    assert recovered.code == 4
+    assert f"run {stage.run_id()}: cancelled: too late" in recovered.out
 
 
 def test_recover_goes_on_with_what_a_killed_process_left(stage):
