@@ -266,7 +266,9 @@ class RunNotResumableError(PlannerGraphError, RuntimeError):
     def __init__(self, run_id: str, reason: str) -> None:
         self.run_id = run_id
         self.reason = reason
-        super().__init__(f"run {run_id} cannot be resumed: {reason}")
+        super().__init__(
+            f"run {run_id} cannot be resumed: {reason}; 'planner-graph status {run_id}' shows how it stands"
+        )
 
 
 class RunBusyError(PlannerGraphError, RuntimeError):
@@ -285,7 +287,8 @@ class OutputNotStoredError(PlannerGraphError, LookupError):
     def __init__(self, run_id: str, agent: str, reason: str) -> None:
         self.run_id = run_id
         self.agent = agent
-        super().__init__(f"no output of agent {agent!r} is stored in run {run_id}: {reason}")
+        remedy = f"'planner-graph status {run_id}' shows what there is"
+        super().__init__(f"no output of agent {agent!r} is stored in run {run_id}: {reason}; {remedy}")
 
 
 def _signal_name(number: int) -> str:
