@@ -6,7 +6,7 @@ const LARGE = 120; // from so many agents on, the quicker ranking serves
 
 self.addEventListener("message", ({ data: { nodes, edges, width, height } }) => {
   const graph = new Graph();
-  graph.setGraph({ rankdir: "LR", nodesep: 18, ranksep: 64, edgesep: 8, marginx: 12, marginy: 12,
+  graph.setGraph({ rankdir: "LR", nodesep: 18, ranksep: 48, edgesep: 8, marginx: 12, marginy: 12,
     ranker: nodes.length < LARGE ? "network-simplex" : "tight-tree" });
   graph.setDefaultEdgeLabel(() => ({}));
   nodes.forEach((_, index) => graph.setNode(String(index), { width, height }));
