@@ -105,13 +105,13 @@ function errorBox(error) {
 }
 
 function preview(given, most) {
-  if (given === null || given === undefined) return h("p", { class: "muted" }, "None yet.");
+  if (given === null || given === undefined) return h("p", { class: "muted" }, "None.");
   const short = typeof given === "object" && given.truncated;
   return h("pre", {}, value(short ? given.preview : given, most));
 }
 
 function attemptsTable(attempts) {
-  if (!attempts.length) return h("p", { class: "muted" }, "None yet.");
+  if (!attempts.length) return h("p", { class: "muted" }, "None.");
   return h("table", { class: "attempts" },
     h("thead", {}, h("tr", {}, ["#", "State", "Started", "Time"].map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, attempts.map((row) => [

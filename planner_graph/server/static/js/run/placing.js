@@ -36,7 +36,7 @@ export function layOut(plan, edges, done) {
   const worker = new Worker(new URL("./layout.worker.js", import.meta.url), { type: "module" });
   worker.addEventListener("message", ({ data }) => { done(data); worker.terminate(); });
   worker.addEventListener("error", () => worker.terminate()); // the places by level stay
-  worker.postMessage({ nodes: plan.steps.map(() => 0), edges: edges.map(({ from, to }) => [from, to]),
+  worker.postMessage({ nodes: plan.steps.length, edges: edges.map(({ from, to }) => [from, to]),
     width: WIDTH, height: HEIGHT });
   return () => worker.terminate();
 }
