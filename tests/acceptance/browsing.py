@@ -1,17 +1,16 @@
 """A live server in a process of its own, and a browser that looks at its dashboard."""
 
 import asyncio
-import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import urllib.request
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 from playwright.async_api import async_playwright
 
 PROGRAM = Path(sys.executable).with_name("planner-graph")
@@ -57,11 +56,10 @@ class Site:
         while True:
             assert self.process.poll() is None, log.read_text(encoding="utf-8")
             try:
-                urllib.request.urlopen(f"{self.base}/api/v2/health/live", timeout=LONGEST_SECONDS).close()
-            except OSError:
-                self.process.poll()
-            else:
-                return
+                self.get("health/live")
+            except httpx.TransportError:
+                continue
+            return
 
     def stop(self, how=signal.SIGTERM):
         """Let the server end."""
@@ -80,20 +78,19 @@ class Site:
         (self.gates / f"{brief}.{name}").touch()
 
     def get(self, path):
-        return self._call(urllib.request.Request(f"{self.base}/api/v2/{path}"))
+        return self._said(httpx.get(f"{self.base}/api/v2/{path}", timeout=LONGEST_SECONDS))
 
     def post(self, path, body):
-        headers = {"Content-Type": "application/json"}
-        return self._call(urllib.request.Request(f"{self.base}/api/v2/{path}", json.dumps(body).encode(), headers))
+        return self._said(httpx.post(f"{self.base}/api/v2/{path}", json=body, timeout=LONGEST_SECONDS))
 
     def run(self, **campaign):
         """Start a run, and give its id."""
         return self.post("workflows", {"campaign": campaign})["workflow_execution_id"]
 
     @staticmethod
-    def _call(request):
-        with urllib.request.urlopen(request, timeout=LONGEST_SECONDS) as answer:
-            return json.load(answer)
+    def _said(answer):
+        assert answer.is_success, answer.text
+        return answer.json()
 
 
 @asynccontextmanager
@@ -117,7 +114,7 @@ class Visitor:
 
     def __init__(self, base, page):
         self.base, self.page = base, page
-        self.problems = []
+        self.problems: list[str] = []
         page.on("console", self._listen)
         page.on("pageerror", lambda error: self.problems.append(str(error)))
 
@@ -162,7 +159,7 @@ class Visitor:
         """Nothing was complained about, refused by the policy, or executed."""
         assert await self.page.evaluate("window.violations") == []
         assert await self.page.evaluate("window.executed") is None
-        assert self.problems == []
+        assert not self.problems, self.problems
 
 
 @asynccontextmanager
