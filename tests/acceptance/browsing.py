@@ -7,10 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import psycopg
 from playwright.async_api import async_playwright
 
 PROGRAM = Path(sys.executable).with_name("planner-graph")
@@ -36,7 +38,7 @@ class Site:
     """The server of a database; it can be stopped and started again at the same address."""
 
     def __init__(self, folder, dsn, agents, *options):
-        self.folder, self.port = Path(folder), free_port()
+        self.folder, self.dsn, self.port = Path(folder), dsn, free_port()
         self.gates = self.folder / "gates"
         self.gates.mkdir(exist_ok=True)
         kept = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG", "TMPDIR"}}
@@ -53,13 +55,15 @@ class Site:
             self.process = subprocess.Popen(
                 command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=written, stderr=written
             )
-        while True:
-            assert self.process.poll() is None, log.read_text(encoding="utf-8")
-            try:
-                self.get("health/live")
-            except httpx.TransportError:
-                continue
-            return
+        with httpx.Client(base_url=self.base, timeout=LONGEST_SECONDS) as client:
+            while True:
+                assert self.process.poll() is None, log.read_text(encoding="utf-8")
+                try:
+                    client.get("/api/v2/health/live")
+                except httpx.TransportError:
+                    time.sleep(0.05)  # another process opens the port
+                else:
+                    return
 
     def stop(self, how=signal.SIGTERM):
         """Let the server end."""
@@ -67,12 +71,14 @@ class Site:
             self.process.send_signal(how)
             self.process.wait(LONGEST_SECONDS)
 
-    def command(self, *arguments):
-        """Give what a command with ``--json`` says."""
-        done = subprocess.run(
-            [PROGRAM, *arguments], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=True
-        )
-        return done.stdout
+    def wait_until_heard(self, run_id):
+        """Return when the server has looked at what is asked of a run that it executes."""
+        with psycopg.connect(self.dsn, autocommit=True) as conn:
+            seen = set()
+            while len(seen) < 3:  # the second beat from now began after now
+                [beat] = conn.execute("SELECT renewed_at FROM run_leases WHERE workflow_execution_id = %s", [run_id])
+                seen.add(beat)
+                time.sleep(0.05)  # until another process writes
 
     def open_gate(self, brief, name):
         (self.gates / f"{brief}.{name}").touch()

@@ -1,6 +1,7 @@
 """The dashboard in a real browser, on a live server."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,8 @@ async def test_a_run_is_planned_started_watched_paused_resumed_and_cancelled_in_
     assert await visitor.text("h1") == "The whole way"
     await visitor.press("pause", reason="lunch")
     await visitor.see_run("pausing")
+    run_id = await visitor.at(".run-page").get_attribute("data-run")
+    await off_loop(site.wait_until_heard, run_id)
     site.open_gate("whole", "author")
     await visitor.see_run("paused")
     await visitor.see_state("author", "completed")
@@ -70,7 +73,6 @@ async def test_a_run_is_planned_started_watched_paused_resumed_and_cancelled_in_
     await visitor.press("cancel", reason="enough")
     await visitor.see_run("cancelled")
     assert await visitor.at(".controls button").count() == 0
-    run_id = await visitor.at(".run-page").get_attribute("data-run")
     asked = {event["event"]: event["data"]["reason"] for event in events(site, run_id) if event["data"].get("by")}
     assert asked == {"run_pausing": "lunch", "run_cancelling": "enough"}
 
@@ -130,16 +132,13 @@ async def test_the_page_comes_back_after_a_restart_and_misses_nothing(site, visi
     await visitor.go(f"runs/{run_id}")
     await visitor.see_state("author", "running")
     await visitor.see('#connection[data-state="live"]')
-    stopping = off_loop(site.stop)
-    site.open_gate("restart", "author")
-    await stopping
+    await off_loop(site.stop, signal.SIGKILL)
     await visitor.see('#connection[data-state="reconnecting"]')
     await off_loop(site.start)
     await visitor.see('#connection[data-state="live"]')
-    await visitor.see_run("paused")
-    await visitor.see_state("author", "completed")
-    await visitor.press("resume")
-    site.open_gate("restart", "critic")
+    for agent in ("author", "critic"):
+        site.open_gate("restart", agent)
+        await visitor.see_state(agent, "completed")
     await visitor.see_run("completed")
     await visitor.page.click('[data-tab="events"]')
     last = events(site, run_id)[-1]["sequence"]
@@ -155,7 +154,7 @@ async def test_texts_that_attack_are_shown_as_texts(site, visitor):
         "name": f"{ATTACK}\u202egnp.exe\x1b[2J",
         "brief": ATTACK,
         "deliverables": ["curse", "doubt"],
-        "tasks": [{"type": "<b>x</b>", "title": ATTACK, "description": ATTACK}],
+        "tasks": [{"type": "chore", "title": ATTACK, "description": ATTACK}],
         "sources": [ATTACK],
         "provided": {"<i>p</i>": ATTACK},
     }
@@ -250,17 +249,14 @@ async def test_pages_fit_a_phone_in_light_and_dark(site, browser, scheme):
         await visitor.check()
 
 
-async def test_five_hundred_agents_stay_fluid(site, visitor):
-    run_id = site.run(brief="crowd", deliverables=[f"part{number}" for number in range(CROWD)])
-    await visitor.go(f"runs/{run_id}")
-    await visitor.see(".node", CROWD)
+async def test_five_hundred_agents_stay_fluid(visitor):
+    await visitor.go("plan")
+    await visitor.page.fill("#campaign-deliverables", ", ".join(f"part{number}" for number in range(CROWD)))
+    await visitor.page.click("text=Preview plan")
+    await visitor.see(".plan-result .node", CROWD)
     frames = await visitor.page.evaluate(MOVE_ABOUT)
-    tell(
-        f"\n{CROWD} agents: {frames['count']} frames, median {frames['median']:.0f} ms, worst {frames['worst']:.0f} ms"
-    )
+    tell(f"{CROWD} agents: a frame takes {frames['median']:.0f} ms (median), {frames['worst']:.0f} ms at worst")
     assert frames["median"] < 17 * SLACK
-    await visitor.press("cancel")
-    await visitor.see_run("cancelled")
 
 
 MOVE_ABOUT = """async () => {

@@ -211,9 +211,11 @@ class RunPage {
 
   async refreshTables() {
     await this.quietly(async () => {
-      const [run, schedule, progress] = await Promise.all([this.read(""), this.read("/schedule"), this.read("/progress")]);
+      const run = await this.read("");
+      const [schedule, progress] = await Promise.all([this.read("/schedule"), this.read("/progress")]);
       this.model.setRun(run);
       this.model.setTables(schedule.actual, progress);
+      for (const event of this.log.after(run.last_sequence)) this.model.apply(event); // heard meanwhile
       this.drawRun();
       this.tabs.current?.updateAll?.();
       if (goesOn(this.model.status)) this.askProgress(QUIET_MS);

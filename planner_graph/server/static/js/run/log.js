@@ -46,6 +46,11 @@ export class LogView {
     this.more.hidden = this.events.size <= this.shown;
   }
 
+  /** The events after a number, in order. */
+  after(sequence) {
+    return [...this.events.values()].filter((event) => event.sequence > sequence).sort((a, b) => a.sequence - b.sequence);
+  }
+
   updateAll() {
     if (this.element.isConnected) this.draw();
   }

@@ -21,13 +21,14 @@ export class RunModel {
     this.status = "pending";
     this.startedAt = null;
     this.endedAt = null;
-    this.events = [];
+    this.sequence = 0;
     this.agents = new Map(plan.steps.map((step) => [step.agent, newAgent(step)]));
     this.critical = new Set(plan.critical_path);
   }
 
-  /** Takes over the run's row. */
+  /** Takes over the run's row, unless events have been heard since it was read. */
   setRun(run) {
+    if (run.last_sequence < this.sequence) return;
     this.run = run;
     this.status = run.status;
     this.startedAt = run.started_at;
@@ -69,6 +70,7 @@ export class RunModel {
 
   /** Brings the model forward by one event; gives the name of the agent that changed, if one did. */
   apply(event) {
+    this.sequence = Math.max(this.sequence, event.sequence);
     if (event.event.startsWith("run_")) this.applyToRun(event);
     const agent = this.agents.get(event.agent_name);
     if (!agent) return null;
