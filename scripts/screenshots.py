@@ -21,7 +21,7 @@ LARGEST_BYTES = 150_000
 COLOURS = 200
 
 ALL = ["published", "newsletter.html", "header.png", "chart.png"]
-SPRING = {"id": "spring", "name": "Spring collection", "deliverables": ALL}
+NAME = "Spring collection"
 
 
 async def main() -> int:
@@ -54,7 +54,7 @@ async def show(site: Site, browser: Any) -> None:
         for run_id in past:
             await visitor.go(f"runs/{run_id}")
             await visitor.see("#connection[data-state='ended'], .question")
-        held = site.run(**SPRING, brief="Announce the spring collection ...")
+        held = site.run(id="spring", name=NAME, deliverables=ALL, brief="Announce the spring collection ...")
         await visitor.go(f"runs/{held}?agent=writer")
         await visitor.see_state("chart", "failed")
         await visitor.see(".panel .attempts")
@@ -79,7 +79,7 @@ async def show(site: Site, browser: Any) -> None:
 async def plan(visitor: Visitor) -> None:
     """Plan a campaign in the page, and take its picture."""
     await visitor.go("plan")
-    await visitor.page.fill("#campaign-name", SPRING["name"])
+    await visitor.page.fill("#campaign-name", NAME)
     await visitor.page.fill("#campaign-deliverables", ", ".join(ALL))
     await visitor.page.fill("#campaign-brief", "Announce the spring collection to people who bought last year.")
     await visitor.page.click("text=Preview plan")

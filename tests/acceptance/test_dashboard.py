@@ -113,7 +113,7 @@ async def test_a_question_is_answered_and_the_run_goes_on(site, visitor):
     run_id = site.run(brief="question", deliverables=["verdict"])
     await visitor.go(f"runs/{run_id}")
     await visitor.see('.question[data-question="judge"]')
-    assert '"publish": "question"' in await visitor.text(".question pre")
+    assert '{"publish":"question"}' in await visitor.text(".question pre")
     await visitor.see_state("judge", "interrupted")
     await visitor.press("approve", reason="well written")
     await visitor.see_run("completed")
@@ -154,7 +154,6 @@ async def test_texts_that_attack_are_shown_as_texts(site, visitor):
         "name": f"{ATTACK}\u202egnp.exe\x1b[2J",
         "brief": ATTACK,
         "deliverables": ["curse", "doubt"],
-        "tasks": [{"type": "chore", "title": ATTACK, "description": ATTACK}],
         "sources": [ATTACK],
         "provided": {"<i>p</i>": ATTACK},
     }
@@ -249,6 +248,40 @@ async def test_pages_fit_a_phone_in_light_and_dark(site, browser, scheme):
         await visitor.check()
 
 
+async def test_a_server_with_tokens_asks_for_one_and_shows_only_what_its_role_allows(servers, tmp_path, browser):
+    for dsn in fresh(servers.address("embedded"), TEMPLATE):
+        site = Site(tmp_path, dsn, TROUPE, "--auth")
+        viewer = site.command("token", "create", "ann", "--role", "viewer").split()[0]
+        operator = site.command("token", "create", "bob", "--role", "operator").split()[0]
+        await off_loop(site.start)
+        async with visit(browser, site.base) as visitor:
+            await visitor.go("runs")
+            await sign_in(visitor, "pg_nonsense")
+            await visitor.see("#token-dialog")
+            assert await visitor.text("#token-dialog .muted") == "The server does not accept that token."
+            await sign_in(visitor, viewer)
+            await visitor.see(".runs-place .empty")
+            await visitor.see('#connection[data-state="live"]')
+            await visitor.go("plan")
+            assert await visitor.at("#start-run").is_hidden()
+            kept = await visitor.page.evaluate("[JSON.stringify(localStorage), document.cookie]")
+            assert viewer not in "".join(kept)
+            await visitor.page.evaluate("sessionStorage.clear()")
+            await visitor.page.reload()
+            await sign_in(visitor, operator)
+            await visitor.page.fill("#campaign-deliverables", "verdict")
+            await visitor.page.click("#start-run")
+            await visitor.page.click("dialog [type=submit]")
+            await visitor.see('[data-action="approve"]')
+            visitor.problems.clear()  # that the server answered 401
+        await off_loop(site.stop)
+
+
+async def sign_in(visitor, token):
+    await visitor.page.fill("#token", token)
+    await visitor.page.click("#token-dialog [type=submit]")
+
+
 async def test_five_hundred_agents_stay_fluid(visitor):
     await visitor.go("plan")
     await visitor.page.fill("#campaign-deliverables", ", ".join(f"part{number}" for number in range(CROWD)))
@@ -285,7 +318,7 @@ async def test_the_first_view_and_a_change_are_there_soon(site, visitor):
         first = await visitor.page.evaluate(
             "new Promise(done => requestAnimationFrame(() => setTimeout(() => done(performance.now()))))"
         )
-        tell(f"\nfirst view of {path.partition('/')[0]}: {first:.0f} ms")
+        tell(f"first view of {'the list' if path == 'runs' else 'a run'}: {first:.0f} ms")
         assert first < FIRST_VIEW_MS * SLACK
     await visitor.see('#connection[data-state="live"]')
     await visitor.see_state("author", "running")

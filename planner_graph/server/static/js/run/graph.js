@@ -6,11 +6,11 @@ import { duration, secondsBetween } from "../format.js";
 import { icon, strokes, word } from "../states.js";
 import { HEIGHT, WIDTH, edgesOf, layOut, placesByLevel } from "./placing.js";
 
-const FAR = 0.42; // below this scale names cannot be read: boxes take the colour of their state
-const CAP = 34;
+const FAR = 0.4; // below this scale names cannot be read: boxes take the colour of their state
+const CAP = 32;
 const SMOOTH_MS = 200;
 
-const NAME_FONT = '600 13px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif';
+const NAME_FONT = '600 15px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif';
 const MARGIN = 64; // above and below the graph, for its tools and its legend
 const LEAST_HEIGHT = 240;
 
@@ -83,8 +83,8 @@ export class GraphView {
   }
 
   node(step, at) {
-    const state = s("g", { class: "state", transform: `translate(9 15)` });
-    const note = s("text", { class: "note", x: CAP + 9, y: 35 });
+    const state = s("g", { class: "state", transform: `translate(8 17)` });
+    const note = s("text", { class: "note", x: CAP + 8, y: 39 });
     const title = s("title");
     const group = s("g", { class: ["node", this.critical.has(step.agent) && "critical"], tabindex: at === 0 ? "0" : "-1",
       role: "button", "data-agent": step.agent, on: {
@@ -94,7 +94,7 @@ export class GraphView {
     title,
     s("rect", { class: "box", width: WIDTH, height: HEIGHT, rx: 7 }),
     s("path", { class: "cap", d: `M7 0H${CAP}V${HEIGHT}H7a7 7 0 0 1-7-7V7a7 7 0 0 1 7-7` }),
-    state, s("text", { class: "name", x: CAP + 9, y: 20 }, this.shortened(visible(step.agent))), note);
+    state, s("text", { class: "name", x: CAP + 8, y: 22 }, this.shortened(visible(step.agent))), note);
     const node = { group, state, note, title, status: null, step };
     this.draw(node);
     return node;
@@ -103,7 +103,7 @@ export class GraphView {
   /** A name as far as there is room for it. */
   shortened(name) {
     this.pen ??= Object.assign(document.createElement("canvas").getContext("2d"), { font: NAME_FONT });
-    const room = WIDTH - CAP - 18;
+    const room = WIDTH - CAP - 14;
     if (this.pen.measureText(name).width <= room) return name;
     let short = name;
     while (short && this.pen.measureText(`${short}…`).width > room) short = short.slice(0, -1);

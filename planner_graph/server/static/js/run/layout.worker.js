@@ -9,7 +9,7 @@ const ROOM = 1.25; // height of a dense picture, in heights of its fullest colum
 self.addEventListener("message", ({ data: { nodes, edges, width, height } }) => {
   const large = nodes >= LARGE;
   const graph = new Graph();
-  graph.setGraph({ rankdir: "LR", nodesep: GAP, ranksep: 48, edgesep: 8, marginx: 12, marginy: 12,
+  graph.setGraph({ rankdir: "LR", nodesep: GAP, ranksep: 38, edgesep: 8, marginx: 12, marginy: 12,
     ranker: large ? "tight-tree" : "network-simplex" });
   graph.setDefaultEdgeLabel(() => ({}));
   for (let index = 0; index < nodes; index += 1) graph.setNode(String(index), { width, height });

@@ -1,8 +1,8 @@
 /** Where the agents of a plan go in the picture: at once by level, and better as soon as the worker has an answer. */
 
-export const WIDTH = 176;
-export const HEIGHT = 46;
-const GAP_X = 48;
+export const WIDTH = 170;
+export const HEIGHT = 50;
+const GAP_X = 38;
 const GAP_Y = 18;
 
 /** The edges of a plan as index pairs with their kind, each from the agent that is depended on. */
