@@ -179,7 +179,8 @@ class RunPage {
 
   async refreshRun() {
     await this.quietly(async () => {
-      this.model.setRun(await this.read(""));
+      const run = await this.read("");
+      this.model.setRun(run, this.log.after(run.last_sequence));
       this.drawRun();
     });
   }
