@@ -102,10 +102,10 @@ async def test_the_timeline_shows_what_was_planned_and_what_was(site, visitor):
     assert await visitor.at('g[data-agent="filmer"] .actual[data-status="failed"]').count() == 2
     spans = {span["agent"]: span for span in site.get(f"workflows/{run_id}/schedule")["planned"]}
     expected = {agent: span["end_seconds"] - span["start_seconds"] for agent, span in spans.items()}
-    planned = {agent: await box(visitor, f'g[data-agent="{agent}"] .planned') for agent in ("scout", "author")}
-    longer = expected["author"] / expected["scout"]
-    assert planned["author"]["width"] == pytest.approx(max(2, longer * planned["scout"]["width"]), rel=0.02, abs=2)
-    assert planned["author"]["x"] == pytest.approx(planned["scout"]["x"] + planned["scout"]["width"], abs=2)
+    planned = {agent: await box(visitor, f'g[data-agent="{agent}"] .planned') for agent in spans}
+    pixels = planned["author"]["width"] / expected["author"]  # a second's width
+    assert planned["author"]["x"] == pytest.approx(planned["scout"]["x"] + pixels * expected["scout"], abs=2)
+    assert planned["filmer"]["width"] == pytest.approx(max(2, pixels * expected["filmer"]), abs=2)
     actual = {agent: await box(visitor, f'g[data-agent="{agent}"] .actual') for agent in ("scout", "author")}
     assert actual["author"]["x"] >= actual["scout"]["x"]
     words = await visitor.at('g[data-agent="author"] .actual title').text_content()

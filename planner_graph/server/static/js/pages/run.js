@@ -132,9 +132,23 @@ class RunPage {
 
   listen() {
     this.feed = new LiveFeed((sequence) => runPath(this.id, `/live${sequence === null ? "" : `?after=${sequence}`}`), {
-      state: (state) => connection(state),
+      state: (state) => this.feedIs(state),
       frame: (frame) => this.take(frame),
     });
+  }
+
+  /** Shows how the feed stands; after an interruption, reads what may have failed to arrive. */
+  feedIs(state) {
+    connection(state);
+    if (state === "reconnecting") this.wasAway = true;
+    if (state !== "live" || !this.wasAway) return;
+    this.wasAway = false;
+    this.catchUp();
+  }
+
+  catchUp() {
+    if (this.log.upTo) this.quietly(() => this.log.load(this.stop.signal));
+    this.refreshTables();
   }
 
   take(frame) {
@@ -142,8 +156,8 @@ class RunPage {
       this.pending.push(frame);
       this.flushing ??= requestAnimationFrame(() => this.flush());
     } else if (frame.type === "snapshot") {
-      this.log.load(frame.sequence, this.stop.signal).catch(() => {});
-      this.refreshTables();
+      this.log.upTo = frame.sequence;
+      this.catchUp();
     } else if (frame.type === "end") {
       this.refreshRun();
       this.refreshProgress();
