@@ -119,7 +119,7 @@ class Delivery:
         """Write those of one run."""
         if self._folder is None:
             return
-        account = await read_account(self._repository, outcome.run_id, SystemClock().now())
+        account = await read_account(self._repository.database, outcome.run_id, SystemClock().now())
         delivery.write(account, Path(self._folder) / outcome.run_id)
 
 

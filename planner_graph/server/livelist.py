@@ -6,8 +6,8 @@ from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 
-from planner_graph.errors import FeedClosedError
 from planner_graph.mirror.feed import Changes, RunFeed
+from planner_graph.mirror.log import FeedClosedError
 from planner_graph.server.followed import rings
 from planner_graph.server.frames import Frame, ping_frame, run_frame
 from planner_graph.server.hosting import RunHost

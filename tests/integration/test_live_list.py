@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from planner_graph.campaign import Campaign
-from planner_graph.errors import FeedClosedError
 from planner_graph.mirror.feed import RunFeed
+from planner_graph.mirror.log import FeedClosedError
 from planner_graph.server import livelist
 from planner_graph.server.live import TooManyClientsError, TooSlowError
 from planner_graph.server.livelist import LiveList
@@ -39,9 +39,9 @@ class CountingRepository(Repository):
         super().__init__(database)
         self.read: list[list[RunId]] = []
 
-    async def listed(self, run_ids: Collection[RunId]) -> list[Listed]:
+    async def listed(self, run_ids: Collection[RunId], *, with_result: bool = False) -> list[Listed]:
         self.read.append(list(run_ids))
-        return await super().listed(run_ids)
+        return await super().listed(run_ids, with_result=with_result)
 
 
 @pytest.fixture
