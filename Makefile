@@ -48,9 +48,13 @@ bench: $(VENV)/.test-installed ## Run the benchmarks and print their tables.
 	$(BIN)/python -m benchmarks.adaptive
 	$(BIN)/python -m benchmarks.mirror
 	$(BIN)/python -m benchmarks.eta
+	$(BIN)/python -m benchmarks.server
 
 vendor: ## Bring the dashboard's libraries from their npm packages, at the pinned versions.
 	$(PYTHON) scripts/vendor.py
+
+screenshots: $(VENV)/.test-installed ## Take the pictures of the dashboard in docs/images anew; needs Chromium.
+	$(BIN)/python -m scripts.screenshots
 
 clean: ## Remove everything that was made here.
 	rm -rf $(VENV) out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -69,7 +69,7 @@ CREATE TABLE IF NOT EXISTS execution_plans (
     agents_reference TEXT,
     output_folder TEXT,
 
-    -- State tracking. "current_step" is the furthest step that has begun; "usage" sums up what chat models were used for
+    -- State tracking. "current_step" is the furthest step that has begun; "usage" sums up what language models were used for
     -- the run: {"input_tokens", "output_tokens", "total_tokens", "calls", "cost_usd", "models": {...}}.
     status TEXT NOT NULL DEFAULT 'pending',
     status_reason TEXT,

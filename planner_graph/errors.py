@@ -192,13 +192,6 @@ class DatabaseUnavailableError(PlannerGraphError, ConnectionError):
         super().__init__(f"database {target}: {problem}; {remedy}")
 
 
-class FeedClosedError(PlannerGraphError, RuntimeError):
-    """The feed that was to tell of a run was closed, as the process that told is about to end."""
-
-    def __init__(self) -> None:
-        super().__init__("nothing more is told of runs here; ask again, from the last event that was seen")
-
-
 class SchemaVersionError(PlannerGraphError, RuntimeError):
     """The tables in the database do not fit this program; ``tables`` says whose they are, ours or LangGraph's."""
 
@@ -266,7 +259,9 @@ class RunNotResumableError(PlannerGraphError, RuntimeError):
     def __init__(self, run_id: str, reason: str) -> None:
         self.run_id = run_id
         self.reason = reason
-        super().__init__(f"run {run_id} cannot be resumed: {reason}")
+        super().__init__(
+            f"run {run_id} cannot be resumed: {reason}; 'planner-graph status {run_id}' shows how it stands"
+        )
 
 
 class RunBusyError(PlannerGraphError, RuntimeError):
@@ -285,7 +280,8 @@ class OutputNotStoredError(PlannerGraphError, LookupError):
     def __init__(self, run_id: str, agent: str, reason: str) -> None:
         self.run_id = run_id
         self.agent = agent
-        super().__init__(f"no output of agent {agent!r} is stored in run {run_id}: {reason}")
+        remedy = f"'planner-graph status {run_id}' shows what there is"
+        super().__init__(f"no output of agent {agent!r} is stored in run {run_id}: {reason}; {remedy}")
 
 
 def _signal_name(number: int) -> str:

@@ -81,6 +81,11 @@ def exits(_):
     sys.exit(3)
 
 
+def forks(_):
+    os.fork()
+    return "x" * 3_000_000
+
+
 def vanishes(_):
     os.system("sleep 20 &")  # noqa: S605  # holds whatever it could inherit
     os._exit(3)

@@ -9,7 +9,7 @@ from typing import Any
 import uvicorn
 
 from planner_graph.catalog.catalog import Catalog
-from planner_graph.cli.serving import Uvicorn, web_config
+from planner_graph.cli.serving import Uvicorn, listening, web_config
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.server.context import Context, open_context
 from planner_graph.server.hosting import Agents
@@ -41,11 +41,12 @@ async def serving(database: Database, **settings: Any) -> AsyncIterator[Served]:
     agents = Agents(bodies={}, reference=None, load=lambda _: {})
     given = ServerSettings(**{"port": 0, "recover": False, "close_seconds": 1.0, **settings})
     async with open_context(database, MasterPlanner(Catalog.builtin()), agents, given) as context:
+        listener = listening(given)
+        host, port = listener.getsockname()[:2]
         web = Uvicorn(web_config(context))
-        task = asyncio.create_task(web.serve())
+        task = asyncio.create_task(web.serve([listener]))
         while not web.started:  # noqa: ASYNC110  # nobody is told
             await asyncio.sleep(0.001)
-        host, port = web.servers[0].sockets[0].getsockname()[:2]
         served = Served(f"{host}:{port}", context, web)
         try:
             yield served

@@ -11,7 +11,9 @@ from planner_graph.compiler.events import ASKS
 from planner_graph.errors import Finding, InvalidInputError
 from planner_graph.mirror.progress import progress_report
 from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.store import answers, reading
 from planner_graph.store.answers import GivenAnswer
+from planner_graph.store.database import Database
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import RunRow, Vitals
 from planner_graph.types import AgentName, AgentStatus, RunId, RunStatus
@@ -51,16 +53,17 @@ class Account:
         return list((self.row.result or {}).get("missing", []))
 
 
-async def read_account(repository: Repository, run_id: RunId, now: datetime) -> Account:
-    """Read from the database how a run stands.
+async def read_account(database: Database, run_id: RunId, now: datetime) -> Account:
+    """Read from the database how a run stands, all of it at one moment.
 
     Raises:
         RunNotFoundError: there is no such run.
     """
-    row = await repository.get_run(run_id)
-    vitals = await repository.vitals(row.run_id)
+    async with reading.snapshot(database) as conn:
+        row, vitals = await reading.find_run(conn, run_id), await reading.vitals(conn, run_id)
+        plan, attempts = await reading.load_plan(conn, run_id), await reading.agent_runs(conn, run_id)
+        given = await answers.of_run(conn, run_id)
     left_behind = is_left_behind(row, vitals)
-    plan, attempts = await repository.load_plan(row.run_id), await repository.agent_runs(row.run_id)
     stands = replace(row, status=RunStatus.PAUSED) if left_behind else row
     progress = Progress(plan, stands, attempts)
     return Account(
@@ -71,15 +74,15 @@ async def read_account(repository: Repository, run_id: RunId, now: datetime) -> 
         now=now,
         left_behind=left_behind,
         silent_seconds=vitals.silent_seconds if row.status.going_on and not left_behind else None,
-        asking=who_asks(progress, (await repository.answers(row.run_id)).values()),
+        asking=who_asks(progress, given.values()),
     )
 
 
-def who_asks(progress: Progress, answers: Iterable[GivenAnswer]) -> tuple[AgentName, ...]:
+def who_asks(progress: Progress, given: Iterable[GivenAnswer]) -> tuple[AgentName, ...]:
     """Name the agents that ask and that nobody has answered, in execution order; of a run that has ended, nobody."""
     if progress.run.status.ended:
         return ()
-    answered = {answer.agent for answer in answers if answer.taken_at is None}
+    answered = {answer.agent for answer in given if answer.taken_at is None}
     interrupted = [agent for agent in progress.agents.values() if agent.status is AgentStatus.INTERRUPTED]
     return tuple(agent.name for agent in interrupted if agent.note == ASKS and agent.name not in answered)
 

@@ -1,10 +1,12 @@
-"""Figures as people read them: running times, shares, averages, large numbers, amounts of money."""
+"""Figures as people read them: running times, shares, averages, large numbers, amounts of money and of bytes."""
 
 import math
 
 CENT_PLACES = 2
 MOST_PLACES = 6
 """Decimal places of an amount of money."""
+
+KIBIBYTE = 1024
 
 
 def timer(seconds: float) -> str:
@@ -72,3 +74,19 @@ def dollars(amount: float | None) -> str | None:
         return None
     places = 1 - math.floor(math.log10(amount)) if amount else CENT_PLACES
     return f"${amount:,.{min(max(places, CENT_PLACES), MOST_PLACES)}f}"
+
+
+def bytes_text(size: int) -> str:
+    """Write a number of bytes for people.
+
+    >>> bytes_text(512), bytes_text(2048), bytes_text(3 * 1024**3)
+    ('512 bytes', '2.0 KiB', '3.0 GiB')
+    """
+    if size < KIBIBYTE:
+        return f"{size} bytes"
+    value = size / KIBIBYTE
+    for unit in ("KiB", "MiB"):
+        if value < KIBIBYTE:
+            return f"{value:.1f} {unit}"
+        value /= KIBIBYTE
+    return f"{value:.1f} GiB"

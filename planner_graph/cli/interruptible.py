@@ -53,8 +53,13 @@ class Threads(ThreadPoolExecutor):
         return any(future.running() for future in tuple(self._submitted))
 
 
-def run(work: Coroutine[Any, Any, T], gently: Callable[[], bool] = lambda: False) -> T:
-    """Run ``work`` to its end; Ctrl-C and SIGTERM let it put things in order first.
+def run(
+    work: Coroutine[Any, Any, T],
+    gently: Callable[[], bool] = lambda: False,
+    *,
+    new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> T:
+    """Run ``work`` to its end, in a ``new_loop``; Ctrl-C and SIGTERM let it put things in order first.
 
     The first one calls ``gently``, in the event loop; if that gives ``True``, the work is about to end by itself. The
     next one, or the first if that gives ``False``, cancels the work, and yet another one ends it at once.
@@ -63,7 +68,7 @@ def run(work: Coroutine[Any, Any, T], gently: Callable[[], bool] = lambda: False
         Interrupted: it was stopped. The process should now end by :func:`leave`.
     """
     threads = Threads()
-    runner = asyncio.Runner()
+    runner = asyncio.Runner(loop_factory=new_loop)
     runner.get_loop().set_default_executor(threads)
     try:
         result = runner.run(_stoppable(work, gently))

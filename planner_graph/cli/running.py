@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,18 @@ from planner_graph.clock import SystemClock
 from planner_graph.errors import DatabaseUnavailableError, PlannerGraphError
 from planner_graph.mirror.handler import MirrorReport
 from planner_graph.planning.explanation import duration_text
+from planner_graph.runtime.brake import Grace
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
 from planner_graph.store.connection import unavailable
 from planner_graph.text import one_line
 from planner_graph.types import RunId
+
+STOPPED = "stopped from outside; resume it to go on"
+"""Why a run is paused that is stopped by a signal."""
+
+
+LONGEST_ACCOUNT_SECONDS = 5.0
+"""How long to wait for the account of a run that was stopped; the database may be away."""
 
 
 @dataclass(kw_only=True)
@@ -37,10 +46,9 @@ class Session:
 
     def pause(self) -> bool:
         """Let the run pause when its running agents have ended; gives ``False`` if there is none to pause."""
-        if self.orchestrator is None or not self.orchestrator.pause_all("stopped from outside; resume it to go on"):
+        if self.orchestrator is None or not self.orchestrator.pause_all(STOPPED):
             return False
-        grace = duration_text(self.orchestrator.grace.pause)
-        screen.tell(f"pausing: running agents may end, for {grace} at most; once more to stop at once")
+        tell_of_pausing(self.orchestrator.grace)
         return True
 
     async def execute(
@@ -56,12 +64,20 @@ class Session:
         try:
             outcome = await orchestrator.execute(run_id, take_over=take_over, on_event=self.view.on_event)
         except asyncio.CancelledError:
-            self.account = await read_account(repository, run_id, SystemClock().now())
+            with suppress(psycopg.Error, DatabaseUnavailableError, TimeoutError):  # the user wants to leave
+                async with asyncio.timeout(LONGEST_ACCOUNT_SECONDS):
+                    self.account = await read_account(orchestrator.database, run_id, SystemClock().now())
             raise
         except psycopg.Error as error:
             raise unavailable(orchestrator.database.target, error) from error
         self.mirror = outcome.mirror
-        self.account = await read_account(repository, run_id, SystemClock().now())
+        self.account = await read_account(orchestrator.database, run_id, SystemClock().now())
+
+
+def tell_of_pausing(grace: Grace) -> None:
+    """Say what a first signal has done, and what another one does."""
+    seconds = duration_text(grace.pause)
+    screen.tell(f"pausing: running agents may end, for {seconds} at most; once more to stop at once")
 
 
 def conduct(work: Callable[[Session], Coroutine[Any, Any, None]], *, as_json: bool) -> None:

@@ -37,6 +37,9 @@ MAX_CONNECTIONS = 20
 SWITCH_SECONDS = 0.001
 """How long a thread that works out a plan or a forecast may keep the event loop from going on."""
 
+SILENT_SECONDS = 30.0
+"""How long a client may take in nothing of what it is sent."""
+
 LARGEST_FRAME = 4_096
 """Bytes that a client may send in a frame of a WebSocket; it has next to nothing to say."""
 
@@ -119,12 +122,15 @@ class Delivery:
         """Write those of one run."""
         if self._folder is None:
             return
-        account = await read_account(self._repository, outcome.run_id, SystemClock().now())
+        account = await read_account(self._repository.database, outcome.run_id, SystemClock().now())
         delivery.write(account, Path(self._folder) / outcome.run_id)
 
 
 def listening(settings: ServerSettings) -> socket.socket:
     """Begin to listen.
+
+    A connection whose client takes in nothing for ``SILENT_SECONDS`` is cut by the system, where that is Linux: uvicorn
+    would keep it, and what is to be sent on it, for as long as the client likes.
 
     Raises:
         InvalidInputError: the address cannot be had.
@@ -140,6 +146,8 @@ def listening(settings: ServerSettings) -> socket.socket:
         listener.close()
         problem = f"cannot listen on {settings.host} port {settings.port}: {(error.strerror or str(error)).lower()}"
         raise InvalidInputError([Finding(problem=problem, remedy="name another --host or --port")]) from error
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(SILENT_SECONDS * 1_000))
     return listener
 
 
@@ -173,9 +181,10 @@ def serve(settings: ServerSettings, catalog: Catalog, reference: str | None, dsn
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # where it serves is told here
     sys.setswitchinterval(SWITCH_SECONDS)
+    new_loop = uvicorn.Config("").get_loop_factory()  # that of uvloop where it is installed
     service = Service(settings, catalog, reference, dsn)
     try:
-        return interruptible.run(service.carry_out(), service.stop)
+        return interruptible.run(service.carry_out(), service.stop, new_loop=new_loop)
     except interruptible.Interrupted as stop:
         screen.tell("stopped; runs that went on are left for: planner-graph recover --all")
         if stop.busy:

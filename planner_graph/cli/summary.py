@@ -10,7 +10,7 @@ from rich.text import Text
 
 from planner_graph.cli import screen
 from planner_graph.cli.account import Account
-from planner_graph.cli.figures import compact, dollars, share, timer
+from planner_graph.cli.figures import bytes_text, compact, dollars, share, timer
 from planner_graph.cli.outlook import brief_reason, eta_text, path_text, silence_text
 from planner_graph.cli.progress import Progress
 from planner_graph.cli.styles import AGENT_STYLES, RUN_STYLES
@@ -19,7 +19,6 @@ from planner_graph.planning.explanation import duration_text
 from planner_graph.text import one_line, utf8
 from planner_graph.types import AgentStatus, RunStatus
 
-KIBIBYTE = 1024
 MOST_WAITING = 20
 """Of more agents that wait than these, only the first are listed one by one."""
 
@@ -145,9 +144,7 @@ def size_of(value: Any) -> str:
     ('2.0 KiB of text', '6 bytes of JSON')
     """
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    count = len(utf8(text))
-    size = f"{count} bytes" if count < KIBIBYTE else f"{count / KIBIBYTE:.1f} KiB"
-    return f"{size} of {'text' if isinstance(value, str) else 'JSON'}"
+    return f"{bytes_text(len(utf8(text)))} of {'text' if isinstance(value, str) else 'JSON'}"
 
 
 def _answer(account: Account) -> str:

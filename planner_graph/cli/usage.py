@@ -1,4 +1,4 @@
-"""Says in words what a run used of chat models."""
+"""Says in words what a run used of language models."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from planner_graph.cli.figures import compact, dollars
 
 
 def usage_text(usage: Mapping[str, Any] | None) -> str:
-    """Say what chat models were used for; nothing if none was.
+    """Say what language models were used for; nothing if none was.
 
     >>> tokens = {"total_tokens": 12_345, "input_tokens": 12_000, "output_tokens": 345}
     >>> usage_text({**tokens, "calls": 3, "cost_usd": 0.021})

@@ -67,7 +67,7 @@ class Watch:
         row = await find_run(repository, run)
         self.run_id = row.run_id
         if row.status.ended and isinstance(self.watcher, BarsWatcher):  # there is nothing left to see live
-            return await read_account(repository, row.run_id, self.clock.now())
+            return await read_account(database, row.run_id, self.clock.now())
         progress = Progress.unbegun(await repository.load_plan(row.run_id), row)
         with ExitStack() as stack:
             stack.callback(self.watcher.end)
@@ -81,7 +81,7 @@ class Watch:
                         self.watcher.on_event(event)
                 finally:
                     looking.cancel()
-        return await read_account(repository, row.run_id, self.clock.now())
+        return await read_account(database, row.run_id, self.clock.now())
 
     async def _look_for_life(self, feed: RunFeed, repository: Repository, run_id: RunId) -> None:
         """Say so when the run is paused, or shows no life any more."""

@@ -21,7 +21,7 @@ READ = "__pregel_read"
 def next_attempt(config: RunnableConfig, *, alone: bool = True, asked: int = 0) -> RunnableConfig:
     """Give the config for another attempt of the same node, made from the one that LangGraph gave for the first.
 
-    A body that starts over finds the answers that humans gave to its earlier attempts, instead of asking again; a
+    A body that starts over finds the answers that people gave to its earlier attempts, instead of asking again; a
     subgraph goes on from its last checkpoint, and calls of LangGraph's ``@task`` give what they gave before, instead of
     doing paid work twice. Those calls are known by their number; so an attempt that was given up on, but may still make
     some, goes on counting with this one, which is then not ``alone`` and repeats them. ``asked`` is how many questions

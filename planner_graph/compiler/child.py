@@ -43,7 +43,10 @@ def main(descriptor: int, parent: int) -> None:
     size = HEADER.unpack(_receive(channel, HEADER.size))[0]
     request = unframed(_receive(channel, size))
     threading.Thread(target=_end_with, args=[channel], name="planner-graph-parent", daemon=True).start()
+    process = os.getpid()
     answer = frame(_answer(request))
+    if os.getpid() != process:  # the body has forked, and this is the copy: the answer is the other one's to give
+        os._exit(0)
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):  # whatever the body has made of them
             stream.flush()

@@ -4,6 +4,7 @@ They travel as LangGraph custom stream events (``stream_mode="custom"``), so tha
 really runs; observers of the plan are told the same ones.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict, cast
 
@@ -31,11 +32,24 @@ class AttemptFailed(TypedDict):
 
 
 ASKS = "it waits for an answer"
-"""Reason of the interruption of an agent that asks a human."""
+"""Reason of the interruption of an agent that asks a person."""
+
+
+WAITING = "waiting for an answer to: "
+"""Beginning of the reason of a pause in which agents ask; their names follow."""
+
+
+def pause_reason(asking: Iterable[str]) -> str:
+    """Say why a run pauses in which these agents ask; each is named once.
+
+    >>> pause_reason(["editor", "editor", "seo"])
+    'waiting for an answer to: editor, seo'
+    """
+    return WAITING + ", ".join(dict.fromkeys(asking))
 
 
 class AgentInterrupted(TypedDict):
-    """An agent left without a record: it asks a human, or was asked to pause; it runs anew when the run is resumed.
+    """An agent left without a record: it asks a person, or was asked to pause; it runs anew when the run is resumed.
 
     ``usage`` is what it has used in vain, or ``None``.
     """

@@ -56,22 +56,34 @@ def plain(agent: str, given: Any) -> Any:
         raise OutputError(agent, f"{error}; return plain JSON values") from error
 
 
+_Trail = tuple[Any, str | int] | None
+"""How to come to an item: the trail of what holds it, and its key there. Whole paths would cost their length each."""
+
+
 def _unfit(given: Any) -> Iterator[Fault]:
     """Find what JSON has no form for, though some form could be made up: bytes, sets, iterators."""
-    pending: list[tuple[tuple[str | int, ...], Any]] = [((), _UNFOLD.to_python(given))]
+    pending: list[tuple[_Trail, Any]] = [(None, _UNFOLD.to_python(given))]
     seen: set[int] = set()
     while pending:
-        path, item = pending.pop()
+        trail, item = pending.pop()
         if isinstance(item, bytes | bytearray | memoryview):
-            yield Fault(path, "bytes are not JSON", "return text, or binary data as a data URI")
+            yield Fault(_path(trail), "bytes are not JSON", "return text, or binary data as a data URI")
         elif isinstance(item, set | frozenset):
-            yield Fault(path, "a set has no order", "return sorted(...) of it")
+            yield Fault(_path(trail), "a set has no order", "return sorted(...) of it")
         elif isinstance(item, Iterator):
-            yield Fault(path, "an iterator is not JSON", "return list(...) of it")
+            yield Fault(_path(trail), "an iterator is not JSON", "return list(...) of it")
         elif isinstance(item, dict | list | tuple) and id(item) not in seen:
             seen.add(id(item))
             children = item.items() if isinstance(item, dict) else enumerate(item)
-            pending += reversed([((*path, key), child) for key, child in children])
+            pending += reversed([((trail, key), child) for key, child in children])
+
+
+def _path(trail: _Trail) -> tuple[str | int, ...]:
+    keys = []
+    while trail is not None:
+        trail, key = trail
+        keys.append(key)
+    return tuple(reversed(keys))
 
 
 def _told(faults: Iterable[Fault]) -> Iterator[str]:

@@ -197,12 +197,6 @@ def _completed(agent: AgentName, records: dict[str, AgentRecord]) -> bool:
     return records[agent]["status"] == AgentStatus.COMPLETED
 
 
-def final_agents(plan: ExecutionPlan) -> tuple[AgentName, ...]:
-    """Agents that no other agent waits for, in execution order."""
-    awaited = {before for step in plan.steps for before in step.waits_for}
-    return tuple(step.agent for step in plan.steps if step.agent not in awaited)
-
-
 def _summary(record: AgentRecord) -> AgentSummary:
     return AgentSummary(
         status=record["status"],

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from langgraph.graph import END, START
 
-from planner_graph.compiler.state import final_agents
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.types import Strategy
+from planner_graph.types import AgentName, Strategy
 
 ENTRY = "plan"
 EXIT = "finish"
@@ -57,6 +56,12 @@ def drawn_edges(plan: ExecutionPlan) -> dict[str, tuple[str, ...]]:
         for before in step.waits_for or [ENTRY]:
             targets[before].append(step.agent)
     return {node: tuple(agents) for node, agents in targets.items() if agents}
+
+
+def final_agents(plan: ExecutionPlan) -> tuple[AgentName, ...]:
+    """Give the agents that no other agent waits for, in execution order."""
+    awaited = {before for step in plan.steps for before in step.waits_for}
+    return tuple(step.agent for step in plan.steps if step.agent not in awaited)
 
 
 WIRINGS: Mapping[Strategy, Callable[[ExecutionPlan], Iterator[Edge]]] = {

@@ -11,9 +11,9 @@ from planner_graph.compiler.compiler import compile_plan
 from planner_graph.compiler.state import AgentRecord, Result, stored_records
 from planner_graph.errors import OutputNotStoredError
 from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.store import reading
 from planner_graph.store.accepting import thread_of
 from planner_graph.store.database import Database
-from planner_graph.store.repository import Repository
 from planner_graph.store.rows import RunRow
 from planner_graph.store.saver import checkpointer
 from planner_graph.types import AgentName, RunId
@@ -21,7 +21,7 @@ from planner_graph.types import AgentName, RunId
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
-    """What an agent asks of a human; ``id`` is what an answer names."""
+    """What an agent asks of a person; ``id`` is what an answer names."""
 
     agent: AgentName
     id: str
@@ -57,9 +57,10 @@ async def read_checkpoint(database: Database, run: str) -> CheckpointState:
         AmbiguousRunError: there is more than one.
         PlanMismatchError: the stored plan is damaged, or the checkpoint was written by another one.
     """
-    repository = Repository(database)
-    row = await repository.get_run(run)
-    return await _read(database, row, await repository.load_plan(row.run_id))
+    async with reading.snapshot(database) as conn:
+        row = await reading.find_run(conn, run)
+        plan = await reading.load_plan(conn, row.run_id)
+    return await _read(database, row, plan)
 
 
 async def full_output(database: Database, run: str, agent: str) -> dict[str, Any]:

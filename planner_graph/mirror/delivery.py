@@ -21,7 +21,7 @@ from planner_graph.mirror.ledger import Ledger
 from planner_graph.store import leases
 from planner_graph.store.connection import connect
 from planner_graph.store.database import Database
-from planner_graph.store.outages import FIRST_WAIT, LONGEST_WAIT
+from planner_graph.store.outages import FIRST_WAIT, may_pass, waits
 from planner_graph.store.queries import query
 from planner_graph.store.transitions import Connection
 
@@ -37,12 +37,8 @@ SIGNS_OF_LIFE = {
 }
 """How a connection finds out that nobody is at its other end any more; by default it takes hours."""
 
-PASSING = ("08", "40", "53", "55", "57", "58")
-"""Classes of errors with which a database says that it cannot do now what it may do later: connection, conflict of
-transactions, resources, locks, an operator, the system."""
-
-PASSING_STATES = ("25006", "25P03")
-"""Others of that kind: it is a standby just now, or has waited too long for us."""
+STANDBY, IDLE = "25006", "25P03"
+"""The database is a standby just now, or has waited too long for us: another connection may do better."""
 
 
 class Delivery:
@@ -65,7 +61,7 @@ class Delivery:
 
     async def deliver(self, batch: Batch) -> None:
         """Write a batch; returns when it is written or given up."""
-        wait, self._transaction = FIRST_WAIT, None
+        wait, self._transaction = waits(), None
         while batch := {track: entries for track, entries in batch.items() if _alive(track, entries)}:
             try:
                 if await self._committed() or await self._write(batch):
@@ -78,8 +74,7 @@ class Delivery:
                     for track, entries in batch.items():
                         track.lose(len(entries), self.obstacle or "")
                     return
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, LONGEST_WAIT)
+                await asyncio.sleep(next(wait))
         for track, entries in batch.items():
             if track.problem is None:
                 track.written += len(entries)
@@ -150,14 +145,12 @@ class Delivery:
         return self._conn
 
     async def _passes(self, error: Exception) -> bool:
-        """Tell whether the same may be done later, after an outage, a conflict, a shortage."""
-        conn, state = self._conn, getattr(error, "sqlstate", None) or ""
-        silent = not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-        elsewhere = silent or state in PASSING_STATES
+        """Tell whether the same may be done later; a connection that will not do any more is closed."""
+        conn = self._conn
         cut_off = isinstance(error, psycopg.Error) and (conn is None or conn.closed)
-        if conn is not None and (elsewhere or not _usable(conn)):
+        if conn is not None and (_needs_another(error) or not _usable(conn)):
             await conn.close()
-        return elsewhere or cut_off or isinstance(error, DatabaseUnavailableError) or state.startswith(PASSING)
+        return cut_off or may_pass(error)
 
     def _out_of_patience(self, error: Exception) -> bool:
         self.obstacle = f"the database is away: {_words(error)}"
@@ -242,6 +235,13 @@ def _alive(track: Track, entries: Sequence[Entry]) -> bool:
         return True
     track.lose(len(entries), track.problem)
     return False
+
+
+def _needs_another(error: Exception) -> bool:
+    """Tell whether the connection that gave this error may be to blame, although it is ready for more."""
+    state = getattr(error, "sqlstate", None)
+    silent = state is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return silent or state in {STANDBY, IDLE}
 
 
 def _usable(conn: Connection) -> bool:

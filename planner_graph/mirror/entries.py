@@ -13,17 +13,18 @@ from planner_graph.compiler.state import AgentRecord
 from planner_graph.errors import PlanMismatchError, RunNotResumableError
 from planner_graph.mirror.ledger import Ledger
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.store import leases, transitions
+from planner_graph.store import accepting, leases, transitions
+from planner_graph.store.accepting import Acceptance
 from planner_graph.store.leases import Lease
 from planner_graph.store.plain import plain_json, preview
 from planner_graph.store.queries import query
-from planner_graph.store.transitions import Acceptance, Connection
+from planner_graph.store.transitions import Connection
 from planner_graph.types import AgentName, RunId, RunStatus
 
 log = logging.getLogger(__name__)
 
 LARGEST_NOTE = 10_000
-"""Characters of JSON that the log keeps of each thing in a note, a question to a human for example."""
+"""Characters of JSON that the log keeps of each thing in a note, a question to a person for example."""
 
 
 def _now() -> datetime:
@@ -83,12 +84,12 @@ class Begin:
 
         Raises:
             RunHeldError: a process executes it.
-        RunNotResumableError: it has ended, or its thread is another run's.
+            RunNotResumableError: it has ended, or its thread is another run's.
             PlanMismatchError: it was accepted with another plan.
         """
         found = await self._find(conn, track)
         if found is None:
-            await transitions.accept(conn, track.run_id, self.acceptance, at=self.at)
+            await accepting.accept(conn, track.run_id, self.acceptance, at=self.at)
         elif found["plan_hash"] != self.acceptance.plan.hash:
             raise PlanMismatchError(checkpoint_hash=found["plan_hash"], plan_hash=self.acceptance.plan.hash)
         lease = await leases.try_acquire(conn, track.run_id)

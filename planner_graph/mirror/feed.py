@@ -7,11 +7,10 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
-from planner_graph.errors import FeedClosedError
-from planner_graph.mirror.log import AWAY, LONGEST_ANSWER_SECONDS, PAGE, LogEnd, LogReader
+from planner_graph.mirror.log import FAILURES, LONGEST_ANSWER_SECONDS, PAGE, FeedClosedError, LogEnd, LogReader
 from planner_graph.store.connection import connect
 from planner_graph.store.database import Database
-from planner_graph.store.outages import FIRST_WAIT, LONGEST_WAIT
+from planner_graph.store.outages import may_pass, waits
 from planner_graph.store.queries import query
 from planner_graph.store.rows import EventRow
 from planner_graph.store.transitions import Connection, full_id
@@ -137,7 +136,7 @@ class RunFeed:
 
     async def _listen(self) -> None:
         """Wake those whose runs go on, for as long as the feed is open."""
-        wait = FIRST_WAIT
+        wait = waits()
         while True:
             try:
                 if self._ears.closed:
@@ -145,19 +144,20 @@ class RunFeed:
                 await self._look()
                 if self.problem is not None:
                     self._tell_missed()
-                self.problem, wait = None, FIRST_WAIT
+                self.problem, wait = None, waits()
                 async for note in self._ears.notifies(timeout=self._look_seconds):
                     run_id, _, sequence = note.payload.partition(" ")
                     if sequence.isdecimal():
                         self._wake(RunId(run_id), int(sequence))
                         self._note(RunId(run_id))
-            except AWAY as error:
+            except FAILURES as error:
+                if not may_pass(error):
+                    raise
                 if self.problem is None:
                     log.info("the feed has lost the database, and tries again: %s", error)
                 self.problem = _first_line(error)
                 await self._ears.close()
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, LONGEST_WAIT)
+                await asyncio.sleep(next(wait))
 
     async def _connected(self) -> Connection:
         connection = await connect(self._database.conninfo, self._database.target)

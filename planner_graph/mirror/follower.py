@@ -10,7 +10,7 @@ from langgraph.types import Interrupt
 from pydantic import ValidationError
 
 from planner_graph.campaign import Campaign
-from planner_graph.compiler.events import Event
+from planner_graph.compiler.events import Event, pause_reason
 from planner_graph.compiler.node import describe
 from planner_graph.compiler.observing import Beginning, Ending, Follower
 from planner_graph.errors import RunIdError
@@ -18,8 +18,8 @@ from planner_graph.mirror.entries import Begin, Entry, Finish, Known, Note, Paus
 from planner_graph.mirror.previews import lean_event, lean_record
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.mirror.writer import MirrorWriter
+from planner_graph.store.accepting import Acceptance
 from planner_graph.store.leases import Lease
-from planner_graph.store.transitions import Acceptance
 from planner_graph.types import RunId, RunStatus
 
 
@@ -120,8 +120,7 @@ class RunFollower(Follower):
             return Finish(status=RunStatus(ending.result["status"]), result=ending.result)
         error = ending.error
         if error is None or isinstance(error, GraphInterrupt):
-            asking = ", ".join(self._asking)
-            return Pause(reason=f"waiting for an answer to: {asking}" if asking else "stopped at a breakpoint")
+            return Pause(reason=pause_reason(self._asking) if self._asking else "stopped at a breakpoint")
         if isinstance(error, GraphDrained):
             return Pause(reason=f"paused: {error.reason}")
         if isinstance(error, Exception):

@@ -119,7 +119,7 @@ class PlanMirror(PlanObserver):
         return follower
 
     def on_interrupt(self, event: GraphInterruptEvent) -> None:
-        """Log what is asked of a human."""
+        """Log what is asked of a person."""
         self._note(event.run_id, asked(event.interrupts, event.checkpoint_id))
 
     def on_resume(self, event: GraphResumeEvent) -> None:

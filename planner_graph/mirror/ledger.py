@@ -7,6 +7,7 @@ says has changed. Events that were taken before change nothing, so they may be t
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from planner_graph.compiler.events import AgentEnded, AgentInterrupted, AgentStarted, AttemptFailed, Event, moment
@@ -18,7 +19,8 @@ from planner_graph.types import AgentName, AgentStatus
 _RAN_AGAIN = "it was cut off before its result was stored; the agent ran again"
 _NOT_STORED = "it was cut off before its result was stored; the agent runs again"
 _NOT_PLANNED = "it is not in the run's new plan"
-_LEFT_BEHIND = "its process ended before it did"
+LEFT_BEHIND = "its process ended before it did"
+"""Why an attempt was interrupted that was running when its run went on."""
 
 Attempt = tuple[int, int]
 """Execution and attempt."""
@@ -91,10 +93,13 @@ class Ledger:
         """What all attempts have used."""
         return total_usage(row.usage for rows in self._rows.values() for row in rows.values())
 
+    def attempts(self, agent: AgentName) -> list[AgentRunRow]:
+        """Give the attempts of an agent, the latest one last."""
+        return sorted(self._rows.get(agent, {}).values(), key=attrgetter("place"))
+
     def latest(self, agent: AgentName) -> AgentRunRow | None:
         """Give the latest attempt of an agent."""
-        rows = self._rows.get(agent)
-        return rows[max(rows)] if rows else None
+        return max(self._rows.get(agent, {}).values(), key=attrgetter("place"), default=None)
 
     def take(self, events: Iterable[Event]) -> None:
         """Bring the standing forward by ``events``, in their order."""
@@ -114,6 +119,19 @@ class Ledger:
                 data = {key: value for key, value in event.items() if key not in {"event", "agent", "at"}}
                 self._note(event["event"], agent, moment(event["at"]), data)
 
+    def stop(self, status: AgentStatus, at: datetime, why: str) -> None:
+        """Let all attempts end that go on: as ``interrupted``, or as ``cancelled``; their agents wait once more."""
+        for agent in list(self.running):
+            self._move(agent, self.waiting)
+        for row in [row for row in self.rows.values() if row.status is AgentStatus.RUNNING]:
+            self._write(replace(row, status=status, ended_at=max(at, row.started_at or at), reason=why))
+
+    def reopen(self, agent: AgentName, at: datetime, why: str) -> None:
+        """Let an agent wait once more whose end, or whose start, the checkpoint does not know."""
+        self._cut_off(agent, at, why)
+        self._move(agent, self.waiting)
+        self._note("agent_reopened", agent, at, {"reason": why})
+
     def reconcile(self, records: Mapping[AgentName, AgentRecord], at: datetime, *, resumed: bool) -> None:
         """Make the standing that of a checkpoint which holds ``records``; agents without one have not ended.
 
@@ -121,11 +139,11 @@ class Ledger:
         """
         for agent in [agent for ended in (self.completed, self.failed, self.skipped) for agent in ended]:
             if agent not in records:
-                self._reopen(agent, at, _NOT_STORED)
+                self.reopen(agent, at, _NOT_STORED)
             elif self._last_row(agent, records[agent])[0] is None:
-                self._reopen(agent, at, _RAN_AGAIN)
+                self.reopen(agent, at, _RAN_AGAIN)
         for agent in [agent for agent in self.running if resumed and agent not in records]:
-            self._reopen(agent, at, _LEFT_BEHIND)
+            self.reopen(agent, at, LEFT_BEHIND)
         listed = {*self.running, *self.waiting}
         for agent in self._orders:
             if agent not in records and agent not in listed:
@@ -146,16 +164,10 @@ class Ledger:
             for row in [row for row in self._rows.get(agent, {}).values() if row.status is AgentStatus.RUNNING]:
                 self._write(replace(row, status=AgentStatus.INTERRUPTED, ended_at=at, reason=_NOT_PLANNED))
         for agent, why in again.items():
-            self._reopen(agent, at, why)
+            self.reopen(agent, at, why)
         self.step = 0
         self.reconcile(records, at, resumed=True)
         self.outputs |= {agent: records[agent]["output"] for agent in self.completed}
-
-    def _reopen(self, agent: AgentName, at: datetime, why: str) -> None:
-        """Let an agent wait once more whose end, or whose start, the checkpoint does not know."""
-        self._cut_off(agent, at, why)
-        self._move(agent, self.waiting)
-        self._note("agent_reopened", agent, at, {"reason": why})
 
     def _start(self, agent: AgentName, event: AgentStarted) -> bool:
         attempt, at = event["attempt"], moment(event["at"])

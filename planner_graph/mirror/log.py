@@ -7,10 +7,10 @@ from typing import Any
 import psycopg
 from psycopg.rows import DictRow
 
-from planner_graph.errors import DatabaseUnavailableError, FeedClosedError, RunNotFoundError
+from planner_graph.errors import DatabaseUnavailableError, PlannerGraphError, RunNotFoundError
 from planner_graph.store.connection import connect
 from planner_graph.store.database import Database
-from planner_graph.store.outages import FIRST_WAIT, LONGEST_WAIT
+from planner_graph.store.outages import may_pass, waits
 from planner_graph.store.queries import query
 from planner_graph.store.rows import EventRow
 from planner_graph.store.transitions import Connection
@@ -22,7 +22,15 @@ PAGE = 200
 LONGEST_ANSWER_SECONDS = 10.0
 """After so long without an answer a connection is taken for lost."""
 
-AWAY = (psycopg.OperationalError, psycopg.InterfaceError, DatabaseUnavailableError, TimeoutError)
+FAILURES = (psycopg.Error, DatabaseUnavailableError, TimeoutError)
+"""What the database, or the lack of it, may raise."""
+
+
+class FeedClosedError(PlannerGraphError, RuntimeError):
+    """The feed that was to tell of a run was closed, as the process that told is about to end."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing more is told of runs here; ask again, from the last event that was seen")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,17 +101,18 @@ class LogReader:
             raise
 
     async def _persist(self, name: str, values: dict[str, Any]) -> list[DictRow]:
-        wait = FIRST_WAIT
+        wait = waits()
         while not self._closed:
             try:
                 async with self._turn, asyncio.timeout(LONGEST_ANSWER_SECONDS):
                     connection = await self._connected()
                     return await (await connection.execute(query(name), values)).fetchall()
-            except AWAY:
+            except FAILURES as error:
+                if not may_pass(error):
+                    raise
                 if self._connection is not None:
                     await self._connection.close()
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, LONGEST_WAIT)
+                await asyncio.sleep(next(wait))
         raise FeedClosedError
 
     async def _connected(self) -> Connection:

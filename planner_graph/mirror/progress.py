@@ -56,7 +56,7 @@ class ProgressReport(TypedDict):
     ``progress_percentage`` is the share of agents that completed, ``weighted_progress`` (0 to 1) the share of the work
     that is over, by estimated duration: running agents count in part, skipped ones not at all. ``eta`` is ``None`` for
     a run that has ended or is being cancelled. ``remaining_critical_path`` names the unfinished agents that decide over
-    the end. ``blocked`` says why agents wait. ``usage`` sums up what all agents used of chat models.
+    the end. ``blocked`` says why agents wait. ``usage`` sums up what all agents used of language models.
     """
 
     workflow_execution_id: str

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from planner_graph.compiler.events import moment
+from planner_graph.compiler.events import moment, pause_reason
 from planner_graph.errors import PlannerGraphError, RunBusyError, RunHeldError
 from planner_graph.mirror import differences, tables
 from planner_graph.mirror.checkpoint import CheckpointState, read_checkpoint
@@ -213,5 +213,5 @@ class _Comparison:
         await transitions.log(self.conn, self.run_id, "run_reconciled", {"differences": told})
 
     def _why_paused(self) -> str:
-        asking = ", ".join(dict.fromkeys(question.agent for question in self.state.questions))
-        return f"waiting for an answer to: {asking}" if asking else LEFT_BEHIND
+        asking = [question.agent for question in self.state.questions]
+        return pause_reason(asking) if asking else LEFT_BEHIND

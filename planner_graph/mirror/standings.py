@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from planner_graph.planning.contents import PlanContents, Step
@@ -46,9 +47,9 @@ class AgentNow:
 def agents_now(plan: PlanContents, run: RunRow, attempts: Iterable[AgentRunRow]) -> dict[AgentName, AgentNow]:
     """Give where all agents stand, in execution order; ``attempts`` are all of the run, in any order."""
     latest: dict[AgentName, AgentRunRow] = {}
-    for row in sorted(attempts, key=lambda row: (row.execution, row.attempt)):
+    for row in sorted(attempts, key=attrgetter("place")):
         latest[row.agent_name] = row
-    return {step.agent: _agent_now(step, run, latest.get(step.agent)) for step in plan.steps}
+    return {step.agent: agent_now(step, run, latest.get(step.agent)) for step in plan.steps}
 
 
 def standings(agents: Iterable[AgentNow]) -> dict[AgentName, AgentStanding]:
@@ -56,7 +57,8 @@ def standings(agents: Iterable[AgentNow]) -> dict[AgentName, AgentStanding]:
     return {here.step.agent: here.standing for here in agents}
 
 
-def _agent_now(step: Step, run: RunRow, row: AgentRunRow | None) -> AgentNow:
+def agent_now(step: Step, run: RunRow, row: AgentRunRow | None) -> AgentNow:
+    """Give where the agent of a step stands whose latest attempt in the run is ``row``."""
     if row is None:
         return AgentNow(step=step)
     status = _status(step, run, row)

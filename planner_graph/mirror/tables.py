@@ -37,7 +37,7 @@ async def load(conn: Connection, runs: Iterable[RunId]) -> dict[RunId, Ledger]:
     if not of_runs["run_ids"]:
         return {}
     attempts: dict[RunId, list[AgentRunRow]] = {}
-    for row in await (await conn.execute(query("get_attempts"), of_runs)).fetchall():
+    for row in await (await conn.execute(query("get_agent_runs"), of_runs)).fetchall():
         attempts.setdefault(_id(row), []).append(AgentRunRow.of(row))
     orders: dict[RunId, dict[Any, int]] = {}
     for row in await (await conn.execute(query("get_orders"), of_runs)).fetchall():

@@ -1,4 +1,4 @@
-"""Adds up what agents used of chat models."""
+"""Adds up what agents used of language models."""
 
 import math
 from collections.abc import Iterable, Mapping

@@ -16,9 +16,6 @@ from planner_graph.store.repository import Repository
 from planner_graph.text import one_line
 from planner_graph.types import AgentName
 
-WAITING = "waiting for an answer to: "
-"""What the reason of a run begins with that is paused because agents ask and nothing else is left to do."""
-
 SHOWN = 200
 """Characters of a question that a message quotes."""
 

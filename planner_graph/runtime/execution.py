@@ -7,23 +7,24 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
 
+import psycopg
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from langgraph.errors import GraphDrained
 from langgraph.types import Command
 
 from planner_graph.compiler.compiler import CompiledPlan
-from planner_graph.compiler.events import Event, own_event
+from planner_graph.compiler.events import Event, own_event, pause_reason
 from planner_graph.compiler.observing import Beginning, Ending
 from planner_graph.compiler.state import PlanInput, Result, stored_records
-from planner_graph.errors import LeaseLostError
+from planner_graph.errors import DatabaseUnavailableError, LeaseLostError
 from planner_graph.mirror.checkpoint import open_questions
 from planner_graph.mirror.handler import MirrorReport, PlanMirror
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.runtime.approval import WAITING, asking, resumption
+from planner_graph.runtime.approval import resumption
 from planner_graph.runtime.brake import Brake, Stop, StopKind
 from planner_graph.store.leases import Lease
-from planner_graph.store.outages import Patience
+from planner_graph.store.outages import LAST_SECONDS, Patience, is_outage
 from planner_graph.store.repository import Repository
 from planner_graph.types import RunId, RunStatus
 
@@ -111,7 +112,7 @@ class Execution:
             self.brake.pause("stopped from outside; resume it to go on", at_once=True)
             await self._stopped(streaming)
             if self.brake.stop is not None and self.brake.stop.kind is StopKind.PAUSE:
-                await asyncio.shield(self._pause(self.brake.stop.reason))
+                await asyncio.shield(self._pause_soon(self.brake.stop.reason))
             raise
         finally:
             self.brake.release()
@@ -182,7 +183,7 @@ class Execution:
         )
 
     async def _conclude(self, given: Given, mirror: PlanMirror) -> "RunOutcome | Command[Any]":
-        """Store how the run ended, or that it waits for a human; if one has answered meanwhile, give the answers."""
+        """Store how the run ended, or that it waits for a person; if one has answered meanwhile, give the answers."""
         state = await self.graph.aget_state(self.config)
         result: Result | None = None if state.next else state.values.get("result")
         if result is not None:
@@ -190,7 +191,7 @@ class Execution:
         if self.brake.stop is not None:
             return await self._stop(self.brake.stop, mirror)
         questions = open_questions(state)
-        reason = WAITING + (asking(questions) or ", ".join(state.next))
+        reason = pause_reason([question.agent for question in questions] or state.next)
         known = given.resume or {} if isinstance(given, Command) else {}
         run_id, token = self.lease.run_id, self.lease.token
         status, found = await self._persist(
@@ -200,9 +201,7 @@ class Execution:
         )
         if going_on := resumption(questions, found, self.plan):
             return going_on
-        if status is RunStatus.CANCELLING:
-            return await self._ended(mirror, RunStatus.CANCELLED, None, "asked to cancel")
-        return self._outcome(mirror, RunStatus.PAUSED, None, reason)
+        return await self._goes_no_further(mirror, status, reason)
 
     async def _ended(
         self, mirror: PlanMirror, status: RunStatus, result: Result | None, reason: str | None
@@ -212,12 +211,28 @@ class Execution:
         return self._outcome(mirror, status, result, reason)
 
     async def _paused(self, mirror: PlanMirror, reason: str) -> RunOutcome:
-        await self._pause(reason)
-        return self._outcome(mirror, RunStatus.PAUSED, None, reason)
+        return await self._goes_no_further(mirror, await self._pause(reason), reason)
 
-    async def _pause(self, reason: str) -> None:
+    async def _goes_no_further(self, mirror: PlanMirror, status: RunStatus, reason: str) -> RunOutcome:
+        """Tell how a run stands that was to be paused; it may have been asked to be cancelled meanwhile."""
+        if status is RunStatus.CANCELLED:
+            row = await self._persist(lambda: self.repository.get_run(self.lease.run_id))
+            reason = row.status_reason or reason
+        return self._outcome(mirror, status, None, reason)
+
+    async def _pause(self, reason: str) -> RunStatus:
         token = self.lease.token
-        await self._persist(lambda: self.repository.pause_run(self.lease.run_id, reason, token=token))
+        return await self._persist(lambda: self.repository.pause_run(self.lease.run_id, reason, token=token))
+
+    async def _pause_soon(self, reason: str) -> None:
+        """Store a pause without waiting for a database that is away: the run is left behind then."""
+        token = self.lease.token
+        try:
+            pause = self.repository.pause_run
+            await Patience(LAST_SECONDS).persist(lambda: pause(self.lease.run_id, reason, token=token))
+        except (psycopg.Error, DatabaseUnavailableError) as error:
+            if not is_outage(error):
+                raise
 
     async def _persist(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Store the end of the run through an outage, for as long as one is waited for."""

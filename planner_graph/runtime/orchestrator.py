@@ -137,15 +137,20 @@ class CampaignOrchestrator:
             PlanMismatchError: its checkpoint was written by another plan.
             LeaseLostError: another process has taken it over meanwhile.
         """
+        return await self._execute(run_id, take_over=take_over, on_event=on_event)
+
+    async def _execute(
+        self, run_id: RunId, *, take_over: bool, on_event: OnEvent, pausing_pauses: bool = False
+    ) -> RunOutcome:
         patient = self._patience().persist
-        run_id = (await patient(lambda: self.repository.get_run(run_id))).run_id
         brake = Brake(self.grace)
         self._brakes.append(brake)
         try:
+            run_id = (await patient(lambda: self.repository.get_run(run_id))).run_id
             async with self._services.used() as services:
                 lease = await patient(lambda: services.keeper.hold(run_id, brake.hear, take_over=take_over))
                 try:
-                    return await self._carry_out(lease, brake, services.mirror, on_event)
+                    return await self._carry_out(lease, brake, services.mirror, on_event, pausing_pauses=pausing_pauses)
                 finally:
                     await asyncio.shield(services.keeper.let_go(lease))
         finally:
@@ -154,6 +159,13 @@ class CampaignOrchestrator:
     async def resume(self, run_id: RunId, *, take_over: bool = False, on_event: OnEvent = None) -> RunOutcome:
         """Go on with a run that was paused or left behind; the same as :meth:`execute`, by the word users look for."""
         return await self.execute(run_id, take_over=take_over, on_event=on_event)
+
+    async def recover(self, run_id: RunId, *, on_event: OnEvent = None) -> RunOutcome:
+        """Go on with a run whose process died; the same as :meth:`execute`, but what was asked of it still counts.
+
+        If it was being paused, it is paused, whereas :meth:`resume` goes on with it.
+        """
+        return await self._execute(run_id, take_over=False, on_event=on_event, pausing_pauses=True)
 
     async def require_same_plan(
         self, run_id: str, campaign: Campaign | None = None, *, strategy: Strategy | str | None = None
@@ -239,14 +251,18 @@ class CampaignOrchestrator:
             brake.leave()
         return len(self._brakes)
 
-    async def _carry_out(self, lease: Lease, brake: Brake, mirror: PlanMirror, on_event: OnEvent) -> RunOutcome:
+    async def _carry_out(
+        self, lease: Lease, brake: Brake, mirror: PlanMirror, on_event: OnEvent, *, pausing_pauses: bool
+    ) -> RunOutcome:
         patient = self._patience().persist
         row = await patient(lambda: self.repository.get_run(lease.run_id))
         if row.status.ended:
-            raise RunNotResumableError(row.run_id, f"it has ended as {row.status}")
+            raise RunNotResumableError(row.run_id, f"it has ended as {row.status.value!r}")
         execution = await patient(lambda: self._prepare(row, lease, brake))
         if row.status is RunStatus.CANCELLING:
             brake.cancel(row.status_reason or "asked to cancel")
+        elif row.status is RunStatus.PAUSING and pausing_pauses:
+            brake.pause(row.status_reason or "asked to pause")
         else:
             start, expected = self.repository.start_run, row.status
             status = await patient(lambda: start(row.run_id, expecting=expected, token=lease.token))

@@ -129,7 +129,7 @@ class Replanning:
         """Let the run go on under the proposed plan, with the records that stay true under it.
 
         The proposal must have been made while this process held the run. Whoever executes the run afterwards runs the
-        other agents only. Agents that had not ended begin anew, also those that asked a human.
+        other agents only. Agents that had not ended begin anew, also those that asked a person.
 
         Raises:
             RunNotResumableError: the run has ended.

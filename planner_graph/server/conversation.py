@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from planner_graph.errors import FeedClosedError
+from planner_graph.mirror.log import FeedClosedError
 from planner_graph.server.live import Bursts, TooSlowError, deliver, while_there
 
 log = logging.getLogger(__name__)

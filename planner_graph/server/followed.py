@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime
 
-from planner_graph.errors import FeedClosedError
 from planner_graph.mirror.feed import RunFeed
+from planner_graph.mirror.log import FeedClosedError
 from planner_graph.server.frames import Frame, end_frame, event_frame, ping_frame
 from planner_graph.server.ring import Ring
 from planner_graph.types import RunId, RunStatus

@@ -177,7 +177,7 @@ class RunHost:
         row = await orchestrator.repository.get_run(run_id)
         if row.status is RunStatus.PAUSED and not resume:
             return
-        outcome = await orchestrator.execute(run_id)
+        outcome = await (orchestrator.resume(run_id) if resume else orchestrator.recover(run_id))
         self.paused += outcome.status is RunStatus.PAUSED and self.closing
         if outcome.status.ended and self._agents.ended is not None:
             await self._agents.ended(outcome)

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
-from planner_graph.errors import FeedClosedError, PlannerGraphError
+from planner_graph.errors import PlannerGraphError
 from planner_graph.mirror.feed import RunFeed
+from planner_graph.mirror.log import FeedClosedError
 from planner_graph.server.followed import FollowedRun, Snapshots
 from planner_graph.server.frames import Frame
 from planner_graph.types import RunId

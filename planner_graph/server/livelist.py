@@ -6,8 +6,8 @@ from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 
-from planner_graph.errors import FeedClosedError
 from planner_graph.mirror.feed import Changes, RunFeed
+from planner_graph.mirror.log import FeedClosedError
 from planner_graph.server.followed import rings
 from planner_graph.server.frames import Frame, ping_frame, run_frame
 from planner_graph.server.hosting import RunHost
@@ -90,7 +90,7 @@ class LiveList:
             self._reading = asyncio.create_task(self._read())
             self._reading.add_done_callback(lambda _: self._ring_bells())
         try:
-            async with aclosing(self._bursts(bell)) as bursts:
+            async with aclosing(self._bursts(self._last, bell)) as bursts:
                 yield bursts
         finally:
             self._bells.pop(bell)
@@ -98,8 +98,7 @@ class LiveList:
                 self._reading.cancel()
                 self._reading = None
 
-    async def _bursts(self, bell: asyncio.Event) -> AsyncGenerator[list[Frame]]:
-        told = self._last
+    async def _bursts(self, told: int, bell: asyncio.Event) -> AsyncGenerator[list[Frame]]:
         while True:
             bell.clear()
             if self._closed or self._reading is None or self._reading.done():

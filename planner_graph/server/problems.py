@@ -24,7 +24,6 @@ from planner_graph.errors import (
     CampaignNotFoundError,
     CommandRefusedError,
     DatabaseUnavailableError,
-    FeedClosedError,
     Finding,
     InvalidInputError,
     KeyReusedError,
@@ -42,6 +41,7 @@ from planner_graph.errors import (
     TokenNotFoundError,
     UnboundAgentsError,
 )
+from planner_graph.mirror.log import FeedClosedError
 from planner_graph.redaction import redacted
 from planner_graph.server.live import TooManyClientsError
 

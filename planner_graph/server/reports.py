@@ -10,6 +10,7 @@ from planner_graph.mirror.standings import agents_now, standings
 from planner_graph.server.cache import Recent
 from planner_graph.server.outlooks import Outlooks
 from planner_graph.server.plans import Plans
+from planner_graph.store import reading
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import Mark
 from planner_graph.types import RunId, RunStatus
@@ -52,7 +53,7 @@ class Reports:
         moment = self._moment(mark.status)
         report = self._known.get((mark, moment))
         if report is None:
-            report = await self._made(mark)
+            mark, report = await self._made(mark.run_id)
             self._known.put((mark, moment), report)
         return report
 
@@ -62,9 +63,11 @@ class Reports:
             return 0
         return int(self._clock.now().timestamp() / (MOVING_SECONDS if status.going_on else RESTING_SECONDS))
 
-    async def _made(self, mark: Mark) -> Report:
-        row = await self._repository.get_run(mark.run_id)
-        attempts = await self._repository.agent_runs(mark.run_id)
+    async def _made(self, run_id: RunId) -> tuple[Mark, Report]:
+        """Make a report; also gives what tells whether it is still true."""
+        async with reading.snapshot(self._repository.database) as conn:
+            mark, row = await reading.mark(conn, run_id), await reading.find_run(conn, run_id)
+            attempts = await reading.agent_runs(conn, run_id)
         plan, now = await self._plans.get(mark.run_id, row.plan_hash), self._clock.now()
         outlook = None
         if not row.status.ended:
@@ -73,4 +76,4 @@ class Reports:
                 mark.run_id, mark.last_sequence, plan, at, now.timestamp(), moving=row.status.going_on
             )
         body = to_json(progress_report(plan, row, attempts, now, outlook=outlook))
-        return Report(mark.run_id, mark.last_sequence, row.status, body)
+        return mark, Report(mark.run_id, mark.last_sequence, row.status, body)

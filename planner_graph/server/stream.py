@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from planner_graph.errors import FeedClosedError
+from planner_graph.mirror.log import FeedClosedError
 from planner_graph.server.frames import Frame
 from planner_graph.server.live import Bursts, TooSlowError, deliver, while_there
 

@@ -1,14 +1,23 @@
-"""Spreads a campaign and its plan over the columns of the tables; pure."""
+"""Accepts runs: spreads campaign and plan over the tables; SQL on a connection whose transaction the caller holds."""
 
 import math
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from psycopg import AsyncCursor
+from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from planner_graph.campaign import Campaign
 from planner_graph.planning.contents import Step
 from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.store import transitions
+from planner_graph.store.queries import query
+from planner_graph.store.transitions import Connection
+from planner_graph.text import storable
 from planner_graph.types import AgentName, DependencyKind, RunId
 
 FIRST_REVISION = 1
@@ -17,6 +26,52 @@ FIRST_REVISION = 1
 def thread_of(run_id: RunId, revision: int) -> str:
     """Give the LangGraph thread of a run under one revision of its plan."""
     return f"{run_id}:{revision}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Acceptance:
+    """What a run is stored with.
+
+    ``agents_reference`` says where the bodies come from (``module:attribute``) and ``output_folder`` where results go,
+    for whoever resumes the run. ``thread_id`` is the LangGraph thread it is to run on.
+    """
+
+    campaign: Campaign
+    plan: ExecutionPlan
+    thread_id: str | None = None
+    agents_reference: str | None = None
+    output_folder: str | None = None
+
+
+async def accept(conn: Connection, run_id: RunId, given: Acceptance, *, at: datetime | None = None) -> None:
+    """Store campaign and plan as a pending run; ``at`` is when that happened, if not now."""
+    campaign, plan = given.campaign, given.plan
+    campaign_id = await store_campaign(conn, campaign)
+    async with conn.cursor() as cur:
+        values = plan_values(run_id, campaign, plan) | {
+            "campaign_id": campaign_id,
+            "agents_reference": given.agents_reference and storable(given.agents_reference),
+            "output_folder": given.output_folder and storable(given.output_folder),
+            "reasoning": storable(plan.explain()),
+        }
+        if given.thread_id:
+            values["thread_id"] = storable(given.thread_id)
+        plan_id = await _id_of(cur, "insert_plan", values)
+        dependencies = {"plan_id": plan_id, "rows": Jsonb(list(dependency_rows(plan)))}
+        await cur.execute(query("insert_agent_dependencies"), dependencies)
+        await cur.execute(query("insert_live_state"), live_values(run_id, plan, plan_id))
+    await transitions.log(
+        conn, run_id, "run_accepted", {"strategy": plan.strategy.value, "total_agents": len(plan.steps)}, at=at
+    )
+
+
+async def store_campaign(conn: Connection, campaign: Campaign) -> uuid.UUID:
+    """Store a campaign with its tasks, or what has become of it since it was stored; gives the id of its row."""
+    async with conn.cursor() as cur:
+        campaign_id = await _id_of(cur, "upsert_campaign", campaign_values(campaign))
+        await cur.execute(query("delete_campaign_tasks"), {"campaign_id": campaign_id})
+        await cur.executemany(query("insert_campaign_task"), task_values(campaign, campaign_id))
+    return campaign_id
 
 
 def campaign_values(campaign: Campaign) -> dict[str, Any]:
@@ -94,3 +149,10 @@ def _by_kind(step: Step) -> dict[DependencyKind, list[AgentName]]:
     for dependency in step.dependencies:
         kinds.setdefault(dependency.kind, []).append(dependency.agent)
     return kinds or {DependencyKind.HARD: []}
+
+
+async def _id_of(cur: AsyncCursor[DictRow], name: str, values: Mapping[str, Any]) -> uuid.UUID:
+    """Insert a row and give its id."""
+    await cur.execute(query(name), values)
+    row = await cur.fetchone() or {}
+    return uuid.UUID(str(row["id"]))

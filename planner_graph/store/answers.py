@@ -126,22 +126,21 @@ async def take_or_pause(  # noqa: PLR0913  # the run, its questions, and what to
 ) -> tuple[RunStatus, dict[str, GivenAnswer]]:
     """Give the answers to these questions if the run can go on with one that is not ``known``; else let it pause.
 
-    Also gives the status that the run has now: still running with answers, else paused, or being cancelled. Whoever
-    answers later finds it so, and no answer is left to a process that does not look any more.
+    Also gives the status that the run has now: still running with answers, else paused, or cancelled if that was asked
+    for. Whoever answers later finds it so, and no answer is left to a process that does not look any more.
 
     Raises:
         RunNotFoundError, LeaseLostError: see :func:`take`.
         RunEndedError: the run has ended.
     """
     status = await transitions.lock(conn, run_id, token)
-    if status in {RunStatus.CANCELLING, RunStatus.PAUSED}:  # paused: the commit of an earlier try was not heard of
+    if status is RunStatus.PAUSED:  # the commit of an earlier try was not heard of
         return status, {}
     if status is RunStatus.RUNNING:
         found = await take(conn, run_id, interrupt_ids, token)
         if any(interrupt_id not in known for interrupt_id in found):
             return status, found
-    await transitions.pause(conn, run_id, reason, token)
-    return RunStatus.PAUSED, {}
+    return await transitions.pause(conn, run_id, reason, token), {}
 
 
 def _too_late(run_id: RunId, answer: GivenAnswer) -> AnswerRefusedError:

@@ -70,7 +70,8 @@ def _resume(status: RunStatus, *, held: bool) -> Answer:
 
 
 def _cancel(status: RunStatus, *, held: bool) -> Answer:
-    if not held:
+    # Who holds a paused run has just paused it, and does not listen any more, or is about to start it, and will not.
+    if not held or status is RunStatus.PAUSED:
         return Answer(RunStatus.CANCELLED, "cancelled; nobody was executing it")
     if status is RunStatus.CANCELLING:
         return Answer(status, "it is being cancelled already")

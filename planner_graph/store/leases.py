@@ -26,6 +26,12 @@ LEASE_SECONDS = 15.0
 SILENCE_SECONDS = 2.0
 """How long a holder whose session is gone must have been silent to be taken for dead; an outage ends sessions, too."""
 
+LOCK_SECONDS = 1.0
+"""How long taking a run over waits for what its holder is just writing, at a time."""
+
+Using = Callable[[], AbstractAsyncContextManager[Connection]]
+"""Gives a connection for a moment."""
+
 _POLL_SECONDS = 0.1
 
 
@@ -46,13 +52,6 @@ class Holder:
     acquired_at: datetime
     expires_at: datetime
     alive: bool
-
-
-LOCK_SECONDS = 1.0
-"""How long taking a run over waits for what its holder is just writing, at a time."""
-
-Using = Callable[[], AbstractAsyncContextManager[Connection]]
-"""Gives a connection for a moment."""
 
 
 def this_process() -> str:

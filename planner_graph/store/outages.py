@@ -1,8 +1,12 @@
-"""Tells an outage of the database from an error of its own, and keeps trying through an outage."""
+"""Tells an outage of the database from an error of its own, and keeps trying through an outage.
+
+What counts as an outage stands here for everybody. A checkpoint must not wait for a full disk, as agents would go on
+whose records cannot be stored; the mirror and the feed wait for whatever may pass.
+"""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 import psycopg
@@ -20,17 +24,35 @@ LAST_SECONDS = 3.0
 OUTAGE_SECONDS = 120.0
 """How long an outage is waited for, unless said otherwise."""
 
-_PASSING = ("08", "57P", "40001", "40P01", "53300")
-"""Beginnings of SQLSTATEs of what passes: lost connections, shutdown, conflicts of transactions, too many clients."""
+_AWAY = ("08", "57P", "25P03", "40001", "40P01", "53300")
+"""Beginnings of SQLSTATEs of an outage: lost connections, shutdown, sessions that were ended as we fell silent within a
+transaction (while an agent kept the event loop busy), conflicts of transactions, too many clients."""
+
+_NOT_NOW = ("40", "53", "55", "57", "58", "25006")
+"""Those with which a database says besides that it cannot do now what it may do later: conflicts, resources, locks, an
+operator, the system; it is a standby just now."""
 
 
 def is_outage(error: BaseException) -> bool:
-    """Tell whether the same statement may well succeed in a moment."""
-    if isinstance(error, DatabaseUnavailableError | psycopg.InterfaceError):
+    """Tell whether the same statement may well succeed in a moment, on this or on another connection."""
+    if isinstance(error, DatabaseUnavailableError | psycopg.InterfaceError | TimeoutError):
         return True
-    if not isinstance(error, psycopg.OperationalError):
-        return False
-    return error.sqlstate is None or error.sqlstate.startswith(_PASSING)
+    if not isinstance(error, psycopg.Error) or error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError)
+    return error.sqlstate.startswith(_AWAY)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell whether the same statement may succeed later: after an outage, or when the database has room or time."""
+    return is_outage(error) or (isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(_NOT_NOW))
+
+
+def waits() -> Iterator[float]:
+    """Give the seconds to wait before each further try: longer and longer, up to :data:`LONGEST_WAIT`."""
+    seconds = FIRST_WAIT
+    while True:
+        yield seconds
+        seconds = min(2 * seconds, LONGEST_WAIT)
 
 
 class Patience:
@@ -62,7 +84,7 @@ class Patience:
             psycopg.Error, DatabaseUnavailableError: an error that no patience helps against, or the outage.
         """
         until = time.monotonic() + self.seconds
-        wait = FIRST_WAIT
+        wait = waits()
         outage: Exception | None = None
         while True:
             try:
@@ -71,8 +93,7 @@ class Patience:
                 if not is_outage(error) or time.monotonic() > until or self._given_up.is_set():
                     raise
                 outage = error
-            await self._nap(wait)
-            wait = min(2 * wait, LONGEST_WAIT)
+            await self._nap(next(wait))
 
     async def _attempt(self, call: Callable[[], Awaitable[ResultT]], until: float, outage: Exception | None) -> ResultT:
         """Try once, within the time there is: a pool waits for a connection for a long time, and in silence.

@@ -67,6 +67,10 @@ FROM jsonb_to_recordset(%(rows)s) AS r(
 INSERT INTO workflow_state_live (workflow_execution_id, waiting_agents, execution_metadata)
 VALUES (%(run_id)s, %(waiting_agents)s, %(execution_metadata)s)
 
+-- name: see_one_moment
+-- All that the transaction reads is as it was at its first query, whatever others commit meanwhile.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY
+
 -- name: get_run
 SELECT p.id, p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.execution_strategy, p.status,
     p.status_reason, p.total_agents, p.estimated_duration_minutes, p.current_step, p.completed_agents,
@@ -196,14 +200,11 @@ SELECT plan_hash FROM execution_plans WHERE workflow_execution_id = %(run_id)s
 -- name: get_campaign
 SELECT campaign::TEXT AS campaign FROM execution_plans WHERE workflow_execution_id = %(run_id)s
 
--- name: run_exists
-SELECT TRUE AS exists FROM execution_plans WHERE workflow_execution_id = %(run_id)s
-
 -- name: get_agent_runs
-SELECT a.agent_name, a.execution, a.attempt, a.status, a.started_at, a.ended_at, a.error, a.reason, a.usage
-FROM agent_runs a
-WHERE a.workflow_execution_id = %(run_id)s
-ORDER BY a.started_at NULLS LAST, a.ended_at, a.agent_name, a.execution, a.attempt
+SELECT workflow_execution_id, agent_name, execution, attempt, status, started_at, ended_at, error, reason, usage
+FROM agent_runs
+WHERE workflow_execution_id = ANY (%(run_ids)s)
+ORDER BY started_at NULLS LAST, ended_at, agent_name, execution, attempt
 
 -- name: get_events
 SELECT sequence, event, agent_name, at, recorded_at, data
@@ -227,7 +228,7 @@ JOIN workflow_state_live l USING (workflow_execution_id)
 WHERE p.workflow_execution_id = %(run_id)s
 
 -- name: get_status
-SELECT status FROM execution_plans WHERE workflow_execution_id = %(run_id)s
+SELECT status, status_reason FROM execution_plans WHERE workflow_execution_id = %(run_id)s
 
 -- name: get_last_sequences
 SELECT workflow_execution_id, last_sequence
@@ -268,9 +269,9 @@ SET start_time = p.started_at,
 FROM execution_plans p
 WHERE l.workflow_execution_id = %(run_id)s AND p.workflow_execution_id = l.workflow_execution_id
 
--- name: pause_run
+-- name: set_status
 UPDATE execution_plans
-SET status = 'paused', status_reason = %(reason)s, updated_at = NOW()
+SET status = %(status)s, status_reason = %(reason)s, updated_at = NOW()
 WHERE workflow_execution_id = %(run_id)s
 
 -- name: finish_run
@@ -337,12 +338,6 @@ SELECT workflow_execution_id, current_agents_running, completed_agents, failed_a
     current_step, last_sequence
 FROM workflow_state_live
 WHERE workflow_execution_id = ANY (%(run_ids)s)
-
--- name: get_attempts
-SELECT a.workflow_execution_id, a.agent_name, a.execution, a.attempt, a.status, a.started_at, a.ended_at, a.error,
-    a.reason, a.usage
-FROM agent_runs a
-WHERE a.workflow_execution_id = ANY (%(run_ids)s)
 
 -- name: get_said
 SELECT p.status, p.result::TEXT AS result, p.usage, p.completed_agents AS completed_of_plan,
@@ -579,11 +574,6 @@ SELECT planner_graph_fence(%(run_id)s, %(token)s)
 -- name: fence_all
 SELECT planner_graph_fence(r.run_id, r.token)
 FROM jsonb_to_recordset(%(leases)s) AS r(run_id UUID, token BIGINT)
-
--- name: set_status
-UPDATE execution_plans
-SET status = %(status)s, status_reason = %(reason)s, updated_at = NOW()
-WHERE workflow_execution_id = %(run_id)s
 
 -- name: list_left_behind
 SELECT p.workflow_execution_id

@@ -1,18 +1,17 @@
 """Everything the program asks of its tables about runs: accept, follow, end, find."""
 
 import json
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from planner_graph.campaign import Campaign
-from planner_graph.errors import AmbiguousRunError, CampaignNotFoundError, PlanMismatchError, RunNotFoundError
+from planner_graph.errors import CampaignNotFoundError
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.store import answers, control, idempotency, leases, transitions
+from planner_graph.store import accepting, answers, control, idempotency, leases, reading, transitions
+from planner_graph.store.accepting import Acceptance
 from planner_graph.store.answers import GivenAnswer
 from planner_graph.store.commands import Answer, Command
 from planner_graph.store.database import Database
@@ -22,16 +21,11 @@ from planner_graph.store.listing import Cursor, Listed, Wanted
 from planner_graph.store.plain import exact_number
 from planner_graph.store.queries import query
 from planner_graph.store.rows import AgentRunRow, EventRow, Mark, RunRow, Vitals
-from planner_graph.store.transitions import Acceptance, full_id
+from planner_graph.store.transitions import Connection
 from planner_graph.types import AgentName, RunId, RunStatus
 
-SHORTEST_PREFIX = 4
-"""Fewest digits of a run's id by which it may be named."""
-
-BeforeAccepted = Callable[[AsyncConnection[DictRow], RunId], Awaitable[None]]
+BeforeAccepted = Callable[[Connection, RunId], Awaitable[None]]
 """Writes what belongs to a run that is about to be accepted, in the same transaction."""
-
-_DIGITS = 32
 
 
 class Repository:
@@ -54,7 +48,7 @@ class Repository:
         output_folder: str | None = None,
         first: BeforeAccepted | None = None,
     ) -> None:
-        """Store campaign and plan as a pending run: all of it or nothing; see :class:`transitions.Acceptance`.
+        """Store campaign and plan as a pending run: all of it or nothing; see :class:`accepting.Acceptance`.
 
         What ``first`` writes belongs to it; what that raises keeps the run from being stored.
         """
@@ -62,7 +56,7 @@ class Repository:
         async with self._transaction() as conn:
             if first is not None:
                 await first(conn, run_id)
-            await transitions.accept(conn, run_id, given)
+            await accepting.accept(conn, run_id, given)
 
     async def start_run(
         self, run_id: RunId, *, expecting: RunStatus | None = None, token: int | None = None
@@ -77,14 +71,16 @@ class Repository:
         async with self._transaction() as conn:
             return await transitions.start(conn, run_id, expecting=expecting, token=token)
 
-    async def pause_run(self, run_id: RunId, reason: str, *, token: int | None = None) -> None:
+    async def pause_run(self, run_id: RunId, reason: str, *, token: int | None = None) -> RunStatus:
         """Say that nobody executes the run for now; agents still running were interrupted and wait once more.
 
+        Gives the status it has now: cancelled if that was asked for meanwhile; see :func:`transitions.pause`.
+
         Raises:
-            RunEndedError: it has ended.
+            RunEndedError: it has ended otherwise.
         """
         async with self._transaction() as conn:
-            await transitions.pause(conn, run_id, reason, token)
+            return await transitions.pause(conn, run_id, reason, token)
 
     async def finish_run(
         self,
@@ -135,12 +131,12 @@ class Repository:
 
     async def answers(self, run_id: RunId) -> dict[str, GivenAnswer]:
         """Give all answers that people gave in a run, by the questions' ids."""
-        async with self._transaction() as conn:
+        async with self._connection() as conn:
             return await answers.of_run(conn, run_id)
 
     async def holders(self, runs: Iterable[RunId]) -> dict[RunId, Holder]:
         """Give who executes which of these runs; those that nobody does are left out."""
-        async with self.database.pool.connection() as conn:
+        async with self._connection() as conn:
             return await leases.holders(conn, runs)
 
     async def get_run(self, run_id: str) -> RunRow:
@@ -149,11 +145,13 @@ class Repository:
         Raises:
             AmbiguousRunError: more than one does.
         """
-        return RunRow.of(await self._named("get_run", run_id))
+        async with self._connection() as conn:
+            return await reading.find_run(conn, run_id)
 
     async def mark(self, run_id: str) -> Mark:
         """Give what tells whether a report on a run is still true; ``run_id`` as for :meth:`get_run`."""
-        return Mark.of(await self._named("get_mark", run_id))
+        async with self._connection() as conn:
+            return await reading.mark(conn, run_id)
 
     async def list_runs(self, limit: int = 20, status: RunStatus | None = None) -> list[RunRow]:
         """Give the latest runs, latest first; with ``status``, only those in it."""
@@ -187,17 +185,13 @@ class Repository:
 
     async def agent_runs(self, run_id: RunId) -> list[AgentRunRow]:
         """Give all attempts of all agents of a run, in the order they started."""
-        rows = await self._fetch("get_agent_runs", {"run_id": full_id(run_id)})
-        if not rows:
-            await self._one("run_exists", run_id)
-        return [AgentRunRow.of(row) for row in rows]
+        async with self._connection() as conn:
+            return await reading.agent_runs(conn, run_id)
 
     async def vitals(self, run_id: RunId) -> Vitals:
         """Give the signs of life of a run."""
-        rows = await self._fetch("get_vitals", {"run_id": full_id(run_id), "silence": leases.SILENCE_SECONDS})
-        if not rows:
-            raise RunNotFoundError(run_id)
-        return Vitals.of(rows[0])
+        async with self._connection() as conn:
+            return await reading.vitals(conn, run_id)
 
     async def left_behind(self) -> list[RunId]:
         """Give the runs that are to go on but that no living process executes, oldest first.
@@ -208,21 +202,18 @@ class Repository:
         return [RunId(str(row["workflow_execution_id"])) for row in rows]
 
     async def load_plan(self, run_id: RunId, *, verify: bool = True) -> ExecutionPlan:
-        """Give the plan that a run was accepted with; to ``verify`` it takes longer than to read it.
+        """Give the plan that a run has; to ``verify`` it takes longer than to read it.
 
         Raises:
             PlanMismatchError: the stored plan is not the one it was; its hash tells.
         """
-        row = await self._one("get_plan", run_id)
-        plan = ExecutionPlan.model_validate(json.loads(row["plan"], parse_int=exact_number))
-        if verify and plan.hash != row["plan_hash"]:
-            raise PlanMismatchError(checkpoint_hash=row["plan_hash"], plan_hash=plan.hash)
-        return plan
+        async with self._connection() as conn:
+            return await reading.load_plan(conn, run_id, verify=verify)
 
     async def load_campaign(self, run_id: RunId) -> Campaign:
         """Give the campaign as the run accepted it, even if it was changed since."""
-        row = await self._one("get_campaign", run_id)
-        return Campaign.model_validate(json.loads(row["campaign"], parse_int=exact_number))
+        async with self._connection() as conn:
+            return await reading.load_campaign(conn, run_id)
 
     async def started_by(self, request: KeyedRequest) -> RunId | None:
         """Give the run that a request has started before; see :func:`idempotency.find`.
@@ -236,7 +227,7 @@ class Repository:
     async def store_campaign(self, campaign: Campaign) -> None:
         """Store a campaign, in place of the one of the same id."""
         async with self._transaction() as conn:
-            await transitions.store_campaign(conn, campaign)
+            await accepting.store_campaign(conn, campaign)
 
     async def stored_campaign(self, campaign: str) -> Campaign:
         """Give the campaign with this id.
@@ -251,45 +242,22 @@ class Repository:
 
     async def outputs(self, run_id: RunId) -> dict[AgentName, Any]:
         """Give the outputs of a run's agents as the live table shows them, the large ones cut short."""
-        row = await self._one("get_outputs", run_id)
-        outputs: dict[AgentName, Any] = json.loads(row["outputs"], parse_int=exact_number)
-        return outputs
+        async with self._connection() as conn:
+            return await reading.outputs(conn, run_id)
 
     async def events(self, run_id: RunId, after: int = 0, limit: int = 1_000) -> list[EventRow]:
         """Give the events of a run that came after the one with this sequence number, in order."""
-        rows = await self._fetch("get_events", {"run_id": full_id(run_id), "after": after, "limit": limit})
-        if not rows:
-            await self._one("run_exists", run_id)
-        return [EventRow.of(row) for row in rows]
+        async with self._connection() as conn:
+            return await reading.events(conn, run_id, after, limit)
+
+    def _connection(self) -> AbstractAsyncContextManager[Connection]:
+        return self.database.pool.connection()
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection[DictRow]]:
-        async with self.database.pool.connection() as conn, conn.transaction():
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        async with self._connection() as conn, conn.transaction():
             yield conn
 
     async def _fetch(self, name: str, values: Mapping[str, Any]) -> list[DictRow]:
-        async with self.database.pool.connection() as conn:
-            cursor = await conn.execute(query(name), values)
-            return await cursor.fetchall()
-
-    async def _named(self, name: str, run_id: str) -> DictRow:
-        """Give the row of the one run whose id begins with these digits."""
-        digits = run_id.replace("-", "").lower()
-        if not SHORTEST_PREFIX <= len(digits) <= _DIGITS or not set(digits) <= set("0123456789abcdef"):
-            raise RunNotFoundError(run_id)
-        bounds = {
-            "lowest": uuid.UUID(digits.ljust(_DIGITS, "0")),
-            "highest": uuid.UUID(digits.ljust(_DIGITS, "f")),
-        }
-        rows = await self._fetch(name, bounds)
-        if not rows:
-            raise RunNotFoundError(run_id)
-        if len(rows) > 1:
-            raise AmbiguousRunError(run_id, [str(row["workflow_execution_id"]) for row in rows])
-        return rows[0]
-
-    async def _one(self, name: str, run_id: RunId) -> DictRow:
-        rows = await self._fetch(name, {"run_id": full_id(run_id)})
-        if not rows:
-            raise RunNotFoundError(run_id)
-        return rows[0]
+        async with self._connection() as conn:
+            return await (await conn.execute(query(name), values)).fetchall()

@@ -38,7 +38,7 @@ async def revise(conn: Connection, lease: Lease, revision: Revision) -> None:
     status = await transitions.lock(conn, run_id, lease.token)
     if status.ended:
         raise RunNotResumableError(run_id, f"it has ended as {status.value!r}")
-    campaign_id = await transitions.store_campaign(conn, campaign)
+    campaign_id = await accepting.store_campaign(conn, campaign)
     values = accepting.plan_values(run_id, campaign, plan) | {
         "campaign_id": campaign_id,
         "revision": revision.number,

@@ -92,6 +92,14 @@ class AgentRunRow:
     reason: str | None = None
     usage: dict[str, Any] | None = None
 
+    @property
+    def place(self) -> tuple[int, bool, int]:
+        """Its place among the attempts of its agent: nothing follows in an execution that ended without ever starting.
+
+        One that asked for approval, and was rejected, has asked in an attempt before.
+        """
+        return self.execution, self.attempt == 0, self.attempt
+
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
         """Make it of a row of the table ``agent_runs``."""

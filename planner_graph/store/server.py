@@ -102,6 +102,10 @@ class Server:
             with suppress(OSError):
                 socket[0].rmdir()
 
+    def is_running(self) -> bool:
+        """Tell whether there is a process of the server; it may be on its way up or down."""
+        return self._pid() is not None
+
     def _settled(self) -> bool:
         """Wait until a server that is on its way up or down is there; tell whether it is up."""
         begin = time.monotonic()

@@ -5,19 +5,15 @@ Every change of a run takes its lock first, so that no two of them wait for each
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection, AsyncCursor
+from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from planner_graph.campaign import Campaign
 from planner_graph.errors import LeaseLostError, RunEndedError, RunNotFoundError, RunNotResumableError
-from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.store import accepting
 from planner_graph.store.plain import plain_json
 from planner_graph.store.queries import query
 from planner_graph.text import storable
@@ -27,50 +23,6 @@ Connection = AsyncConnection[DictRow]
 
 FENCED = "PGF01"
 """SQLSTATE of what a process writes that does not hold the run any more."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Acceptance:
-    """What a run is stored with.
-
-    ``agents_reference`` says where the bodies come from (``module:attribute``) and ``output_folder`` where results go,
-    for whoever resumes the run. ``thread_id`` is the LangGraph thread it is to run on.
-    """
-
-    campaign: Campaign
-    plan: ExecutionPlan
-    thread_id: str | None = None
-    agents_reference: str | None = None
-    output_folder: str | None = None
-
-
-async def accept(conn: Connection, run_id: RunId, given: Acceptance, *, at: datetime | None = None) -> None:
-    """Store campaign and plan as a pending run; ``at`` is when that happened, if not now, here and elsewhere."""
-    campaign, plan = given.campaign, given.plan
-    campaign_id = await store_campaign(conn, campaign)
-    async with conn.cursor() as cur:
-        values = accepting.plan_values(run_id, campaign, plan) | {
-            "campaign_id": campaign_id,
-            "agents_reference": given.agents_reference and storable(given.agents_reference),
-            "output_folder": given.output_folder and storable(given.output_folder),
-            "reasoning": storable(plan.explain()),
-        }
-        if given.thread_id:
-            values["thread_id"] = storable(given.thread_id)
-        plan_id = await _id_of(cur, "insert_plan", values)
-        dependencies = {"plan_id": plan_id, "rows": Jsonb(list(accepting.dependency_rows(plan)))}
-        await cur.execute(query("insert_agent_dependencies"), dependencies)
-        await cur.execute(query("insert_live_state"), accepting.live_values(run_id, plan, plan_id))
-    await log(conn, run_id, "run_accepted", {"strategy": plan.strategy.value, "total_agents": len(plan.steps)}, at=at)
-
-
-async def store_campaign(conn: Connection, campaign: Campaign) -> uuid.UUID:
-    """Store a campaign with its tasks, or what has become of it since it was stored; gives the id of its row."""
-    async with conn.cursor() as cur:
-        campaign_id = await _id_of(cur, "upsert_campaign", accepting.campaign_values(campaign))
-        await cur.execute(query("delete_campaign_tasks"), {"campaign_id": campaign_id})
-        await cur.executemany(query("insert_campaign_task"), accepting.task_values(campaign, campaign_id))
-    return campaign_id
 
 
 async def start(
@@ -105,21 +57,28 @@ async def start(
 
 async def pause(
     conn: Connection, run_id: RunId, reason: str, token: int | None = None, *, at: datetime | None = None
-) -> None:
+) -> RunStatus:
     """Say that nobody executes the run for now; agents still running were interrupted and wait once more.
+
+    Gives the status that the run has now: if it was to be cancelled meanwhile, it is cancelled instead.
 
     Raises:
         RunNotFoundError: there is no such run.
-        RunEndedError: it has ended.
+        RunEndedError: it has ended, not by being cancelled.
     """
     reason = _one_line(reason)
     status = await lock(conn, run_id, token)
+    if status in {RunStatus.CANCELLING, RunStatus.CANCELLED}:
+        asked = await (await conn.execute(query("get_status"), {"run_id": run_id})).fetchone() or {}
+        await finish(conn, run_id, RunStatus.CANCELLED, None, asked["status_reason"], ended_at=at, token=token)
+        return RunStatus.CANCELLED
     if status.ended:
         raise RunEndedError(run_id, status.value)
     await _stop_agents(conn, run_id, AgentStatus.INTERRUPTED, reason)
     await conn.execute(query("pause_live_state"), {"run_id": run_id})
-    await conn.execute(query("pause_run"), {"run_id": run_id, "reason": reason})
+    await set_status(conn, run_id, RunStatus.PAUSED, reason)
     await log(conn, run_id, "run_paused", {"reason": reason}, at=at)
+    return RunStatus.PAUSED
 
 
 async def finish(  # noqa: PLR0913  # what is known of an end
@@ -159,6 +118,11 @@ async def finish(  # noqa: PLR0913  # what is known of an end
     }
     await conn.execute(query("finish_run"), values)
     await log(conn, run_id, "run_ended", {"status": status.value, "reason": reason}, at=ended_at)
+
+
+async def set_status(conn: Connection, run_id: RunId, status: RunStatus, reason: str) -> None:
+    """Give a run whose lock the transaction holds another status; whoever executes it reads that."""
+    await conn.execute(query("set_status"), {"run_id": run_id, "status": status.value, "reason": reason})
 
 
 async def amend(conn: Connection, run_id: RunId, status: RunStatus, result: Mapping[str, Any]) -> None:
@@ -220,13 +184,6 @@ def full_id(run_id: str) -> uuid.UUID:
         return uuid.UUID(run_id)
     except ValueError:
         raise RunNotFoundError(run_id) from None
-
-
-async def _id_of(cur: AsyncCursor[DictRow], name: str, values: Mapping[str, Any]) -> uuid.UUID:
-    """Insert a row and give its id."""
-    await cur.execute(query(name), values)
-    row = await cur.fetchone() or {}
-    return uuid.UUID(str(row["id"]))
 
 
 async def _stop_agents(conn: Connection, run_id: RunId, status: AgentStatus, reason: str) -> None:

@@ -63,6 +63,13 @@ class Stage:
                 return ended
             assert time.monotonic() < deadline, ended.err
 
+    def status(self):
+        """Give the status once it tells of the question."""
+        deadline = time.monotonic() + 20
+        while "answer reviewer" not in (ended := self.command("status", self.run_id)).out:
+            assert time.monotonic() < deadline, ended.out
+        return ended
+
     def notes(self):
         return sorted(self.calls.read_text().split())
 
@@ -76,7 +83,7 @@ def stage(stored):
 
 
 def test_a_run_that_is_answered_while_it_goes_on_ends_in_the_same_process(stage):
-    status = stage.command("status", stage.run_id)
+    status = stage.status()
     given = stage.answer("approve", stage.run_id[:8], "reviewer", "--answer", '{"by": ["ann", 1]}', "--reason", "fine")
     again = stage.command("approve", stage.run_id, "reviewer", "--answer", '{"by": ["ann", 1]}', "--json")
     after = stage.command("status", stage.run_id, "--json")

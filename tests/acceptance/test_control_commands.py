@@ -4,9 +4,13 @@ import re
 import signal
 import time
 
+import psycopg
 import pytest
 
-from tests.acceptance.test_interruptions import Stage
+from planner_graph.runtime.brake import Grace
+from tests.acceptance.conftest import WORKSHOP
+from tests.acceptance.test_interruptions import Stage, wait_for_call
+from tests.acceptance.test_runs import AGENTS
 
 SYNC = "id: long\nbrief: x\ndeliverables: [summary]\n"
 
@@ -21,6 +25,32 @@ def wait_until(stage, status):
     deadline = time.monotonic() + 30
     while stage.command("status", stage.run_id(), "--json").document["status"] != status:
         assert time.monotonic() < deadline, f"it is never {status}"
+
+
+def wait_until_left_behind(stage):
+    """Return when the process of a run is taken for dead."""
+    deadline = time.monotonic() + 30
+    while not stage.command("status", stage.run_id(), "--json").document["left_behind"]:
+        assert time.monotonic() < deadline, "its process is never taken for dead"
+
+
+class Rescued(Stage):
+    """A run whose process was killed, and that ``recover`` has gone on with, up to its second agent."""
+
+    def __init__(self, stored):
+        super().__init__(stored)
+        self.wait_for_checkpoint_of("digger")
+        self.running.process.kill()
+        self.running.end()
+        self.calls.unlink()
+        wait_until_left_behind(self)
+        self.rescue = stored.start("recover", "--all", environment=self.environment)
+        wait_for_call(self.calls, "author")
+
+
+@pytest.fixture
+def rescued(stored):
+    return Rescued(stored)
 
 
 def test_pause_lets_the_running_agent_end_and_no_other_start(stage):
@@ -53,12 +83,27 @@ def test_cancel_ends_a_run_for_good(stage):
     assert (status["status"], "too late" in str(status)) == ("cancelled", True)
 
 
+def test_a_run_that_is_being_cancelled_is_not_resumed_but_ended_by_recover(stage):
+    stage.running.process.kill()
+    stage.running.end()
+    with psycopg.connect(stage.command.environment["PLANNER_GRAPH_DSN"], autocommit=True) as connection:
+        connection.execute("UPDATE execution_plans SET status = 'cancelling', status_reason = 'too late'")
+    refused = stage.resume()
+    recovered = stage.command("recover", stage.run_id(), **stage.environment)
+
+    assert (refused.code, refused.out) == (2, "")
+    assert "it is being cancelled" in refused.err
+    assert f"planner-graph recover {stage.run_id()}" in refused.err
+    assert recovered.code == 4
+    assert f"run {stage.run_id()}: cancelled: too late" in recovered.out
+
+
 def test_recover_goes_on_with_what_a_killed_process_left(stage):
     stage.wait_for_checkpoint_of("digger")
     stage.running.process.kill()
     stage.running.end()
     stage.open_gate()
-    time.sleep(2.5)  # a process is taken for dead after two seconds
+    wait_until_left_behind(stage)
     recovered = stage.command("recover", "--all", **stage.environment)
     nothing = stage.command("recover", "--all", **stage.environment)
 
@@ -67,6 +112,48 @@ def test_recover_goes_on_with_what_a_killed_process_left(stage):
     assert stage.calls.read_text().split() == ["digger", "author", "author"]
     assert (nothing.code, nothing.out) == (0, "")
     assert "no run was left behind" in nothing.err
+
+
+def test_the_first_ctrl_c_lets_the_running_agents_of_recovered_runs_end(rescued):
+    """Seen to fail where recover knew no gentle stop: the agent was interrupted."""
+    rescued.rescue.press_ctrl_c()
+    rescued.rescue.wait_for("once more to stop at once")
+    rescued.open_gate()
+    ended = rescued.rescue.end()
+
+    assert ended.code in {0, 4}  # its last agent was the one that ran
+    assert rescued.calls.read_text().split() == ["author"]
+    assert "Traceback" not in ended.err
+
+
+def test_the_second_ctrl_c_stops_recovered_runs_and_says_how_to_go_on(rescued):
+    """Seen to fail where it said only 'recover --all', which does not go on with what is paused."""
+    rescued.rescue.stop_at_once()
+    stopped = rescued.rescue.end()
+    rescued.open_gate()
+
+    assert stopped.code == 4
+    assert f"go on with what was begun: planner-graph resume {rescued.run_id()}\n" in stopped.err
+    assert rescued.resume().code == 0
+
+
+def test_recover_goes_on_with_the_others_where_a_run_has_no_code_any_more(stored):
+    stored.write("mine.py", WORKSHOP.read_text())
+    gone = Stage(stored, agents="mine.py:agents")
+    left = Stage(stored)
+    for stage in (gone, left):
+        stage.running.process.kill()
+        stage.running.end()
+        wait_until_left_behind(stage)
+    (stored.folder / "mine.py").unlink()
+    left.open_gate()
+    recovered = left.command("recover", "--all", **left.environment)
+
+    assert recovered.code == 1
+    assert f"run {left.run_id()}: completed\n" in recovered.out
+    assert re.search(rf"^run {gone.run_id()}: .*\n.*no such file", recovered.out, re.MULTILINE)
+    assert "Traceback" not in recovered.err
+    assert left.command("recover", gone.run_id(), "--agents", AGENTS, **left.environment).code == 0
 
 
 def test_recover_wants_names_or_all(stage):
@@ -130,6 +217,6 @@ def test_the_third_ctrl_c_ends_a_process_that_is_busy_with_code_that_cannot_be_s
     stage.open_gate()
 
     assert ended.code == 4
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < Grace().pause  # which a first signal would give
     assert "Traceback" not in ended.err
     assert stage.resume().code == 0

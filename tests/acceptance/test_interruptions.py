@@ -1,5 +1,6 @@
 """A run that is stopped in the middle, in every way there is, goes on where it was."""
 
+import os
 import re
 import signal
 import time
@@ -184,3 +185,20 @@ def test_a_run_whose_code_has_gone_is_resumed_with_other_code(stored):
     assert (refused.code, refused.out) == (2, "")
     assert "no such file" in refused.err
     assert stage.resume("--agents", AGENTS).code == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "stopped"])
+def test_a_run_goes_on_though_its_embedded_server_goes_away(command, embedded_home, number):
+    """Seen to fail without the guard of the server: nobody started it again, and not even a pause could be stored."""
+    command.environment["PLANNER_GRAPH_HOME"] = str(embedded_home)
+    stage = Stage(command)
+    os.kill(int((embedded_home / "data" / "postmaster.pid").read_text().split()[0]), number)
+    stage.open_gate()
+    ended = stage.running.end()
+    status = command("status", stage.run_id(), "--json").document
+
+    assert ended.code == 0, ended
+    assert "Traceback" not in ended.err
+    assert status["status"] == "completed"
+    assert stage.calls.read_text().split() == ["digger", "author"]
+    assert command("reconcile", stage.run_id()).out == f"run {stage.run_id()}: equal\n"

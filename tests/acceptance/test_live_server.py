@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket as socketlib
 import uuid
 from contextlib import suppress
 
@@ -223,3 +224,12 @@ async def test_the_list_tells_of_each_run_that_changes_how_it_stands(server, rep
         assert (frame["run"]["workflow_execution_id"], frame["run"]["status"]) == (new, "pending")
         await socket.send("?")
         assert (await closing(socket)).code == 1007
+
+
+async def test_the_system_cuts_connections_that_take_in_nothing(server, run_id):
+    """What uvicorn would hold for ever; that the option is inherited from where the server listens is Linux's."""
+    async with live(server, run_id) as socket:
+        await frames(socket, 1)
+        [connection] = server.web.server_state.connections
+        option = (socketlib.IPPROTO_TCP, socketlib.TCP_USER_TIMEOUT)
+        assert connection.transport.get_extra_info("socket").getsockopt(*option) == 30_000

@@ -7,7 +7,7 @@ import signal
 import psycopg
 import pytest
 
-from tests.acceptance.test_interruptions import Stage
+from tests.acceptance.test_interruptions import Stage, wait_for_call
 
 DIGGING = """
 from planner_graph import agent
@@ -144,6 +144,7 @@ def test_replan_keeps_what_is_finished_and_survives_kill_9(newsroom):
         "resume", run, "--campaign", "c.yaml", "--replan", environment=newsroom.environment
     )
     going_on.wait_for(" reader: started")
+    wait_for_call(newsroom.calls, "reader")
     newsroom.wait_for_checkpoint_of("author")
     os.kill(going_on.process.pid, signal.SIGKILL)
     killed = going_on.end()

@@ -26,8 +26,8 @@ from tests.mirrors import accept
 from tests.plans import make_plan
 
 ROOT = Path(__file__).parents[2]
-LONGEST_SECONDS = 60.0
-"""After so long a run counts as stuck."""
+LONGEST_SECONDS = 120.0
+"""After so long a run counts as stuck; on a busy computer that takes long."""
 
 
 class Factory:
@@ -81,6 +81,12 @@ class Child:
     async def begun(self) -> None:
         """Return when it has opened the database."""
         assert await self.line() == "begins\n"
+
+    async def gives_up(self) -> None:
+        """Return when one of its runs has waited long enough for the database."""
+        async with asyncio.timeout(LONGEST_SECONDS):
+            while (said := await self.line()) != "gives up\n":
+                assert said, "it has ended"
 
     async def report(self) -> dict[str, Any] | None:
         """Give what it said last, by run, once it has ended; ``None`` if it was killed."""
@@ -177,6 +183,21 @@ class Arena:
         """Give the runs that nobody executes though they are to go on."""
         return await Repository(self.database).left_behind()
 
+    def gate(self, run: RunId) -> str:
+        """Name a file that the bodies of a run can be told to wait for; see :class:`Order`."""
+        return str(self.folder / f"{run}.gate")
+
+    def open_gate(self, run: RunId) -> None:
+        """Let the bodies of a run end."""
+        Path(self.gate(run)).touch()
+
+    async def lapsed(self, run: RunId) -> None:
+        """Return when the lease of a run has run out, by the clock of the database."""
+        async with asyncio.timeout(LONGEST_SECONDS), self.database.pool.connection() as conn:
+            query = "SELECT 1 FROM run_leases WHERE workflow_execution_id = %s AND expires_at > clock_timestamp()"
+            while await (await conn.execute(query, [run])).fetchone():  # noqa: ASYNC110  # nobody tells
+                await asyncio.sleep(0.02)
+
     async def running(self, run: RunId) -> None:
         """Return when the bodies of a run have begun to run."""
         async with asyncio.timeout(LONGEST_SECONDS):
@@ -185,11 +206,18 @@ class Arena:
 
     def executions(self, run: RunId) -> Counter[str]:
         """Count how often the body of each agent began."""
-        counted: Counter[str] = Counter()
+        return Counter(agent for agent, _ in self._notes(run))
+
+    def _notes(self, run: RunId) -> list[tuple[str, str]]:
+        """Give what the bodies noted, in the order of each file: agent and idempotency key."""
+        found = []
         for notes in self.folder.glob("*.notes"):
-            lines = (line.rsplit(" ", 1)[0].split(" ", 1) for line in notes.read_text().splitlines())
-            counted.update(agent for of, agent in lines if of == run)
-        return counted
+            for line in notes.read_text().splitlines():
+                of, _, rest = line.partition(" ")
+                agent, _, key = rest.rpartition(" ")
+                if of == run:
+                    found.append((agent, key))
+        return found
 
     async def everything(self, run: RunId) -> dict[str, Any]:
         """Give all that is stored of a run, but for who holds it."""
@@ -244,8 +272,9 @@ class Arena:
                         agent,
                         step.agent,
                     )
-        executed = self.executions(run)
+        executed, keys = self.executions(run), set(self._notes(run))
         assert sorted(executed) == sorted(plan.by_agent)
+        assert len(keys) == len({key for _, key in keys}) == len(executed)  # one for each agent, whoever executed it
         return executed.total() - len(plan.by_agent)
 
     def clean_up(self) -> None:

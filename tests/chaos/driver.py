@@ -20,13 +20,14 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
+from planner_graph import current_agent
 from planner_graph.clock import SystemClock
 from planner_graph.compiler.body import Body
 from planner_graph.mirror import delivery, tables, writer
 from planner_graph.mirror.delivery import Delivery
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.runtime import keeper
-from planner_graph.runtime.brake import Grace
+from planner_graph.runtime.brake import Brake, Grace
 from planner_graph.runtime.execution import RunOutcome
 from planner_graph.runtime.keeper import LeaseKeeper
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
@@ -78,9 +79,10 @@ class Order:
     """What a child is to do.
 
     ``what``: ``execute``, ``take over``, ``recover``, ``pause``, ``cancel``. ``runs`` are executed at the same time.
-    A body takes between the two ``seconds`` and appends a line to ``notes``. The child kills itself at the ``nth`` time
-    it comes to ``point``. It begins at ``begin_at``, a Unix time. Its clock is ``clock_ahead`` seconds ahead, and
-    that of its agents ``clock_jump`` seconds more from the middle of each body on.
+    A body takes between the two ``seconds`` and appends a line to ``notes``, with its idempotency key. The child kills
+    itself at the ``nth`` time it comes to ``point``. It begins at ``begin_at``, a Unix time. Its clock is
+    ``clock_ahead`` seconds ahead, and that of its agents ``clock_jump`` seconds more from the middle of each body on.
+    No body ends before the file ``gate`` is there.
     """
 
     dsn: str
@@ -101,6 +103,7 @@ class Order:
     beat_seconds: float = 0.1
     grace_seconds: float = 5.0
     flush_seconds: float = 30.0
+    gate: str | None = None
     idle_seconds: float = 10.0
 
     def as_json(self) -> str:
@@ -129,13 +132,16 @@ class Crew:
         self.order, self.run, self.clock, self.strike = order, run, clock, strike
         self.notes = os.open(order.notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
+    def gate_is_shut(self) -> bool:
+        return self.order.gate is not None and not Path(self.order.gate).exists()
+
     def body(self, agent: str) -> Callable[..., Any]:
         """Give the body of an agent; every third one is a plain function."""
         seconds = random.Random(f"{self.order.seed} {agent}").uniform(*self.order.seconds)  # noqa: S311  # seeded
 
         def begin() -> None:
             self.strike("before an agent")
-            os.write(self.notes, f"{self.run} {agent} {os.getpid()}\n".encode())
+            os.write(self.notes, f"{self.run} {agent} {current_agent().idempotency_key}\n".encode())
             self.strike("after its effect")
 
         async def work(inputs: dict[str, Any]) -> int:
@@ -143,11 +149,15 @@ class Crew:
             await asyncio.sleep(seconds / 2)
             self.clock.ahead += timedelta(seconds=self.order.clock_jump)
             await asyncio.sleep(seconds / 2)
+            while self.gate_is_shut():  # noqa: ASYNC110  # another process opens it
+                await asyncio.sleep(0.01)
             return level(inputs)
 
         def work_in_a_thread(inputs: dict[str, Any]) -> int:
             begin()
             time.sleep(seconds)
+            while self.gate_is_shut():
+                time.sleep(0.01)
             return level(inputs)
 
         return work_in_a_thread if int(agent[-2:]) % 3 == 0 else work
@@ -250,6 +260,7 @@ def prepare(order: Order) -> None:
     leases.LEASE_SECONDS, leases.SILENCE_SECONDS = order.lease_seconds, order.silence_seconds
     connection.IDLE_SECONDS = order.idle_seconds
     keeper.BEAT_SECONDS = order.beat_seconds
+    setattr(Brake, "fail", telling(Brake.fail))  # noqa: B010  # no type checker likes it otherwise
     ahead = timedelta(seconds=order.clock_ahead)
 
     class ShiftedTime(datetime):
@@ -279,6 +290,16 @@ def striking(function: Any, point: str, when: str, strike: Callable[[str], None]
     return struck
 
 
+def telling(fail: Callable[[Brake, Exception], None]) -> Callable[[Brake, Exception], None]:
+    """Give what also says when a run has given up on the database."""
+
+    def told(brake: Brake, error: Exception) -> None:
+        os.write(1, b"gives up\n")
+        fail(brake, error)
+
+    return told
+
+
 def live(order: Order, out: int) -> None:
     """Be the child: say what came of the order on ``out``, and end."""
     os.dup2(out, 1)
@@ -302,8 +323,11 @@ def main() -> None:
             try:
                 channel.close()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                signal.signal(signal.SIGINT, signal.default_int_handler)
                 live(Order.read(order.decode()), descriptors[0])
                 code = 0
+            except KeyboardInterrupt:
+                code = 2
             except BaseException:  # noqa: BLE001  # the last line of a process
                 os.write(2, traceback.format_exc().encode())
             finally:

@@ -115,10 +115,11 @@ async def test_commands_from_several_processes_in_any_order_leave_every_run_at_a
 async def test_a_pause_that_is_asked_for_twice_by_two_is_one_pause(arena):
     """Seen to fail where what is so already is stored once more: the log told of three pauses."""
     run = await arena.accept(fewest=20, strategy="adaptive")
-    child = arena.order(run, seconds=(0.2, 0.3))
+    child = arena.order(run, gate=arena.gate(run), grace_seconds=60.0)
     await arena.running(run)
 
     asked = await asyncio.gather(*(arena.order(run, what="pause").report() for _ in range(3)))
+    arena.open_gate(run)
     said = (await child.report())[run]
     late = await arena.order(run, what="pause").report()
     events = [row["row"]["event"] for row in (await arena.everything(run))["run_events"]]
@@ -134,10 +135,11 @@ async def test_a_pause_that_is_asked_for_twice_by_two_is_one_pause(arena):
 async def test_what_comes_after_a_cancel_does_not_revive_the_run(arena):
     """Seen to fail where what is refused is carried out: nothing was refused."""
     run = await arena.accept(fewest=20, strategy="adaptive")
-    child = arena.order(run, seconds=(0.5, 0.6))
+    child = arena.order(run, gate=arena.gate(run), grace_seconds=60.0)
     await arena.running(run)
 
     asked = [await arena.order(run, what=what).report() for what in ("pause", "cancel", "pause", "execute")]
+    arena.open_gate(run)
     said = (await child.report())[run]
     late = [await arena.order(run, what=what).report() for what in ("cancel", "pause", "execute")]
 

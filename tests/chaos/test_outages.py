@@ -2,12 +2,16 @@
 
 import asyncio
 import shutil
+import signal
 from contextlib import suppress
 
 import psycopg
 import pytest
+from psycopg_pool.base import AttemptWithBackoff
 
+from planner_graph.store import database
 from planner_graph.store.database import open_database
+from planner_graph.store.outages import Patience
 from tests.chaos.arena import Arena
 from tests.chaos.conftest import LONG
 from tests.databases import TEMPLATE, Servers, fresh, new_folder
@@ -59,7 +63,7 @@ async def test_runs_go_on_through_restarts_of_the_server(own_servers, own_arena,
     said = {run: what for report in await reports for run, what in (report or {}).items()}
     assert sorted(said) == sorted(runs)
     stopped = {run: what for run, what in said.items() if what.get("status") != "completed"}
-    assert not stopped, stopped
+    assert not stopped, next(what.get("trace", what) for what in stopped.values())
     repeated = sum([await arena.check(run) for run in runs])
     assert restarts >= 2
     tell(f"server restarted: {RUNS} runs, {restarts} restarts, {repeated} executions repeated")
@@ -84,21 +88,42 @@ async def test_runs_go_on_though_every_connection_is_cut_in_turn(arena, tell):
 
     await arena.database.pool.check()
     stopped = {run: what for run, what in (await report).items() if what.get("status") != "completed"}
-    assert not stopped, stopped
+    assert not stopped, next(what.get("trace", what) for what in stopped.values())
     repeated = sum([await arena.check(run) for run in runs])
     assert cut > 20
     tell(f"connections cut: {len(runs)} runs, {cut} cuts, {repeated} executions repeated")
+
+
+async def test_a_server_that_is_back_is_found_soon_however_long_it_was_away(own_servers, own_arena, monkeypatch):
+    """Seen to fail with the pool's own settings: having backed off, it did not look for a server that was long back."""
+    monkeypatch.setattr(AttemptWithBackoff, "INITIAL_DELAY", 120.0)  # what it comes to after two minutes
+    monkeypatch.setattr(database, "RECONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(database, "WAIT_SECONDS", 1.0)
+    server = own_servers.server("embedded")
+    async with open_database(own_arena.dsn) as opened:
+        await asyncio.to_thread(server.stop)
+        asking = asyncio.create_task(Patience(60, repair=opened.pool.check).persist(lambda: asked(opened)))
+        await asyncio.wait({asking}, timeout=1.5)  # long enough to fail and back off
+        await asyncio.to_thread(server.start)
+        async with asyncio.timeout(40):
+            assert await asking == {"one": 1}
+
+
+async def asked(opened):
+    async with opened.pool.connection() as conn:
+        return await (await conn.execute("SELECT 1 AS one")).fetchone()
 
 
 async def test_a_run_pauses_when_an_outage_takes_too_long_and_goes_on_later(own_servers, own_arena):
     """Seen to fail without a limit to each try: the pool waited for the server, and the run never paused."""
     arena, server = own_arena, own_servers.server("embedded")
     run = await arena.accept(fewest=20, strategy="adaptive")
-    child = arena.order(run, outage_seconds=2.0, seconds=(0.1, 0.2))
+    child = arena.order(run, outage_seconds=5.0, gate=arena.gate(run))
     await arena.running(run)
 
     await asyncio.to_thread(server.stop)
-    await asyncio.sleep(4)  # it gives up after 2 to 4 s, and then tries for as long to say so
+    arena.open_gate(run)
+    await child.gives_up()  # now it tries for another five seconds to say so
     await asyncio.to_thread(server.start)
     said = (await child.report())[run]
     await arena.database.pool.check()
@@ -113,10 +138,11 @@ async def test_a_run_whose_pause_cannot_be_stored_either_is_found_by_recover(own
     """Seen to fail without a limit to each try: one write after the other waited for 30 s."""
     arena, server = own_arena, own_servers.server("embedded")
     run = await arena.accept(fewest=20, strategy="adaptive")
-    child = arena.order(run, outage_seconds=0.2, flush_seconds=1.0, seconds=(0.1, 0.2))
+    child = arena.order(run, outage_seconds=0.2, flush_seconds=1.0, gate=arena.gate(run))
     await arena.running(run)
 
     await asyncio.to_thread(server.stop)
+    arena.open_gate(run)
     said = (await child.report())[run]
     await asyncio.to_thread(server.start)
     await arena.database.pool.check()
@@ -124,6 +150,24 @@ async def test_a_run_whose_pause_cannot_be_stored_either_is_found_by_recover(own
 
     assert said["error"] in {"OperationalError", "DatabaseUnavailableError", "AdminShutdown", "PoolTimeout"}, said
     assert left == "running"
+    assert (await arena.recover())[run]["status"] == "completed"
+    await arena.check(run)
+
+
+async def test_who_stops_a_run_while_the_database_is_away_need_not_wait_until_it_is_back(own_servers, own_arena):
+    """Seen to fail where the pause is stored as patiently as ever: the process stayed for all of its patience."""
+    arena, server = own_arena, own_servers.server("embedded")
+    run = await arena.accept(fewest=16, strategy="adaptive")
+    child = arena.order(run, outage_seconds=60.0, flush_seconds=0.5, gate=arena.gate(run))
+    await arena.running(run)
+
+    await asyncio.to_thread(server.stop)
+    child.signal(signal.SIGINT)
+    ended = await child.ended_within(40)
+    await asyncio.to_thread(server.start)
+    await arena.database.pool.check()
+
+    assert ended
     assert (await arena.recover())[run]["status"] == "completed"
     await arena.check(run)
 
@@ -170,10 +214,11 @@ async def fault(arena, request):
 async def test_a_run_whose_checkpoint_cannot_be_written_pauses_and_goes_on_later(arena, fault, strategy, tables):
     """Seen to fail where the saver does not tell of what it could not store: the run ended with the error."""
     run = await arena.accept(fewest=16, strategy=strategy)
-    child = arena.order(run, seconds=(0.05, 0.1))
+    child = arena.order(run, seconds=(0.05, 0.1), gate=arena.gate(run))
     await arena.running(run)
 
     await fault.begin(tables)
+    arena.open_gate(run)
     said = (await child.report())[run]
     begun = arena.executions(run).total()
     await fault.end()
@@ -191,10 +236,11 @@ async def test_a_run_whose_checkpoint_cannot_be_written_pauses_and_goes_on_later
 async def test_a_run_that_cannot_even_be_paused_for_want_of_room_is_found_by_recover(arena, fault):
     """Seen to fail where only accepted runs count as left behind: nothing was found."""
     run = await arena.accept(fewest=16)
-    child = arena.order(run, seconds=(0.05, 0.1), flush_seconds=1.0)
+    child = arena.order(run, seconds=(0.05, 0.1), flush_seconds=1.0, gate=arena.gate(run))
     await arena.running(run)
 
     await fault.begin([*WRITTEN, "execution_plans", "workflow_state_live", "agent_runs", "run_events", "run_leases"])
+    arena.open_gate(run)
     said = (await child.report())[run]
     await fault.end()
 

@@ -23,8 +23,11 @@ async def test_of_two_processes_that_resume_a_run_at_the_same_instant_one_wins(a
     async def race(run):
         async with places:
             instant = time.time() + 0.3
-            rivals = [arena.order(run, begin_at=instant, seconds=(0.02, 0.05)) for _ in range(2)]
-            return [(await rival.report())[run] for rival in rivals]
+            rivals = [arena.order(run, begin_at=instant, gate=arena.gate(run)) for _ in range(2)]
+            reports = [asyncio.create_task(rival.report()) for rival in rivals]
+            await asyncio.wait(reports, return_when=asyncio.FIRST_COMPLETED)  # who wins waits for the gate
+            arena.open_gate(run)
+            return [(await report)[run] for report in reports]
 
     found = dict(zip(runs, await asyncio.gather(*map(race, runs)), strict=True))
 
@@ -41,13 +44,14 @@ async def test_a_process_that_slept_past_its_lease_writes_nothing_any_more(arena
     over, for ever.
     """
     run = await arena.accept(fewest=16, strategy="adaptive")
-    sleeper = arena.order(run, seconds=(0.1, 0.2), lease_seconds=0.5, idle_seconds=0.4)
+    sleeper = arena.order(run, seconds=(0.1, 0.2), gate=arena.gate(run), lease_seconds=0.5, idle_seconds=0.4)
     await arena.running(run)
     sleeper.signal(signal.SIGSTOP)
-    await asyncio.sleep(1.0)
+    await arena.lapsed(run)
 
     taken = await arena.order(run).report()
     written = await arena.everything(run)
+    arena.open_gate(run)
     sleeper.signal(signal.SIGCONT)
     said = (await sleeper.report())[run]
 
@@ -61,18 +65,19 @@ async def test_a_process_that_slept_past_its_lease_writes_nothing_any_more(arena
 async def test_a_process_that_slept_past_its_lease_changes_nothing_of_a_run_that_is_paused(arena):
     """Seen to fail without the fence of the tables: the sleeper's agents were told as running and completed."""
     run = await arena.accept(fewest=20, strategy="sequential")
-    sleeper = arena.order(run, seconds=(0.1, 0.2), lease_seconds=0.5, idle_seconds=0.4)
+    sleeper = arena.order(run, seconds=(0.1, 0.2), gate=arena.gate(run), lease_seconds=0.5, idle_seconds=0.4)
     await arena.running(run)
     sleeper.signal(signal.SIGSTOP)
-    await asyncio.sleep(1.0)
+    await arena.lapsed(run)
     begun = arena.executions(run).total()
 
-    other = arena.order(run, seconds=(0.1, 0.2))
+    other = arena.order(run, gate=arena.gate(run), grace_seconds=0.2)
     while arena.executions(run).total() == begun:  # noqa: ASYNC110  # nobody tells
         await asyncio.sleep(0.01)
     await arena.order(run, what="pause").report()
     paused = await other.report()
     written = await arena.everything(run)
+    arena.open_gate(run)
     sleeper.signal(signal.SIGCONT)
     said = (await sleeper.report())[run]
 
@@ -83,14 +88,15 @@ async def test_a_process_that_slept_past_its_lease_changes_nothing_of_a_run_that
     await arena.check(run)
 
 
-@pytest.mark.parametrize("seconds", [(0.05, 0.1), (0.3, 0.5)])
+@pytest.mark.parametrize("seconds", [(0.3, 0.5), (0.8, 1.2)])
 async def test_a_process_that_is_fenced_out_while_it_works_ends_with_a_clear_error(arena, seconds):
     """Seen to fail without the lease: nobody was refused."""
     run = await arena.accept(fewest=16, strategy="adaptive")
-    first = arena.order(run, seconds=seconds)
+    first = arena.order(run, seconds=seconds, gate=arena.gate(run))
     await arena.running(run)
 
     refused = await arena.order(run).report()
+    arena.open_gate(run)
     taken, said = await asyncio.gather(arena.order(run, what="take over").report(), first.report())
 
     assert refused[run]["error"] == "RunHeldError", refused
@@ -103,10 +109,10 @@ async def test_a_process_that_is_fenced_out_while_it_works_ends_with_a_clear_err
 async def test_a_sleeper_does_not_go_on_with_what_was_cancelled_meanwhile(arena):
     """Seen to fail where only 'cancelling' is heard, not 'cancelled': it ran to its end, and that was refused."""
     run = await arena.accept(fewest=16, strategy="adaptive")
-    sleeper = arena.order(run, seconds=(0.1, 0.2), lease_seconds=0.5, idle_seconds=0.4)
+    sleeper = arena.order(run, gate=arena.gate(run), grace_seconds=0.2, lease_seconds=0.5, idle_seconds=0.4)
     await arena.running(run)
     sleeper.signal(signal.SIGSTOP)
-    await asyncio.sleep(1.0)
+    await arena.lapsed(run)
 
     cancelled = await arena.order(run, what="cancel").report()
     sleeper.signal(signal.SIGCONT)
@@ -120,10 +126,10 @@ async def test_a_sleeper_does_not_go_on_with_what_was_cancelled_meanwhile(arena)
 async def test_a_sleeper_pauses_a_run_that_was_paused_meanwhile(arena):
     """Seen to fail where only 'pausing' is heard, not 'paused': it went on."""
     run = await arena.accept(fewest=16, strategy="adaptive")
-    sleeper = arena.order(run, seconds=(0.1, 0.2), lease_seconds=0.5, idle_seconds=0.4)
+    sleeper = arena.order(run, gate=arena.gate(run), grace_seconds=0.2, lease_seconds=0.5, idle_seconds=0.4)
     await arena.running(run)
     sleeper.signal(signal.SIGSTOP)
-    await asyncio.sleep(1.0)
+    await arena.lapsed(run)
 
     paused = await arena.order(run, what="pause").report()
     sleeper.signal(signal.SIGCONT)

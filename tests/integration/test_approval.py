@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from planner_graph import AgentFactory, Campaign, CampaignOrchestrator, Catalog, MasterPlanner, RunStatus, agent
 from planner_graph.errors import AnswerRefusedError, RunEndedError, RunNotFoundError
 from planner_graph.mirror.checkpoint import read_checkpoint
+from planner_graph.mirror.reading import get_workflow_progress
 from planner_graph.mirror.reconcile import reconcile
 from planner_graph.store import leases
 from planner_graph.store.repository import Repository
@@ -379,6 +380,8 @@ async def test_an_agent_that_must_be_approved_runs_or_is_skipped_as_people_say(d
         assert outcome.result["missing"] == ["news"]
         assert told["publisher"] == "rejected by ann: it says so"
         assert told["mailer"] == "hard dependency 'publisher' was skipped: rejected by ann: it says so"
+        report = await get_workflow_progress(database, first.run_id)
+        assert report["agents_status"]["skipped"] == ["publisher", "mailer"]
     assert (await reconcile(database, first.run_id)).differences == ()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from planner_graph.errors import CommandRefusedError, RunNotFoundError
+from planner_graph.errors import CommandRefusedError, RunNotFoundError, RunNotResumableError
 from planner_graph.store import leases
 from planner_graph.store.commands import Command
 from planner_graph.store.connection import connect
@@ -41,6 +41,35 @@ async def test_a_process_that_executes_a_run_is_asked(database, dsn, run):
         assert (await repository.get_run(run)).status_reason == "pause asked for by eve: why"
         with pytest.raises(CommandRefusedError, match=r"cannot resume run .*it is being paused; resume it when it is"):
             await repository.command(run, Command.RESUME, by="eve")
+
+
+@pytest.mark.parametrize("way", ["a pause", "a question"])
+async def test_a_cancel_that_comes_while_a_run_is_about_to_pause_is_not_lost(database, dsn, run, way):
+    repository = Repository(database)
+    async with await connect(dsn, "holder") as holder:
+        lease = await leases.acquire(holder, run)
+        await repository.start_run(run, token=lease.token)
+        await repository.command(run, Command.PAUSE, by="ann")
+        assert (await repository.command(run, Command.CANCEL, by="eve")).status is RunStatus.CANCELLING
+        if way == "a pause":
+            status = await repository.pause_run(run, "asked to", token=lease.token)
+        else:
+            status, _ = await repository.take_or_pause(run, [], "it asks", known=(), token=lease.token)
+    row = await repository.get_run(run)
+    assert status is row.status is RunStatus.CANCELLED
+    assert row.status_reason == "cancel asked for by eve"
+    assert [name for name, _ in await events(database, run)][-2:] == ["run_cancelling", "run_ended"]
+
+
+async def test_a_run_that_was_just_paused_is_cancelled_though_its_process_still_holds_it(database, dsn, run):
+    repository = Repository(database)
+    async with await connect(dsn, "holder") as holder:
+        lease = await leases.acquire(holder, run)
+        await repository.start_run(run, token=lease.token)
+        await repository.pause_run(run, "asked to", token=lease.token)
+        assert (await repository.command(run, Command.CANCEL, by="eve")).status is RunStatus.CANCELLED
+        with pytest.raises(RunNotResumableError):
+            await repository.start_run(run, expecting=RunStatus.PAUSED, token=lease.token)
 
 
 async def test_to_resume_is_to_execute_so_that_nothing_is_stored_here(database, run):

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from planner_graph.campaign import Campaign
-from planner_graph.errors import FeedClosedError, RunNotFoundError
+from planner_graph.errors import RunNotFoundError
 from planner_graph.mirror.feed import RunFeed
+from planner_graph.mirror.log import FeedClosedError
 from planner_graph.server import followed
 from planner_graph.server.frames import Frame, event_frame
 from planner_graph.server.live import RunHub, TooManyClientsError

@@ -28,6 +28,8 @@ from tests.plans import make_plan
 
 CHAIN = {f"agent {number:02}": [f"agent {number - 1:02}"] if number else [] for number in range(30)}
 HASTY = MirrorSettings(flush_seconds=0.5, patience_seconds=0.5)
+IN_PARTS = MirrorSettings(batch_limit=10)
+"""However slow the machine is, a chain takes several batches."""
 
 
 @pytest.fixture
@@ -154,7 +156,7 @@ async def test_a_connection_that_is_cut_while_much_is_under_way_on_it_costs_noth
         await real(conn, *arguments)
 
     monkeypatch.setattr(written_tables, "save", save)
-    async with PlanMirror(tables.dsn) as mirror:
+    async with PlanMirror(tables.dsn, settings=IN_PARTS) as mirror:
         await graph_of(CHAIN).ainvoke(INPUT, followed_by(mirror))
 
     assert saves > 3
@@ -210,7 +212,7 @@ async def test_a_commit_whose_answer_is_lost_is_neither_repeated_nor_forgotten(t
 
     OneCut.when, OneCut.batch, OneCut.cuts = when, batch, 0
     monkeypatch.setattr(writer, "Delivery", OneCut)
-    async with PlanMirror(tables.dsn) as mirror:
+    async with PlanMirror(tables.dsn, settings=IN_PARTS) as mirror:
         await graph_of(CHAIN).ainvoke(INPUT, followed_by(mirror))
         report = mirror.report("thread")
 

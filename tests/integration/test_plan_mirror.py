@@ -355,7 +355,8 @@ def test_a_run_that_has_ended_is_left_as_it_is_and_the_report_says_so(tables, mi
     assert result["result"]["status"] == "completed"
     assert tables.events(run_id) == before
     assert not report.caught_up
-    assert report.problem == f"run {run_id} cannot be resumed: it has ended as 'completed'"
+    shows = f"'planner-graph status {run_id}' shows how it stands"
+    assert report.problem == f"run {run_id} cannot be resumed: it has ended as 'completed'; {shows}"
 
 
 def test_a_run_of_another_plan_is_left_as_it_is_and_the_report_says_so(tables, mirror):
@@ -381,7 +382,9 @@ def test_a_thread_that_goes_on_is_not_taken_from_its_run(tables, mirror):
 
     assert result["result"]["status"] == "completed"
     assert tables.runs() == [one]
-    assert mirror.report(other).problem == (f"run {other} cannot be resumed: what goes on in its thread is run {one}")
+    problem = mirror.report(other).problem
+    assert problem is not None
+    assert problem.startswith(f"run {other} cannot be resumed: what goes on in its thread is run {one};")
 
 
 class Stage:

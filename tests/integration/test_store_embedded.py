@@ -16,7 +16,7 @@ from planner_graph.errors import DatabaseUnavailableError
 from planner_graph.store import embedded, server, upgrades
 from planner_graph.store.database import DSN_VARIABLE, open_database
 from planner_graph.store.embedded import HOME_VARIABLE, SERVER_USER, embedded_server, home_folder
-from planner_graph.store.server import LONGEST_SOCKET_FOLDER, Server, let_through
+from planner_graph.store.server import LONGEST_SOCKET_FOLDER, Server, ServerError, let_through
 
 ROOT = Path(__file__).parents[2]
 MEMBER = """
@@ -64,6 +64,13 @@ def server_pid(home):
 def ask(conninfo):
     with psycopg.connect(conninfo) as conn:
         return conn.info.server_version // 10_000
+
+
+def answers(conninfo):
+    try:
+        return ask(conninfo) == 18
+    except psycopg.OperationalError:
+        return False
 
 
 @pytest.fixture
@@ -154,6 +161,40 @@ def test_a_killed_server_starts_again(home):
     with member(home) as following:
         assert ask(joined(following)) == 18
         leave(following)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "stopped"])
+async def test_a_server_that_goes_while_it_is_used_comes_back_and_still_goes_with_the_last_user(home, number):
+    """Seen to fail without the guard: nobody started it."""
+    async with embedded_server(home) as conninfo:
+        gone = server_pid(home)
+        os.kill(gone, number)
+        async with asyncio.timeout(60):
+            while server_pid(home) in {None, gone} or not answers(conninfo):  # noqa: ASYNC110  # nobody tells
+                await asyncio.sleep(0.02)
+    assert server_pid(home) is None
+
+
+async def test_a_server_that_does_not_come_back_at_once_is_tried_again_and_that_is_told_once(home, monkeypatch, caplog):
+    """As long as a process of the dead server is busy, its memory is in use, and no other one starts."""
+    monkeypatch.setattr(embedded, "GUARD_SECONDS", 0.02)
+    tried, start = [], Server.start
+
+    def start_at_the_third_attempt(server):
+        tried.append(1)
+        if len(tried) < 3:
+            raise ServerError("memory in use")
+        return start(server)
+
+    async with embedded_server(home) as conninfo:
+        monkeypatch.setattr(Server, "start", start_at_the_third_attempt)
+        os.kill(server_pid(home), signal.SIGKILL)
+        async with asyncio.timeout(60):
+            while len(tried) < 3 or not answers(conninfo):  # noqa: ASYNC110  # nobody tells
+                await asyncio.sleep(0.02)
+    said = [record.message for record in caplog.records if record.name == embedded.__name__]
+    where = f"the embedded server in {home}"
+    assert said == [f"{where} is gone and does not start again: memory in use", f"{where} was gone; it is there again"]
 
 
 def test_the_mark_of_a_server_that_is_gone_is_not_taken_for_a_server(home):

@@ -11,7 +11,7 @@ from planner_graph.cli.progress import Progress
 from planner_graph.types import RunId
 from tests.plans import make_plan
 from tests.unit.test_cli_live import StoppedClock
-from tests.unit.test_cli_progress import START, ended, failed, logged, started
+from tests.unit.test_cli_progress import START, ended, failed, logged, retried, started
 from tests.unit.test_progress_report import run_row
 
 RUN = RunId("3f2a8c1e-0000-4000-8000-000000000000")
@@ -62,7 +62,7 @@ def test_each_agent_has_a_bar_its_state_and_its_time():
 
 
 def test_a_retrying_agent_says_why():
-    lines = plain(bars(make_plan({"a": []}), started("a", 0), failed("a", 5, retry_in=2)), width=120)
+    lines = plain(bars(retried(), started("a", 0), failed("a", 5, retry_in=2)), width=120)
     assert "retrying" in lines[-1]
     assert "attempt 1 failed: TimeoutError: too slow" in lines[-1]
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from planner_graph.cli.commands.db import bytes_text
 from planner_graph.cli.durations import seconds_of
+from planner_graph.cli.figures import bytes_text
 from planner_graph.errors import InvalidInputError
 
 

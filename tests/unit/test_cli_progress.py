@@ -9,7 +9,7 @@ from planner_graph.compiler.state import AgentRecord, ErrorInfo
 from planner_graph.store.rows import AgentRunRow, EventRow
 from planner_graph.types import AgentName, AgentStatus, RunStatus
 from tests.plans import make_plan
-from tests.unit.test_progress_report import run_row
+from tests.unit.test_progress_report import REJECTED, run_row
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -104,7 +104,7 @@ def test_time_alone_never_fills_the_bar():
 
 
 def test_a_failed_attempt_that_is_followed_by_another_shows_as_retrying_with_the_error():
-    progress = going(make_plan({"a": []}))
+    progress = going(retried())
     progress.apply(started("a", 0))
     agent = progress.apply(failed("a", 5, retry_in=2))
     assert (agent.status, agent.note) == ("retrying", "attempt 1 failed: TimeoutError: too slow")
@@ -121,6 +121,14 @@ def test_a_skipped_agent_has_its_reason_and_no_time():
     agent = going(make_plan({"a": []})).apply(ended("a", 1, "skipped", "hard dependency 'b' failed", attempts=0))
     assert (agent.status, agent.note) == ("skipped", "hard dependency 'b' failed")
     assert agent.fraction(at(2)) == 0
+
+
+def test_an_agent_that_was_rejected_after_it_asked_is_skipped():
+    progress = going(make_plan({"a": []}))
+    for event in REJECTED:
+        agent = progress.apply(event)
+    assert (agent.status, agent.note, agent.seconds(at(100))) == ("skipped", "rejected by ann", None)
+    assert progress.report(at(100))["agents_status"]["skipped"] == ["a"]
 
 
 def test_all_agents_are_shown_in_execution_order_where_there_is_room():
@@ -280,6 +288,17 @@ def test_a_run_is_told_by_its_log_alone():
     assert progress.ended == 2
     assert (progress.run.status, progress.run.ended_at) == (RunStatus.CANCELLED, at(60))
     assert progress.report(at(100))["eta"] is None
+
+
+def test_one_between_two_attempts_waits_when_the_run_is_paused_and_one_at_work_is_interrupted():
+    """As the tables say of them, whose pause only stops attempts that go on."""
+    progress = going(retried())
+    progress.take(logged(started("a", 1)))
+    progress.take(logged(failed("a", 2, retry_in=60)))
+    progress.take(logged("run_paused", seconds=3, reason="Ctrl-C"))
+    [agent] = progress.agents.values()
+    assert (agent.status, agent.note) == ("waiting", "attempt 1 failed: TimeoutError: too slow")
+    assert agent.seconds(at(100)) == 1
 
 
 def test_an_agent_whose_result_was_lost_waits_again_and_says_why():

@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 import typer
 
-from planner_graph.cli import interruptible
+from planner_graph.cli import interruptible, running
 from planner_graph.cli.live import LinesView
 from planner_graph.cli.running import Session, behind, conclude, conduct
 from planner_graph.clock import SystemClock
 from planner_graph.errors import DatabaseUnavailableError, RunNotResumableError
 from planner_graph.mirror.handler import MirrorReport
-from planner_graph.store.rows import Vitals
 from planner_graph.types import RunId
 from tests.plans import make_plan
 from tests.unit.test_cli_progress import started
@@ -134,7 +133,7 @@ class OneRun:
 
     def __init__(self):
         self.taken = account(make_plan({"a": []}), status="completed")
-        self.repository = self
+        self.repository = self.database = self
 
     async def get_run(self, _):
         return self.taken.row
@@ -145,11 +144,8 @@ class OneRun:
     async def agent_runs(self, _):
         return []
 
-    async def answers(self, _):
-        return {}
-
-    async def vitals(self, _):
-        return Vitals(status=self.taken.row.status, holder="a process", silent_seconds=0.0)
+    async def account(self, database, run_id, now):  # noqa: ARG002
+        return self.taken
 
     async def execute(self, run_id, *, take_over, on_event):  # noqa: ARG002
         on_event(started("a", 0))
@@ -157,9 +153,11 @@ class OneRun:
         return SimpleNamespace(mirror=mirror)
 
 
-def test_what_came_of_the_tables_is_told_at_the_end_of_a_run(capsys):
+def test_what_came_of_the_tables_is_told_at_the_end_of_a_run(capsys, monkeypatch):
+    orchestrator: Any = OneRun()
+    monkeypatch.setattr(running, "read_account", orchestrator.account)
+
     async def work(session: Session) -> None:
-        orchestrator: Any = OneRun()
         await session.execute(orchestrator, RUN, None)
 
     with pytest.raises(typer.Exit) as over:

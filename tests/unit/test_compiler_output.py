@@ -1,6 +1,7 @@
 """What a body may give back, and what becomes of it."""
 
 import json
+import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -148,6 +149,16 @@ def test_a_model_that_holds_a_set_is_refused_too():
         tags: set[str]
 
     assert refusal({"page": Tags(tags={"a"})}) == "page.tags: a set has no order; return sorted(...) of it"
+
+
+def test_what_is_nested_very_deeply_is_refused_and_keeps_nobody_waiting():
+    """Seen to fail where each item is kept with its whole path: other agents of the run stood still for a minute."""
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    began = time.process_time()
+    assert "Maximum serialization depth exceeded" in refusal(deep)
+    assert time.process_time() - began < 20
 
 
 def test_a_circle_is_refused():

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from planner_graph.compiler.compiler import compile_plan
-from planner_graph.compiler.state import build_result, final_agents
+from planner_graph.compiler.state import build_result
+from planner_graph.compiler.wiring import final_agents
 from tests.catalogs import spec
 from tests.fakes import Notebook, planned
 

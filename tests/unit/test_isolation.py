@@ -105,6 +105,11 @@ def test_a_large_output_comes_back_whole():
     assert len(record_of(isolated.gives_much)["output"]["a"]) == 20_000_000
 
 
+def test_a_copy_of_the_process_that_the_body_makes_does_not_answer_for_it():
+    """Seen to fail where both answer: what came over was one answer within the other."""
+    assert len(record_of(isolated.forks)["output"]["a"]) == 3_000_000
+
+
 def test_what_the_process_prints_goes_where_this_one_prints(capfd):
     record_of(isolated.prints)
     assert capfd.readouterr() == ("to the output\n", "to the errors\n")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from planner_graph.errors import FeedClosedError
+from planner_graph.mirror.log import FeedClosedError
 from planner_graph.server.frames import Frame
 from planner_graph.server.live import TooSlowError, deliver
 

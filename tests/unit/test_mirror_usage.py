@@ -1,4 +1,4 @@
-"""Sums of what agents used of chat models."""
+"""Sums of what agents used of language models."""
 
 import pytest
 

@@ -1,13 +1,14 @@
 """Outages of the database: told from errors, waited for, given up."""
 
 import asyncio
+from itertools import islice
 
 import psycopg
 import pytest
 
 from planner_graph.errors import DatabaseUnavailableError
 from planner_graph.store import outages
-from planner_graph.store.outages import Patience, is_outage
+from planner_graph.store.outages import Patience, is_outage, may_pass, waits
 
 AWAY = psycopg.OperationalError("server closed the connection unexpectedly")
 
@@ -43,6 +44,7 @@ class Flaky:
         psycopg.errors.SerializationFailure(),
         psycopg.errors.DeadlockDetected(),
         psycopg.errors.TooManyConnections(),
+        psycopg.errors.IdleInTransactionSessionTimeout(),
         psycopg.InterfaceError("the connection is closed"),
         DatabaseUnavailableError("db", "gone", "wait"),
     ],
@@ -66,7 +68,7 @@ async def test_what_passes_is_tried_again(error):
     ],
     ids=lambda error: type(error).__name__,
 )
-async def test_what_does_not_pass_is_raised_at_once(error):
+async def test_what_is_no_outage_is_raised_at_once(error):
     call = Flaky(error, "stored")
     with pytest.raises(type(error)):
         await Patience(5).persist(call)
@@ -130,3 +132,30 @@ async def test_whoever_is_cancelled_leaves_no_try_behind():
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended.is_set()
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (AWAY, True),
+        (TimeoutError(), True),
+        (psycopg.errors.DiskFull(), True),
+        (psycopg.errors.QueryCanceled(), True),
+        (psycopg.errors.LockNotAvailable(), True),
+        (psycopg.errors.ReadOnlySqlTransaction(), True),
+        (psycopg.errors.UniqueViolation(), False),
+        (psycopg.errors.UndefinedTable(), False),
+        (psycopg.DataError("without a state"), False),
+        (ValueError("a fault of ours"), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_more_may_pass_than_outages(error, passes):
+    """The mirror waits for room on the disk; a checkpoint must not, so that is no outage."""
+    assert may_pass(error) is passes
+
+
+def test_waits_grow_up_to_the_longest(monkeypatch):
+    monkeypatch.setattr(outages, "FIRST_WAIT", 0.5)
+    monkeypatch.setattr(outages, "LONGEST_WAIT", 1.5)
+    assert list(islice(waits(), 4)) == [0.5, 1.0, 1.5, 1.5]

@@ -12,11 +12,14 @@ from planner_graph.mirror.progress import progress_report
 from planner_graph.store.rows import AgentRunRow, RunRow
 from planner_graph.types import AgentName, AgentStatus, RunId, RunStatus, Strategy
 from tests.catalogs import spec
-from tests.events import NOON, attempt_failed, started
+from tests.events import NOON, attempt_failed, ended, interrupted, started
 from tests.fakes import planned
 from tests.plans import BLOG, BLOG_SECONDS, make_plan
 
 USAGE = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15, "calls": 1, "cost_usd": 0.5, "models": {}}
+
+
+REJECTED = [started("a", 1), interrupted("a", 2), ended("a", 5, "skipped", attempts=0, reason="rejected by ann")]
 
 
 def later(seconds):
@@ -221,6 +224,11 @@ def test_a_first_attempt_of_a_later_execution_counts_more_than_a_third_of_an_ear
         attempt("planner", "completed", 60, 90, execution=2),
     ]
     assert report(blog(), *rows, at=100)["agents_status"]["completed"] == ["planner"]
+
+
+def test_an_agent_that_was_rejected_after_it_asked_is_skipped():
+    found = after(make_plan({"a": []}), *REJECTED, at=6, status="completed")
+    assert (found["agents_status"]["skipped"], found["counts"]["skipped"]) == (["a"], 1)
 
 
 def test_who_failed_an_attempt_before_a_pause_begins_anew():

@@ -10,6 +10,7 @@ import typer
 
 from planner_graph.cli import screen
 from planner_graph.cli.durations import seconds_of
+from planner_graph.cli.figures import bytes_text
 from planner_graph.cli.options import AsJson, Dsn
 from planner_graph.store import upgrades
 from planner_graph.store.connection import unavailable
@@ -17,8 +18,6 @@ from planner_graph.store.database import open_database
 from planner_graph.store.retention import Removal, remove_audit, remove_checkpoints, remove_idempotency_keys
 from planner_graph.store.upgrades import Versions
 from planner_graph.text import printable
-
-KIBIBYTE = 1024
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -129,22 +128,6 @@ def pruned_json(pruned: Pruned, *, dry_run: bool) -> dict[str, Any]:
         "idempotency_keys": pruned.keys,
         "audit_entries": pruned.audit,
     }
-
-
-def bytes_text(size: int) -> str:
-    """Write a number of bytes for people.
-
-    >>> bytes_text(512), bytes_text(2048), bytes_text(3 * 1024**3)
-    ('512 bytes', '2.0 KiB', '3.0 GiB')
-    """
-    if size < KIBIBYTE:
-        return f"{size} bytes"
-    value = size / KIBIBYTE
-    for unit in ("KiB", "MiB"):
-        if value < KIBIBYTE:
-            return f"{value:.1f} {unit}"
-        value /= KIBIBYTE
-    return f"{value:.1f} GiB"
 
 
 async def look(dsn: str | None, *, upgrade: bool) -> tuple[str, Versions]:

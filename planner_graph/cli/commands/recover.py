@@ -1,6 +1,7 @@
 """``planner-graph recover``: go on with runs whose process died."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import typer
@@ -10,13 +11,15 @@ from planner_graph.cli import interruptible, screen
 from planner_graph.cli.agents import load
 from planner_graph.cli.exits import ExitCode, exit_code
 from planner_graph.cli.options import AgentsReference, AsJson, Dsn
+from planner_graph.cli.running import STOPPED, tell_of_pausing
 from planner_graph.compiler.body import Body
 from planner_graph.errors import Finding, InvalidInputError
-from planner_graph.runtime.recovery import Recovery
-from planner_graph.runtime.recovery import recover as recover_runs
+from planner_graph.runtime.brake import Grace
+from planner_graph.runtime.recovery import Recovery, Rescue
 from planner_graph.store.database import open_database
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import RunRow
+from planner_graph.types import RunId
 
 app = typer.Typer(add_completion=False)
 
@@ -40,33 +43,70 @@ def recover(
     if bool(runs) == everything:
         problem = "name runs or give --all" if not runs else "has no effect together with names of runs"
         raise InvalidInputError([Finding(problem=problem, remedy="planner-graph recover --all", key="--all")])
+    job = Job(names=runs, reference=agents, dsn=dsn)
     try:
-        found = interruptible.run(_recover(runs, agents, dsn))
+        found = interruptible.run(job.carry_out(), job.pause)
     except interruptible.Interrupted as stop:
-        screen.tell("stopped; go on with: planner-graph recover --all")
+        screen.tell("stopped; go on with what was not begun: planner-graph recover --all")
+        for run_id in job.begun:
+            screen.tell(f"go on with what was begun: planner-graph resume {run_id}")
         if stop.busy:
             interruptible.leave(ExitCode.STOPPED)
         raise typer.Exit(ExitCode.STOPPED) from stop
     _show(found, as_json=as_json)
-    raise typer.Exit(_worst(found))
+    if job.left:
+        screen.tell(f"stopped before {', '.join(job.left)}; go on: planner-graph recover --all")
+    elif not found:
+        screen.tell("no run was left behind")
+    raise typer.Exit(_worst(found) or (ExitCode.STOPPED if job.left else ExitCode.COMPLETED))
 
 
-async def _recover(names: Iterable[str] | None, reference: str | None, dsn: str | None) -> list[Recovery]:
-    def agents_of(row: RunRow) -> Mapping[str, Body]:
-        chosen = reference or row.agents_reference
-        return load(chosen) if chosen else AgentFactory.installed()
+@dataclass(kw_only=True)
+class Job:
+    """The runs that a command goes on with, all that were left behind if there are no ``names``."""
 
-    async with open_database(dsn) as database:
-        repository = Repository(database)
-        runs = [(await repository.get_run(name)).run_id for name in names] if names else None
-        return await recover_runs(database, agents_of, runs=runs)
+    names: Iterable[str] | None
+    reference: str | None
+    dsn: str | None
+    rescue: Rescue | None = None
+    factories: dict[str | None, AgentFactory] = field(default_factory=dict)
+
+    @property
+    def begun(self) -> list[RunId]:
+        """The runs it has come to."""
+        return self.rescue.begun if self.rescue else []
+
+    @property
+    def left(self) -> list[RunId]:
+        """The runs that it did not begin with as it was stopped."""
+        return self.rescue.left if self.rescue else []
+
+    async def carry_out(self) -> list[Recovery]:
+        """Go on with them."""
+        async with open_database(self.dsn) as database:
+            repository = Repository(database)
+            runs = [(await repository.get_run(name)).run_id for name in self.names] if self.names else None
+            self.rescue = Rescue(database, self._agents_of)
+            return await self.rescue.carry_out(runs)
+
+    def pause(self) -> bool:
+        """Let those that go on pause; gives ``False`` if there are none."""
+        if self.rescue is None:
+            return False
+        self.rescue.pause_all(STOPPED)
+        tell_of_pausing(Grace())
+        return True
+
+    def _agents_of(self, row: RunRow) -> Mapping[str, Body]:
+        chosen = self.reference or row.agents_reference
+        if chosen not in self.factories:
+            self.factories[chosen] = load(chosen) if chosen else AgentFactory.installed()
+        return self.factories[chosen]
 
 
 def _show(found: list[Recovery], *, as_json: bool) -> None:
     if as_json:
         screen.show_json({"runs": [_json(recovery) for recovery in found]})
-    elif not found:
-        screen.tell("no run was left behind")
     else:
         for recovery in found:
             screen.show(f"run {recovery.run_id}: {_says(recovery)}")

@@ -26,13 +26,15 @@ from planner_graph.cli.options import (
     StrategyName,
 )
 from planner_graph.cli.running import Session, conduct
-from planner_graph.errors import InvalidInputError, RunNotResumableError
+from planner_graph.errors import CommandRefusedError, InvalidInputError, RunNotResumableError
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
 from planner_graph.runtime.replanning import Replanned
+from planner_graph.store.commands import Command
 from planner_graph.store.database import Database, open_database
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import RunRow
+from planner_graph.types import RunStatus
 
 app = typer.Typer(add_completion=False)
 
@@ -131,8 +133,11 @@ class Resumption:
         repository = Repository(database)
         row = await repository.get_run(self.run)
         if row.status.ended:
-            reason = f"it has ended as {row.status.value!r}; 'planner-graph status {row.run_id}' shows how"
-            raise RunNotResumableError(row.run_id, reason)
+            raise RunNotResumableError(row.run_id, f"it has ended as {row.status.value!r}")
+        if row.status is RunStatus.CANCELLING:
+            refusal = CommandRefusedError(row.run_id, Command.RESUME.value, "it is being cancelled")
+            refusal.add_note(f"if its process died: planner-graph recover {row.run_id}")
+            raise refusal
         chosen = self.reference or row.agents_reference
         factory = load(chosen) if chosen else AgentFactory.installed()
         catalog, campaign = Catalog(), None

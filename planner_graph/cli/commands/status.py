@@ -28,6 +28,5 @@ def status(run: OptionalRun = None, *, dsn: Dsn = None, output: OutputFolder = N
 async def look_up(run: str | None, dsn: str | None) -> Account:
     """Read how a run stands; without ``run``, the latest one."""
     async with open_database(dsn) as database:
-        repository = Repository(database)
-        row = await find_run(repository, run)
-        return await read_account(repository, row.run_id, SystemClock().now())
+        row = await find_run(Repository(database), run)
+        return await read_account(database, row.run_id, SystemClock().now())

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from planner_graph.compiler.events import WAITING
 from planner_graph.errors import (
     AnswerRefusedError,
     CommandRefusedError,
@@ -10,7 +11,6 @@ from planner_graph.errors import (
     RunHeldError,
     RunNotResumableError,
 )
-from planner_graph.runtime.approval import WAITING
 from planner_graph.server.context import Asking, Context, FoundRun, Shared
 from planner_graph.server.details import allowed_actions, asked
 from planner_graph.server.openapi import documented

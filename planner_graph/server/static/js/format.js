@@ -3,6 +3,7 @@
 const MINUTE = 60;
 const HOUR = 3600;
 const DAY = 86400;
+const ONE_LINE = 60; // characters of JSON that need no lines of their own
 
 /** Writes a duration: "0.4 s", "12 s", "3 min 20 s", "2 h 05 min", "3 d 4 h". */
 export function duration(seconds) {
@@ -72,9 +73,10 @@ export function dollars(amount) {
   return `$${amount.toFixed(amount !== 0 && amount < 0.1 ? 4 : 2)}`;
 }
 
-/** Writes any plain value: texts as they are, the rest as indented JSON, cut after `most` characters. */
+/** Writes any plain value: texts as they are, the rest as JSON, indented if it is long; cut after `most` characters. */
 export function value(given, most = 20000) {
-  const text = typeof given === "string" ? given : JSON.stringify(given, null, 2) ?? "–";
+  const line = typeof given === "string" ? given : JSON.stringify(given) ?? "–";
+  const text = typeof given === "string" || line.length <= ONE_LINE ? line : JSON.stringify(given, null, 2);
   return text.length > most ? `${text.slice(0, most)}\n… ${count(text.length - most)} more characters` : text;
 }
 

@@ -132,9 +132,23 @@ class RunPage {
 
   listen() {
     this.feed = new LiveFeed((sequence) => runPath(this.id, `/live${sequence === null ? "" : `?after=${sequence}`}`), {
-      state: (state) => connection(state),
+      state: (state) => this.feedIs(state),
       frame: (frame) => this.take(frame),
     });
+  }
+
+  /** Shows how the feed stands; after an interruption, reads what may have failed to arrive. */
+  feedIs(state) {
+    connection(state);
+    if (state === "reconnecting") this.wasAway = true;
+    if (state !== "live" || !this.wasAway) return;
+    this.wasAway = false;
+    this.catchUp();
+  }
+
+  catchUp() {
+    if (this.log.upTo) this.quietly(() => this.log.load(this.stop.signal));
+    this.refreshTables();
   }
 
   take(frame) {
@@ -142,8 +156,8 @@ class RunPage {
       this.pending.push(frame);
       this.flushing ??= requestAnimationFrame(() => this.flush());
     } else if (frame.type === "snapshot") {
-      this.log.load(frame.sequence, this.stop.signal).catch(() => {});
-      this.refreshTables();
+      this.log.upTo = frame.sequence;
+      this.catchUp();
     } else if (frame.type === "end") {
       this.refreshRun();
       this.refreshProgress();
@@ -179,7 +193,8 @@ class RunPage {
 
   async refreshRun() {
     await this.quietly(async () => {
-      this.model.setRun(await this.read(""));
+      const run = await this.read("");
+      this.model.setRun(run, this.log.after(run.last_sequence));
       this.drawRun();
     });
   }
@@ -211,9 +226,11 @@ class RunPage {
 
   async refreshTables() {
     await this.quietly(async () => {
-      const [run, schedule, progress] = await Promise.all([this.read(""), this.read("/schedule"), this.read("/progress")]);
+      const run = await this.read("");
+      const [schedule, progress] = await Promise.all([this.read("/schedule"), this.read("/progress")]);
       this.model.setRun(run);
       this.model.setTables(schedule.actual, progress);
+      for (const event of this.log.after(run.last_sequence)) this.model.apply(event); // heard meanwhile
       this.drawRun();
       this.tabs.current?.updateAll?.();
       if (goesOn(this.model.status)) this.askProgress(QUIET_MS);

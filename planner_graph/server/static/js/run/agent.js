@@ -61,7 +61,7 @@ export class AgentPanel {
       why && h("p", { class: "panel-reason" }, why),
       agent.error && errorBox(agent.error),
       agent.waits_for.length > 0 && section("Waits for", h("ul", { class: "names" }, agent.waits_for.map((name) => h("li", {}, this.link(name))))),
-      section("Output", preview(agent.output), agent.truncated && h("p", { class: "hint" }, "The beginning of a large output.")),
+      section("Output", preview(agent.output), agent.truncated && h("p", { class: "hint" }, "The beginning of a large value.")),
       section("Inputs", this.inputs(agent.inputs)),
       section("Attempts", attemptsTable(agent.attempts)),
       usageSection(agent.usage),
@@ -105,13 +105,13 @@ function errorBox(error) {
 }
 
 function preview(given, most) {
-  if (given === null || given === undefined) return h("p", { class: "muted" }, "None yet.");
+  if (given === null || given === undefined) return h("p", { class: "muted" }, "None.");
   const short = typeof given === "object" && given.truncated;
-  return [h("pre", {}, value(short ? given.preview : given, most)), short && h("p", { class: "hint" }, "The beginning of a large value.")];
+  return h("pre", {}, value(short ? given.preview : given, most));
 }
 
 function attemptsTable(attempts) {
-  if (!attempts.length) return h("p", { class: "muted" }, "None yet.");
+  if (!attempts.length) return h("p", { class: "muted" }, "None.");
   return h("table", { class: "attempts" },
     h("thead", {}, h("tr", {}, ["#", "State", "Started", "Time"].map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, attempts.map((row) => [

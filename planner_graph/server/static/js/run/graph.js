@@ -6,10 +6,13 @@ import { duration, secondsBetween } from "../format.js";
 import { icon, strokes, word } from "../states.js";
 import { HEIGHT, WIDTH, edgesOf, layOut, placesByLevel } from "./placing.js";
 
-const FAR = 0.42; // below this scale names cannot be read: boxes take the colour of their state
-const NAME_LENGTH = 19;
-const CAP = 34;
+const FAR = 0.4; // below this scale names cannot be read: boxes take the colour of their state
+const CAP = 32;
 const SMOOTH_MS = 200;
+
+const NAME_FONT = '600 15px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif';
+const MARGIN = 64; // above and below the graph, for its tools and its legend
+const LEAST_HEIGHT = 240;
 
 const bent = line().curve(curveMonotoneX);
 const straight = linkHorizontal();
@@ -80,11 +83,9 @@ export class GraphView {
   }
 
   node(step, at) {
-    const state = s("g", { class: "state", transform: `translate(9 15)` });
-    const note = s("text", { class: "note", x: CAP + 9, y: 35 });
+    const state = s("g", { class: "state", transform: `translate(8 17)` });
+    const note = s("text", { class: "note", x: CAP + 8, y: 39 });
     const title = s("title");
-    const shown = visible(step.agent);
-    const name = shown.length > NAME_LENGTH ? `${shown.slice(0, NAME_LENGTH - 1)}…` : shown;
     const group = s("g", { class: ["node", this.critical.has(step.agent) && "critical"], tabindex: at === 0 ? "0" : "-1",
       role: "button", "data-agent": step.agent, on: {
         click: () => { this.setFocus(at, false); this.opened(step.agent); },
@@ -93,10 +94,20 @@ export class GraphView {
     title,
     s("rect", { class: "box", width: WIDTH, height: HEIGHT, rx: 7 }),
     s("path", { class: "cap", d: `M7 0H${CAP}V${HEIGHT}H7a7 7 0 0 1-7-7V7a7 7 0 0 1 7-7` }),
-    state, s("text", { class: "name", x: CAP + 9, y: 20 }, name), note);
+    state, s("text", { class: "name", x: CAP + 8, y: 22 }, this.shortened(visible(step.agent))), note);
     const node = { group, state, note, title, status: null, step };
     this.draw(node);
     return node;
+  }
+
+  /** A name as far as there is room for it. */
+  shortened(name) {
+    this.pen ??= Object.assign(document.createElement("canvas").getContext("2d"), { font: NAME_FONT });
+    const room = WIDTH - CAP - 14;
+    if (this.pen.measureText(name).width <= room) return name;
+    let short = name;
+    while (short && this.pen.measureText(`${short}…`).width > room) short = short.slice(0, -1);
+    return `${short}…`;
   }
 
   /** Draws an agent as it is now. */
@@ -172,9 +183,11 @@ export class GraphView {
 
   /** Shows the whole graph; one that would be too small to read on a narrow screen, from where it is at work. */
   fit() {
-    const { width, height } = this.svg.getBoundingClientRect();
-    if (!width || !height) return;
+    const { width } = this.svg.getBoundingClientRect();
+    if (!width) return;
     this.touched = false;
+    this.grow(width);
+    const { height } = this.svg.getBoundingClientRect();
     const whole = Math.min(width / this.size[0], height / this.size[1], 1.15);
     if (whole < FAR && this.nodes.length <= 40) {
       const at = Math.max(0, this.nodes.findIndex((node) => ["running", "retrying", "interrupted"].includes(node.status)));
@@ -182,6 +195,13 @@ export class GraphView {
       return;
     }
     this.show(whole, -(width / whole - this.size[0]) / 2, -(height / whole - this.size[1]) / 2);
+  }
+
+  /** Makes the picture as high as it needs to be, and no higher than most of the window. */
+  grow(width) {
+    const most = Math.max(LEAST_HEIGHT, innerHeight * (this.model ? 0.6 : 0.45));
+    const needed = this.size[1] * Math.min(width / this.size[0], 1.15) + MARGIN * 2;
+    this.svg.style.setProperty("height", `${Math.round(Math.min(most, Math.max(LEAST_HEIGHT, needed)))}px`);
   }
 
   show(k, x, y) {

@@ -15,6 +15,7 @@ export class LogView {
     this.opened = opened;
     this.events = new Map();
     this.shown = MOST_AT_ONCE;
+    this.upTo = 0; // what happened up to this number is still to be read
     this.search = h("input", { type: "search", placeholder: "Agent or event", "aria-label": "Filter by agent or event",
       on: { input: () => this.draw() } });
     this.list = h("ol", { class: "log", reversed: true });
@@ -23,15 +24,17 @@ export class LogView {
     this.element = h("div", {}, h("div", { class: "tool-row" }, this.search), this.list, this.more);
   }
 
-  /** Reads what happened before, up to a number, page by page. */
-  async load(upTo, signal) {
+  /** Reads what happened before the page was opened, page by page; goes on where it was cut off. */
+  async load(signal) {
     let after = 0;
-    while (after < upTo) {
+    while (this.events.has(after + 1)) after += 1;
+    while (after < this.upTo) {
       const page = await get(runPath(this.id, `/events?after=${after}&limit=${PAGE}`), { signal });
       for (const event of page.items) this.events.set(event.sequence, event);
       if (!page.items.length) break;
       after = page.items.at(-1).sequence;
     }
+    this.upTo = 0;
     this.updateAll();
   }
 
@@ -44,6 +47,11 @@ export class LogView {
     if (event.sequence > latest) this.list.prepend(this.line(event));
     while (this.list.childElementCount > this.shown) this.list.lastElementChild.remove();
     this.more.hidden = this.events.size <= this.shown;
+  }
+
+  /** The events after a number, in order. */
+  after(sequence) {
+    return [...this.events.values()].filter((event) => event.sequence > sequence).sort((a, b) => a.sequence - b.sequence);
   }
 
   updateAll() {

@@ -21,17 +21,17 @@ export class RunModel {
     this.status = "pending";
     this.startedAt = null;
     this.endedAt = null;
-    this.events = [];
     this.agents = new Map(plan.steps.map((step) => [step.agent, newAgent(step)]));
     this.critical = new Set(plan.critical_path);
   }
 
-  /** Takes over the run's row. */
-  setRun(run) {
+  /** Takes over the run's row; `later` are the events that were heard since it was read. */
+  setRun(run, later = []) {
     this.run = run;
     this.status = run.status;
     this.startedAt = run.started_at;
     this.endedAt = run.ended_at;
+    for (const event of later) if (event.event.startsWith("run_")) this.applyToRun(event);
   }
 
   /** Takes over the attempts that the tables hold, and how the agents stand by a progress report. */
@@ -137,7 +137,7 @@ function standing(status) {
 
 function begin(agent, attempt, at) {
   const last = agent.attempts.at(-1);
-  const known = agent.attempts.find((row) => row.attempt === attempt && row.started_at === at);
+  const known = agent.attempts.some((row) => row.attempt === attempt && Date.parse(row.started_at) === Date.parse(at));
   agent.status = "running";
   agent.why = null;
   if (known || (last?.status === "running" && last.attempt === attempt)) return;

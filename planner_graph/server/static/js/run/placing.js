@@ -1,8 +1,8 @@
 /** Where the agents of a plan go in the picture: at once by level, and better as soon as the worker has an answer. */
 
-export const WIDTH = 190;
-export const HEIGHT = 46;
-const GAP_X = 64;
+export const WIDTH = 170;
+export const HEIGHT = 50;
+const GAP_X = 38;
 const GAP_Y = 18;
 
 /** The edges of a plan as index pairs with their kind, each from the agent that is depended on. */
@@ -36,7 +36,7 @@ export function layOut(plan, edges, done) {
   const worker = new Worker(new URL("./layout.worker.js", import.meta.url), { type: "module" });
   worker.addEventListener("message", ({ data }) => { done(data); worker.terminate(); });
   worker.addEventListener("error", () => worker.terminate()); // the places by level stay
-  worker.postMessage({ nodes: plan.steps.map(() => 0), edges: edges.map(({ from, to }) => [from, to]),
+  worker.postMessage({ nodes: plan.steps.length, edges: edges.map(({ from, to }) => [from, to]),
     width: WIDTH, height: HEIGHT });
   return () => worker.terminate();
 }

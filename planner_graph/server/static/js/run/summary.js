@@ -21,8 +21,7 @@ export class Summary {
       h("div", { class: "summary-top" }, h("div", { class: "summary-name" }, h("p", { class: "crumb" }, h("a", { href: "#/runs" }, "Runs"), " / ", h("code", {}, shortId(id))), this.name),
         h("div", { class: "summary-side" }, this.state, controls)),
       this.facts, this.reason,
-      h("div", { class: "summary-progress" }, this.figures, h("div", { class: "summary-bars" }, this.bar, this.eta)),
-      this.decides);
+      h("div", { class: "summary-progress" }, this.figures, h("div", { class: "summary-bars" }, this.bar, this.eta, this.decides)));
   }
 
   /** Shows all of it anew. */
