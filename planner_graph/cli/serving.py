@@ -1,6 +1,7 @@
 """Runs the server for the command ``serve``; needs the extra ``server``."""
 
 import asyncio
+import gc
 import logging
 import socket
 import sys
@@ -83,6 +84,7 @@ class Service:
     async def _serve(self, context: Context) -> None:
         """Answer until somebody asks to stop, and while runs pause after that."""
         listener = listening(self.settings)
+        gc.freeze()  # what is there now stays; to look through it again and again keeps all requests waiting
         web = Uvicorn(web_config(context))
         serving = asyncio.create_task(web.serve([listener]), name="web server")
         screen.tell(f"serving on {address(listener)}; stop with Ctrl-C")
