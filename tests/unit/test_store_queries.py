@@ -13,6 +13,7 @@ MENTION = re.compile(r'"([a-z_]+)"')
 COMPOSED = {
     *("schema_table_exists", "schema_version", "checkpoint_table_exists", "checkpoint_version"),
     *(f"{verb}_{table}" for verb in ("measure", "remove") for table in TABLES),
+    *(f"{verb}_{what}" for verb in ("count", "remove") for what in ("audit", "idempotency_keys")),
 }
 """Names that are put together of a part and a table's name."""
 
