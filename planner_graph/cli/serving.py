@@ -84,9 +84,9 @@ class Service:
     async def _serve(self, context: Context) -> None:
         """Answer until somebody asks to stop, and while runs pause after that."""
         listener = listening(self.settings)
-        gc.collect()
-        gc.freeze()  # what was imported stays: to look through all of it again would hold answers up
         web = Uvicorn(web_config(context))
+        gc.collect()
+        gc.freeze()  # what is there now stays; to look through it again and again keeps all requests waiting
         serving = asyncio.create_task(web.serve([listener]), name="web server")
         screen.tell(f"serving on {address(listener)}; stop with Ctrl-C")
         asked = asyncio.create_task(self._asked.wait())

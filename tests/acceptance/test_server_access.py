@@ -24,8 +24,8 @@ def guarded(stored, dsn):
     stored.environment["PLANNER_GRAPH_DSN"] = make_conninfo(dsn, password=PASSWORD)
     token = stored("token", "create", "ann", "--role", "operator").out.strip()
     running = stored.start("serve", "--port", "0", "--auth", "--agents", AGENTS)
-    running.wait_for("running on")
-    [address] = re.findall(r"http://\S+", running.err)
+    running.wait_for("serving on")
+    [address] = re.findall(r"serving on (http://\S+);", running.err)
     return address, token, running
 
 
