@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import httpx
 import psycopg
-from playwright.async_api import Browser, ConsoleMessage, Locator, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request, async_playwright
 
 T = TypeVar("T")
 
@@ -132,11 +132,16 @@ class Visitor:
         self.base, self.page = base, page
         self.problems: list[str] = []
         page.on("console", self._listen)
+        page.on("request", self._note)
         page.on("pageerror", lambda error: self.problems.append(str(error)))
 
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
             self.problems.append(message.text)
+
+    def _note(self, request: Request) -> None:
+        if not request.url.startswith((f"{self.base}/", "about:")):
+            self.problems.append(f"the page asks elsewhere: {request.url}")
 
     async def go(self, path: str) -> None:
         await self.page.goto(f"{self.base}/#/{path}")

@@ -112,6 +112,22 @@ async def test_the_timeline_shows_what_was_planned_and_what_was(site, visitor):
     assert words.startswith("author, try 1: completed, ")
 
 
+async def test_a_failed_run_says_at_once_who_failed_and_why(site, visitor):
+    run_id = site.run(brief="failed", deliverables=["trailer"])
+    await visitor.go(f"runs/{run_id}?tab=agents")
+    await visitor.see_run("failed")
+    await visitor.page.get_by_text("OSError after 2 attempts: no camera").first.wait_for()
+    assert await visitor.text(".failures") == "filmer OSError after 2 attempts: no camera"
+    await visitor.page.reload()
+    await visitor.see(".failures li")
+    row = '.agents-table tr[data-agent="cutter"]'
+    await visitor.see(f'{row} .pill[data-status="skipped"]')
+    await visitor.page.wait_for_function("row => document.querySelector(row).innerText.includes('filmer')", arg=row)
+    await visitor.page.click(".failures button")
+    await visitor.see(".panel .attempts")
+    assert "no camera" in await visitor.text(".panel .attempt-note")
+
+
 async def test_a_question_is_answered_and_the_run_goes_on(site, visitor):
     run_id = site.run(brief="question", deliverables=["verdict"])
     await visitor.go(f"runs/{run_id}")

@@ -45,6 +45,12 @@ async def filmer(_):
     raise OSError("no camera")
 
 
+@agent(inputs=["film"], outputs=["trailer"], estimate_seconds=1)
+async def cutter(_):
+    """Cuts a film, which there never is."""
+    return {"trailer": "short"}
+
+
 @agent(outputs=["verdict"], estimate_seconds=1)
 async def judge(inputs):
     """Asks a person."""
@@ -83,4 +89,4 @@ def one_of_many(number):
     return agent(name=f"member_{number:03}", description="One of many.", **needed)(body)
 
 
-agents = [scout, author, critic, filmer, judge, parrot, jinx, sceptic, *map(one_of_many, range(CROWD))]
+agents = [scout, author, critic, filmer, cutter, judge, parrot, jinx, sceptic, *map(one_of_many, range(CROWD))]

@@ -68,7 +68,7 @@ class RunPage {
     model.setTables(schedule.actual, progress);
     const opened = (name) => this.openAgent(name);
     this.controls = new Controls(this.id, () => this.refreshRun());
-    this.summary = new Summary(this.id, this.controls.buttons);
+    this.summary = new Summary(this.id, this.controls.buttons, opened);
     this.panel = new AgentPanel(this.id, model, opened);
     this.log = new LogView(this.id, opened);
     this.tabs = new Tabs({
@@ -147,8 +147,15 @@ class RunPage {
   }
 
   catchUp() {
-    if (this.log.upTo) this.quietly(() => this.log.load(this.stop.signal));
+    if (this.log.upTo) this.quietly(() => this.readLog());
     this.refreshTables();
+  }
+
+  async readLog() {
+    await this.log.load(this.stop.signal);
+    this.model.setReasons(this.log.after(0));
+    this.summary.draw(this.model);
+    this.tabs.current?.updateAll?.();
   }
 
   take(frame) {
@@ -175,6 +182,7 @@ class RunPage {
       this.log.take(event);
     }
     const status = this.model.status;
+    this.summary.drawFailures(this.model);
     this.summary.drawProgress(this.model);
     this.tabs.current?.update(changed);
     if (changed.has(this.panel.name)) this.panel.load();
@@ -231,6 +239,7 @@ class RunPage {
       this.model.setRun(run);
       this.model.setTables(schedule.actual, progress);
       for (const event of this.log.after(run.last_sequence)) this.model.apply(event); // heard meanwhile
+      this.model.setReasons(this.log.after(0));
       this.drawRun();
       this.tabs.current?.updateAll?.();
       if (goesOn(this.model.status)) this.askProgress(QUIET_MS);

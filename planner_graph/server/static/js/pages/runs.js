@@ -43,7 +43,7 @@ class RunsPage {
       this.filters(), this.place, this.more));
     this.feed = new LiveFeed(() => "workflows/live", {
       state: (state) => { connection(state); if (state === "live" && this.wasAway) this.load(); this.wasAway = state === "reconnecting"; },
-      frame: (frame) => frame.type === "run" && this.changed(frame.item ?? frame.run ?? frame),
+      frame: (frame) => frame.type === "run" && this.changed(frame.run),
     });
     this.clock = setInterval(() => this.tick(), 1000);
   }

@@ -7,6 +7,8 @@ import { icon, strokes, word } from "../states.js";
 import { HEIGHT, WIDTH, edgesOf, layOut, placesByLevel } from "./placing.js";
 
 const FAR = 0.4; // below this scale names cannot be read: boxes take the colour of their state
+const READABLE = 0.65; // what a phone shows of a small graph is at least so large
+const NARROW = 640;
 const CAP = 32;
 const SMOOTH_MS = 200;
 
@@ -189,7 +191,7 @@ export class GraphView {
     this.grow(width);
     const { height } = this.svg.getBoundingClientRect();
     const whole = Math.min(width / this.size[0], height / this.size[1], 1.15);
-    if (whole < FAR && this.nodes.length <= 40) {
+    if (whole < (width < NARROW ? READABLE : FAR) && this.nodes.length <= 40) {
       const at = Math.max(0, this.nodes.findIndex((node) => ["running", "retrying", "interrupted"].includes(node.status)));
       this.show(0.75, this.places[at][0] - WIDTH / 2 - 12 - (at ? 40 : 0), this.places[at][1] - height / 1.5);
       return;

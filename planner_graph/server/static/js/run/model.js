@@ -67,6 +67,14 @@ export class RunModel {
     }
   }
 
+  /** Takes over from the log why agents ended as they did. */
+  setReasons(events) {
+    for (const { event, agent_name: name, data } of events) {
+      const agent = this.agents.get(name);
+      if (agent && event === "agent_ended" && data.record?.status === agent.status) agent.reason = data.record.reason ?? null;
+    }
+  }
+
   /** Brings the model forward by one event; gives the name of the agent that changed, if one did. */
   apply(event) {
     if (event.event.startsWith("run_")) this.applyToRun(event);

@@ -2,17 +2,20 @@
 
 import { h, put } from "../dom.js";
 import { count, dollars, duration, plural, secondsBetween, shortId, time } from "../format.js";
-import { countsBar, goesOn, hasEnded, pill } from "../states.js";
+import { countsBar, goesOn, hasEnded, icon, pill } from "../states.js";
 
 const NAMED = 5;
+const NAMED_FAILURES = 3;
 
 export class Summary {
-  constructor(id, controls) {
-    this.id = id;
+  /** `opened(name)` is called when somebody opens an agent. */
+  constructor(id, controls, opened) {
+    this.opened = opened;
     this.name = h("h1", {});
     this.state = h("span", { class: "summary-state" });
     this.facts = h("p", { class: "summary-facts muted" });
     this.reason = h("p", { class: "summary-reason", hidden: true });
+    this.failures = h("ul", { class: "failures" });
     this.figures = h("div", { class: "figures" });
     this.bar = h("div", { class: "summary-bar" });
     this.eta = h("div", { class: "eta" });
@@ -20,7 +23,7 @@ export class Summary {
     this.element = h("header", { class: "summary" },
       h("div", { class: "summary-top" }, h("div", { class: "summary-name" }, h("p", { class: "crumb" }, h("a", { href: "#/runs" }, "Runs"), " / ", h("code", {}, shortId(id))), this.name),
         h("div", { class: "summary-side" }, this.state, controls)),
-      this.facts, this.reason,
+      this.facts, this.reason, this.failures,
       h("div", { class: "summary-progress" }, this.figures, h("div", { class: "summary-bars" }, this.bar, this.eta, this.decides)));
   }
 
@@ -42,8 +45,20 @@ export class Summary {
     const reason = left ? "No process executes it any more; resume it to go on." : run.status_reason;
     this.reason.hidden = !reason || ["running", "completed"].includes(model.status) && !left;
     put(this.reason, reason);
+    this.drawFailures(model);
     this.drawProgress(model);
     this.tick(model);
+  }
+
+  /** Names the agents that failed, with the reason as far as it is known. */
+  drawFailures(model) {
+    const failed = [...model.agents.values()].filter((agent) => agent.status === "failed");
+    const told = failed.map((agent) => `${agent.name} ${agent.reason}`).join("\n");
+    if (told === this.toldFailures) return;
+    this.toldFailures = told;
+    put(this.failures, failed.slice(0, NAMED_FAILURES).map((agent) => h("li", {}, icon("failed"),
+      h("button", { type: "button", class: "link", on: { click: () => this.opened(agent.name) } }, agent.name), agent.reason && ` ${agent.reason}`)),
+    failed.length > NAMED_FAILURES && h("li", { class: "muted" }, `and ${failed.length - NAMED_FAILURES} more`));
   }
 
   drawProgress(model) {
