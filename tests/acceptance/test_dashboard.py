@@ -1,6 +1,7 @@
 """The dashboard in a real browser, on a live server."""
 
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -148,6 +149,8 @@ async def test_a_question_is_answered_and_the_run_goes_on(site, visitor):
 
 async def test_the_page_comes_back_after_a_restart_and_misses_nothing(site, visitor):
     run_id = site.run(brief="restart", deliverables=["review"])
+    feeds = []
+    visitor.page.on("websocket", lambda socket: feeds.append(socket.url.partition("/live")[2]))
     await visitor.go(f"runs/{run_id}")
     await visitor.see_state("author", "running")
     await visitor.see('#connection[data-state="live"]')
@@ -155,6 +158,8 @@ async def test_the_page_comes_back_after_a_restart_and_misses_nothing(site, visi
     await visitor.see('#connection[data-state="reconnecting"]')
     await off_loop(site.start)
     await visitor.see('#connection[data-state="live"]')
+    assert feeds[0] == ""
+    assert re.fullmatch(r"\?after=\d+", feeds[-1])
     for agent in ("author", "critic"):
         site.open_gate("restart", agent)
         await visitor.see_state(agent, "completed")

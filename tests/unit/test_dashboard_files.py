@@ -56,6 +56,13 @@ def test_every_module_that_is_imported_is_there():
             assert (script.parent / name).is_file(), f"{named(script)} imports {name!r}"
 
 
+def test_all_modules_are_fetched_side_by_side():
+    page = (STATIC / "index.html").read_text(encoding="utf-8")
+    preloaded = re.findall(r'rel="modulepreload" href="(js/[^"]+)"', page)
+    others = {"js/app.js", "js/theme.js", "js/run/layout.worker.js"}
+    assert sorted(preloaded) == sorted({named(path) for path in SCRIPTS} - others)
+
+
 def test_everything_that_is_served_is_in_a_folder_that_is_served():
     outside = [path for path in OWN if path.parent == STATIC]
     assert sorted(named(path) for path in outside) == sorted(FILES.values())

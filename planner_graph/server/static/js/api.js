@@ -33,7 +33,9 @@ export function socketAddress(path) {
 async function call(method, path, body, { headers = {}, signal, again = false } = {}) {
   const sent = token();
   const response = await reach(new URL(path, BASE), {
-    method, signal, cache: "no-cache",
+    method,
+    signal,
+    cache: "no-cache",
     headers: {
       Accept: "application/json",
       ...(body === undefined ? {} : { "Content-Type": "application/json" }),

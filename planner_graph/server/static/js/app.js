@@ -14,8 +14,10 @@ const PAGES = [
 const THEMES = ["auto", "light", "dark"];
 const THEME_SHAPES = {
   auto: ["M8 2.2a5.8 5.8 0 1 0 0 11.6 5.8 5.8 0 0 0 0-11.6", "M8 2.2v11.6", "M10.2 4.6v6.8M12 6v4"],
-  light: ["M8 5.2a2.8 2.8 0 1 0 0 5.6 2.8 2.8 0 0 0 0-5.6",
-    "M8 1.4v1.8M8 12.8v1.8M1.4 8h1.8M12.8 8h1.8M3.3 3.3l1.3 1.3M11.4 11.4l1.3 1.3M12.7 3.3l-1.3 1.3M4.6 11.4l-1.3 1.3"],
+  light: [
+    "M8 5.2a2.8 2.8 0 1 0 0 5.6 2.8 2.8 0 0 0 0-5.6",
+    "M8 1.4v1.8M8 12.8v1.8M1.4 8h1.8M12.8 8h1.8M3.3 3.3l1.3 1.3M11.4 11.4l1.3 1.3M12.7 3.3l-1.3 1.3M4.6 11.4l-1.3 1.3",
+  ],
   dark: ["M13.2 9.6A5.6 5.6 0 0 1 6.4 2.8a5.6 5.6 0 1 0 6.8 6.8"],
 };
 
@@ -65,8 +67,15 @@ function themeButton() {
   const button = document.getElementById("theme");
   const show = () => {
     const theme = document.documentElement.dataset.theme ?? "auto";
-    put(button, s("svg", { class: "icon", viewBox: "0 0 16 16", "aria-hidden": "true" },
-      THEME_SHAPES[theme].map((d) => s("path", { d }))), h("span", { class: "visually-hidden" }, `Colours: ${theme}`));
+    put(
+      button,
+      s(
+        "svg",
+        { class: "icon", viewBox: "0 0 16 16", "aria-hidden": "true" },
+        THEME_SHAPES[theme].map((d) => s("path", { d })),
+      ),
+      h("span", { class: "visually-hidden" }, `Colours: ${theme}`),
+    );
     button.title = `Colours: ${theme}`;
   };
   button.addEventListener("click", () => {
@@ -86,11 +95,26 @@ async function begin() {
     const me = await get("me");
     setRole(me.role);
     if (token()) {
-      const leave = h("button", { type: "button", class: "quiet who", title: "Sign out", on: { click: () => { signOut(); location.reload(); } } },
-        `${me.name}, ${me.role}`);
+      const leave = h(
+        "button",
+        {
+          type: "button",
+          class: "quiet who",
+          title: "Sign out",
+          on: {
+            click: () => {
+              signOut();
+              location.reload();
+            },
+          },
+        },
+        `${me.name}, ${me.role}`,
+      );
       document.getElementById("theme").before(leave);
     }
-  } catch { /* the page says what is wrong when it asks for its data */ }
+  } catch {
+    /* the page says what is wrong when it asks for its data */
+  }
   window.addEventListener("hashchange", route);
   route();
 }

@@ -2,4 +2,5 @@
 
 import "../vendor/d3/d3.min.js";
 
-export const { axisTop, curveBumpX, curveMonotoneX, line, linkHorizontal, scaleLinear, select, zoom, zoomIdentity } = globalThis.d3;
+export const { axisTop, curveBumpX, curveMonotoneX, line, linkHorizontal, scaleLinear, select, zoom, zoomIdentity } =
+  globalThis.d3;

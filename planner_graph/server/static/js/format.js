@@ -34,7 +34,10 @@ export function time(iso, { precise = false } = {}) {
   if (!iso) return "–";
   const at = new Date(iso);
   const clock = at.toLocaleTimeString([], {
-    hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hourCycle: "h23",
     ...(precise ? { fractionalSecondDigits: 3 } : {}),
   });
   return at.toDateString() === new Date().toDateString() ? clock : `${date(at)} ${clock}`;
@@ -59,7 +62,9 @@ function date(at) {
 /** Writes a whole number with thin groups: "12 345". */
 export function count(number) {
   if (number === null || number === undefined) return "–";
-  return Math.round(number).toString().replace(/\B(?=(\d{3})+$)/g, "\u202f");
+  return Math.round(number)
+    .toString()
+    .replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }
 
 /** Writes a share of one as a percentage. */
@@ -75,7 +80,7 @@ export function dollars(amount) {
 
 /** Writes any plain value: texts as they are, the rest as JSON, indented if it is long; cut after `most` characters. */
 export function value(given, most = 20000) {
-  const line = typeof given === "string" ? given : JSON.stringify(given) ?? "–";
+  const line = typeof given === "string" ? given : (JSON.stringify(given) ?? "–");
   const text = typeof given === "string" || line.length <= ONE_LINE ? line : JSON.stringify(given, null, 2);
   return text.length > most ? `${text.slice(0, most)}\n… ${count(text.length - most)} more characters` : text;
 }

@@ -71,7 +71,10 @@ export class LiveFeed {
   /** Takes a server that says nothing for long as lost. */
   watch(socket) {
     clearTimeout(this.watchdog);
-    this.watchdog = setTimeout(() => { socket.close(); this.lost(socket); }, NO_SIGN_MS);
+    this.watchdog = setTimeout(() => {
+      socket.close();
+      this.lost(socket);
+    }, NO_SIGN_MS);
   }
 
   lost(socket) {

@@ -22,18 +22,30 @@ export function connection(state) {
 /** A box that says what went wrong, with all findings that the server lists. */
 export function problem(error) {
   const findings = error.problem?.findings ?? [];
-  return h("div", { class: "problem", role: "alert" },
+  return h(
+    "div",
+    { class: "problem", role: "alert" },
     h("strong", {}, error.problem?.title ?? "Something went wrong"),
     error.message && error.message !== error.problem?.title && h("p", {}, error.message),
-    findings.length > 0 && findingsList(findings));
+    findings.length > 0 && findingsList(findings),
+  );
 }
 
 /** Findings, each with its key, problem and remedy. */
 export function findingsList(findings) {
-  return h("ul", { class: "findings" }, findings.map((finding) => h("li", {},
-    finding.key && h("code", {}, keyText(finding.key)),
-    h("span", {}, finding.problem),
-    finding.remedy && h("span", { class: "muted" }, finding.remedy))));
+  return h(
+    "ul",
+    { class: "findings" },
+    findings.map((finding) =>
+      h(
+        "li",
+        {},
+        finding.key && h("code", {}, keyText(finding.key)),
+        h("span", {}, finding.problem),
+        finding.remedy && h("span", { class: "muted" }, finding.remedy),
+      ),
+    ),
+  );
 }
 
 function keyText(key) {
@@ -56,15 +68,24 @@ export function toast(text, kind = "done") {
 export function confirm({ title, says, action, danger, reasonLabel = "Reason (optional)", reasonRequired, extra }) {
   return new Promise((resolve) => {
     const reason = h("textarea", { id: "reason", rows: "2", maxlength: "1000", required: Boolean(reasonRequired) });
-    const dialog = h("dialog", { "aria-labelledby": "confirm-title", class: "confirm" },
-      h("form", { method: "dialog", class: "dialog-form", on: { submit: () => dialog.close("yes") } },
+    const dialog = h(
+      "dialog",
+      { "aria-labelledby": "confirm-title", class: "confirm" },
+      h(
+        "form",
+        { method: "dialog", class: "dialog-form", on: { submit: () => dialog.close("yes") } },
         h("h2", { id: "confirm-title" }, title),
         h("p", {}, says),
         extra,
         reasonLabel && [h("label", { for: "reason" }, reasonLabel), reason],
-        h("div", { class: "dialog-buttons" },
+        h(
+          "div",
+          { class: "dialog-buttons" },
           h("button", { type: "button", on: { click: () => dialog.close("no") } }, "Back"),
-          h("button", { type: "submit", class: danger ? "danger" : "primary" }, action))));
+          h("button", { type: "submit", class: danger ? "danger" : "primary" }, action),
+        ),
+      ),
+    );
     dialog.addEventListener("close", () => {
       dialog.remove();
       resolve(dialog.returnValue === "yes" ? { reason: reason.value.trim() } : null);

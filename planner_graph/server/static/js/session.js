@@ -26,17 +26,36 @@ export function signOut() {
 /** Asks for a token, once at a time; resolves when one was given. */
 export function askForToken(why) {
   asking ??= new Promise((resolve) => {
-    const field = h("input", { type: "password", id: "token", name: "token", required: true, autocomplete: "off",
-      spellcheck: "false", placeholder: "pg_…" });
-    const form = h("form", { method: "dialog", class: "dialog-form" },
+    const field = h("input", {
+      type: "password",
+      id: "token",
+      name: "token",
+      required: true,
+      autocomplete: "off",
+      spellcheck: "false",
+      placeholder: "pg_…",
+    });
+    const form = h(
+      "form",
+      { method: "dialog", class: "dialog-form" },
       h("h2", { id: "token-title" }, "Access token"),
       h("p", { class: "muted" }, why || "This server asks for a token."),
-      h("label", { for: "token" }, "Token"), field,
-      h("p", { class: "hint" }, "Made with ", h("code", {}, "planner-graph token create NAME --role operator"),
-        ". It is kept until this tab is closed."),
-      h("div", { class: "dialog-buttons" }, h("button", { class: "primary", type: "submit" }, "Sign in")));
-    const dialog = h("dialog", { "aria-labelledby": "token-title", id: "token-dialog",
-      on: { cancel: (event) => event.preventDefault() } }, form);
+      h("label", { for: "token" }, "Token"),
+      field,
+      h(
+        "p",
+        { class: "hint" },
+        "Made with ",
+        h("code", {}, "planner-graph token create NAME --role operator"),
+        ". It is kept until this tab is closed.",
+      ),
+      h("div", { class: "dialog-buttons" }, h("button", { class: "primary", type: "submit" }, "Sign in")),
+    );
+    const dialog = h(
+      "dialog",
+      { "aria-labelledby": "token-title", id: "token-dialog", on: { cancel: (event) => event.preventDefault() } },
+      form,
+    );
     form.addEventListener("submit", () => {
       sessionStorage.setItem(KEY, field.value.trim());
       asking = null;

@@ -26,10 +26,26 @@ const SHAPES = {
 };
 
 export const RUN_STATUSES = [
-  "pending", "running", "pausing", "paused", "cancelling", "cancelled", "completed", "partial_success", "failed",
+  "pending",
+  "running",
+  "pausing",
+  "paused",
+  "cancelling",
+  "cancelled",
+  "completed",
+  "partial_success",
+  "failed",
 ];
 export const AGENT_STATUSES = [
-  "running", "retrying", "interrupted", "ready", "waiting", "completed", "failed", "skipped", "cancelled",
+  "running",
+  "retrying",
+  "interrupted",
+  "ready",
+  "waiting",
+  "completed",
+  "failed",
+  "skipped",
+  "cancelled",
 ];
 
 const ENDED_RUN = new Set(["cancelled", "completed", "partial_success", "failed"]);
@@ -48,21 +64,32 @@ export const strokes = (status) => SHAPES[status] ?? SHAPES.waiting;
 
 /** A state's icon. */
 export function icon(status) {
-  return s("svg", { class: "icon", viewBox: "0 0 16 16", "aria-hidden": "true" },
-    strokes(status).map((d) => s("path", { d })));
+  return s(
+    "svg",
+    { class: "icon", viewBox: "0 0 16 16", "aria-hidden": "true" },
+    strokes(status).map((d) => s("path", { d })),
+  );
 }
 
 /** A state as a pill with icon and word. */
 export function pill(status, { note = "" } = {}) {
-  return h("span", { class: "pill", "data-status": status }, icon(status), h("span", {}, word(status)),
-    note && h("span", { class: "pill-note" }, note));
+  return h(
+    "span",
+    { class: "pill", "data-status": status },
+    icon(status),
+    h("span", {}, word(status)),
+    note && h("span", { class: "pill-note" }, note),
+  );
 }
 
 /** A bar in whose parts the agents of a run are counted by state. */
 export function countsBar(counts, total) {
   const parts = ["completed", "failed", "skipped", "running", "waiting"].filter((name) => counts?.[name]);
-  const bar = h("span", { class: "counts-bar", role: "img",
-    "aria-label": parts.map((name) => `${counts[name]} ${name}`).join(", ") || "no agents" });
+  const bar = h("span", {
+    class: "counts-bar",
+    role: "img",
+    "aria-label": parts.map((name) => `${counts[name]} ${name}`).join(", ") || "no agents",
+  });
   for (const name of parts) {
     const part = h("span", { class: "part", "data-status": name });
     part.style.setProperty("flex-grow", counts[name] / Math.max(total, 1));

@@ -11,21 +11,37 @@ export class Tabs {
     this.parts = parts;
     this.chosen = chosen;
     this.made = new Map();
-    this.buttons = Object.entries(parts).map(([key, part]) => h("button", { type: "button", role: "tab", id: `tab-${key}`,
-      "aria-controls": "tab-panel", "data-tab": key, on: { click: () => this.open(key) } }, part.label));
+    this.buttons = Object.entries(parts).map(([key, part]) =>
+      h(
+        "button",
+        {
+          type: "button",
+          role: "tab",
+          id: `tab-${key}`,
+          "aria-controls": "tab-panel",
+          "data-tab": key,
+          on: { click: () => this.open(key) },
+        },
+        part.label,
+      ),
+    );
     this.panel = h("div", { role: "tabpanel", id: "tab-panel", tabindex: "-1" });
-    this.list = h("div", { role: "tablist", "aria-label": label, class: "tabs", on: { keydown: (event) => this.key(event) } }, this.buttons);
+    this.list = h(
+      "div",
+      { role: "tablist", "aria-label": label, class: "tabs", on: { keydown: (event) => this.key(event) } },
+      this.buttons,
+    );
   }
 
   /** The part that is open. */
   get current() {
-    return this.made.get(this.key_);
+    return this.made.get(this.openKey);
   }
 
   open(key) {
     if (!(key in this.parts)) key = Object.keys(this.parts)[0];
-    if (key === this.key_) return;
-    this.key_ = key;
+    if (key === this.openKey) return;
+    this.openKey = key;
     for (const button of this.buttons) {
       const selected = button.dataset.tab === key;
       button.setAttribute("aria-selected", String(selected));

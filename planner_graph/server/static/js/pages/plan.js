@@ -23,13 +23,35 @@ class PlanPage {
     this.start = h("button", { type: "button", id: "start-run", on: { click: () => this.run() } }, "Start run");
     this.start.hidden = !may("operator");
     this.result = h("div", { class: "plan-result", "aria-live": "off" }, hint());
-    const form = h("form", { class: "plan-form", on: {
-      submit: (event) => { event.preventDefault(); this.plan(); },
-      keydown: (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.plan(); },
-    } }, this.form.element, h("div", { class: "form-buttons" }, this.preview, this.start));
-    main.append(h("div", { class: "page" }, h("div", { class: "page-head" }, h("h1", {}, "Plan a campaign")),
-      h("div", { class: "plan-columns" }, form, this.result)));
-    get("catalog", { signal: this.stop.signal }).then((catalog) => this.form.know(catalog), () => {});
+    const form = h(
+      "form",
+      {
+        class: "plan-form",
+        on: {
+          submit: (event) => {
+            event.preventDefault();
+            this.plan();
+          },
+          keydown: (event) => {
+            if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.plan();
+          },
+        },
+      },
+      this.form.element,
+      h("div", { class: "form-buttons" }, this.preview, this.start),
+    );
+    main.append(
+      h(
+        "div",
+        { class: "page" },
+        h("div", { class: "page-head" }, h("h1", {}, "Plan a campaign")),
+        h("div", { class: "plan-columns" }, form, this.result),
+      ),
+    );
+    get("catalog", { signal: this.stop.signal }).then(
+      (catalog) => this.form.know(catalog),
+      () => {},
+    );
   }
 
   end() {
@@ -72,7 +94,12 @@ class PlanPage {
   async run() {
     const request = this.request();
     if (!request) return;
-    const sure = await confirm({ title: "Start this run?", says: "The campaign is stored, planned and executed by this server.", action: "Start run", reasonLabel: null });
+    const sure = await confirm({
+      title: "Start this run?",
+      says: "The campaign is stored, planned and executed by this server.",
+      action: "Start run",
+      reasonLabel: null,
+    });
     if (!sure) return;
     this.start.disabled = true;
     this.key ??= newKey();
@@ -100,14 +127,31 @@ class PlanPage {
     const chosen = plan.strategy;
     const graph = new GraphView(plan);
     this.show(
-      h("p", { class: "plan-facts" }, h("b", {}, plural(plan.steps.length, "agent")), `, ${chosen}: `, h("b", {}, duration(plan.duration.predicted)),
-        h("span", { class: "muted" }, ` of time for ${duration(plan.duration.work)} of work; no strategy beats ${duration(plan.duration.critical_path)}`)),
-      planned.findings?.length > 0 && h("div", { class: "problem mild" }, h("strong", {}, "Findings"), findingsList(planned.findings)),
+      h(
+        "p",
+        { class: "plan-facts" },
+        h("b", {}, plural(plan.steps.length, "agent")),
+        `, ${chosen}: `,
+        h("b", {}, duration(plan.duration.predicted)),
+        h(
+          "span",
+          { class: "muted" },
+          ` of time for ${duration(plan.duration.work)} of work; no strategy beats ${duration(plan.duration.critical_path)}`,
+        ),
+      ),
+      planned.findings?.length > 0 &&
+        h("div", { class: "problem mild" }, h("strong", {}, "Findings"), findingsList(planned.findings)),
       predictions(planned.predictions ?? [], chosen, (strategy) => this.choose(strategy, campaign)),
       graph.element,
-      h("details", { open: true, class: "explanation" }, h("summary", {}, "Why this plan"), h("pre", {}, planned.explanation)),
+      h(
+        "details",
+        { open: true, class: "explanation" },
+        h("summary", {}, "Why this plan"),
+        h("pre", {}, planned.explanation),
+      ),
       h("details", { class: "explanation" }, h("summary", {}, "Mermaid"), h("pre", {}, planned.mermaid)),
-      h("p", { class: "hint" }, "Plan hash ", h("code", {}, planned.plan_hash)));
+      h("p", { class: "hint" }, "Plan hash ", h("code", {}, planned.plan_hash)),
+    );
     this.graph = graph;
     requestAnimationFrame(() => graph.fit());
   }
@@ -123,19 +167,45 @@ class PlanPage {
 function predictions(rows, chosen, choose) {
   if (!rows.length) return null;
   const longest = Math.max(...rows.map((row) => row.p90_seconds ?? row.makespan_seconds), 0.001);
-  return h("div", { class: "predictions", role: "group", "aria-label": "Predicted makespan by strategy" }, rows.map((row) => {
-    const [bar, tail] = [h("span", { class: "prediction-bar" }), h("span", { class: "prediction-tail" })];
-    bar.style.setProperty("width", `${(row.makespan_seconds / longest) * 100}%`);
-    tail.style.setProperty("width", `${((row.p90_seconds ?? row.makespan_seconds) / longest) * 100}%`);
-    return h("button", { type: "button", class: "prediction", "aria-pressed": String(row.strategy === chosen), on: { click: () => choose(row.strategy) } },
-      h("span", { class: "prediction-name" }, row.strategy), h("span", { class: "prediction-track" }, tail, bar),
-      h("span", { class: "figure" }, duration(row.makespan_seconds), row.p90_seconds && h("span", { class: "muted" }, ` P90 ${duration(row.p90_seconds)}`)));
-  }));
+  return h(
+    "div",
+    { class: "predictions", role: "group", "aria-label": "Predicted makespan by strategy" },
+    rows.map((row) => {
+      const [bar, tail] = [h("span", { class: "prediction-bar" }), h("span", { class: "prediction-tail" })];
+      bar.style.setProperty("width", `${(row.makespan_seconds / longest) * 100}%`);
+      tail.style.setProperty("width", `${((row.p90_seconds ?? row.makespan_seconds) / longest) * 100}%`);
+      return h(
+        "button",
+        {
+          type: "button",
+          class: "prediction",
+          "aria-pressed": String(row.strategy === chosen),
+          on: { click: () => choose(row.strategy) },
+        },
+        h("span", { class: "prediction-name" }, row.strategy),
+        h("span", { class: "prediction-track" }, tail, bar),
+        h(
+          "span",
+          { class: "figure" },
+          duration(row.makespan_seconds),
+          row.p90_seconds && h("span", { class: "muted" }, ` P90 ${duration(row.p90_seconds)}`),
+        ),
+      );
+    }),
+  );
 }
 
 function hint() {
-  return h("div", { class: "empty" }, h("p", { class: "empty-title" }, "The plan appears here."),
-    h("p", { class: "muted" }, "Which agents are needed, in which order, how long it should take, and why. Nothing is stored until you start the run."));
+  return h(
+    "div",
+    { class: "empty" },
+    h("p", { class: "empty-title" }, "The plan appears here."),
+    h(
+      "p",
+      { class: "muted" },
+      "Which agents are needed, in which order, how long it should take, and why. Nothing is stored until you start the run.",
+    ),
+  );
 }
 
 function kept() {

@@ -52,13 +52,21 @@ class RunPage {
   async open() {
     try {
       const [run, plan, schedule, progress] = await Promise.all([
-        this.read(""), this.read("/plan?format=json"), this.read("/schedule"), this.read("/progress")]);
+        this.read(""),
+        this.read("/plan?format=json"),
+        this.read("/schedule"),
+        this.read("/progress"),
+      ]);
       if (this.ended) return;
       this.id = run.workflow_execution_id;
       this.build(run, plan.plan ?? plan, schedule, progress);
       this.listen();
     } catch (error) {
-      if (error.name !== "AbortError") put(this.main, h("div", { class: "page" }, problem(error), h("a", { class: "button", href: "#/runs" }, "All runs")));
+      if (error.name !== "AbortError")
+        put(
+          this.main,
+          h("div", { class: "page" }, problem(error), h("a", { class: "button", href: "#/runs" }, "All runs")),
+        );
     }
   }
 
@@ -71,15 +79,33 @@ class RunPage {
     this.summary = new Summary(this.id, this.controls.buttons, opened);
     this.panel = new AgentPanel(this.id, model, opened);
     this.log = new LogView(this.id, opened);
-    this.tabs = new Tabs({
-      graph: { label: "Graph", make: () => this.graph(opened) },
-      timeline: { label: "Timeline", make: () => new GanttView(model, schedule.planned, opened) },
-      agents: { label: "Agents", make: () => new AgentsView(model, opened) },
-      events: { label: "Events", make: () => this.log },
-      result: { label: "Result", make: () => new ResultView(model) },
-    }, (key, part) => this.tabOpened(key, part), "Views of this run");
-    this.workspace = h("div", { class: "workspace" }, h("div", { class: "views" }, this.tabs.list, this.tabs.panel), this.panel.element);
-    put(this.main, h("div", { class: "page run-page", "data-run": this.id }, this.summary.element, this.controls.questions, this.workspace));
+    this.tabs = new Tabs(
+      {
+        graph: { label: "Graph", make: () => this.graph(opened) },
+        timeline: { label: "Timeline", make: () => new GanttView(model, schedule.planned, opened) },
+        agents: { label: "Agents", make: () => new AgentsView(model, opened) },
+        events: { label: "Events", make: () => this.log },
+        result: { label: "Result", make: () => new ResultView(model) },
+      },
+      (key, part) => this.tabOpened(key, part),
+      "Views of this run",
+    );
+    this.workspace = h(
+      "div",
+      { class: "workspace" },
+      h("div", { class: "views" }, this.tabs.list, this.tabs.panel),
+      this.panel.element,
+    );
+    put(
+      this.main,
+      h(
+        "div",
+        { class: "page run-page", "data-run": this.id },
+        this.summary.element,
+        this.controls.questions,
+        this.workspace,
+      ),
+    );
     this.drawRun();
     this.follow(this.query);
     this.clock = setInterval(() => this.tick(), TICK_MS);
@@ -187,7 +213,8 @@ class RunPage {
     this.tabs.current?.update(changed);
     if (changed.has(this.panel.name)) this.panel.load();
     if (events.some((event) => RunModel.changesAll(event))) this.reopen();
-    else if (events.some((event) => event.event.startsWith("run_") || event.event === "agent_answered")) this.runChanged(status);
+    else if (events.some((event) => event.event.startsWith("run_") || event.event === "agent_answered"))
+      this.runChanged(status);
     this.askProgress(PROGRESS_MS);
   }
 

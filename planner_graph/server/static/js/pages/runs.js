@@ -2,10 +2,10 @@
 
 import { get } from "../api.js";
 import { h, put } from "../dom.js";
-import { ago, count, duration, secondsBetween, shortId, time } from "../format.js";
+import { ago, duration, secondsBetween } from "../format.js";
 import { LiveFeed } from "../live.js";
 import { connection, empty, problem } from "../notices.js";
-import { countsBar, goesOn, hasEnded, pill } from "../states.js";
+import { runRow } from "../runs/row.js";
 
 const PAGE = 50;
 const GROUPS = {
@@ -32,17 +32,49 @@ class RunsPage {
     this.cursor = null;
     this.read(query);
     this.body = h("tbody", {});
-    this.table = h("table", { class: "runs" },
-      h("thead", {}, h("tr", {}, ["Run", "Status", "Agents", "Strategy", "Started", "Time", "Ends"].map(
-        (name) => h("th", { scope: "col" }, name)))), this.body);
+    this.table = h(
+      "table",
+      { class: "runs" },
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          ["Run", "Status", "Agents", "Strategy", "Started", "Time", "Ends"].map((name) =>
+            h("th", { scope: "col" }, name),
+          ),
+        ),
+      ),
+      this.body,
+    );
     this.place = h("div", { class: "runs-place", "aria-busy": "true" });
-    this.more = h("button", { type: "button", class: "more", hidden: true, on: { click: () => this.load(true) } },
-      "Older runs");
-    main.append(h("div", { class: "page" },
-      h("div", { class: "page-head" }, h("h1", {}, "Runs"), h("a", { class: "button primary", href: "#/plan" }, "New run")),
-      this.filters(), this.place, this.more));
+    this.more = h(
+      "button",
+      { type: "button", class: "more", hidden: true, on: { click: () => this.load(true) } },
+      "Older runs",
+    );
+    main.append(
+      h(
+        "div",
+        { class: "page" },
+        h(
+          "div",
+          { class: "page-head" },
+          h("h1", {}, "Runs"),
+          h("a", { class: "button primary", href: "#/plan" }, "New run"),
+        ),
+        this.filters(),
+        this.place,
+        this.more,
+      ),
+    );
     this.feed = new LiveFeed(() => "workflows/live", {
-      state: (state) => { connection(state); if (state === "live" && this.wasAway) this.load(); this.wasAway = state === "reconnecting"; },
+      state: (state) => {
+        connection(state);
+        if (state === "live" && this.wasAway) this.load();
+        this.wasAway = state === "reconnecting";
+      },
       frame: (frame) => frame.type === "run" && this.changed(frame.run),
     });
     this.clock = setInterval(() => this.tick(), 1000);
@@ -65,25 +97,43 @@ class RunsPage {
   read(query) {
     this.group = query.get("show") in GROUPS ? query.get("show") : "all";
     this.campaign = query.get("campaign") ?? "";
-    this.strategy = STRATEGIES.includes(query.get("strategy") ?? "") ? query.get("strategy") ?? "" : "";
+    this.strategy = STRATEGIES.includes(query.get("strategy") ?? "") ? (query.get("strategy") ?? "") : "";
   }
 
   filters() {
-    this.chips = Object.keys(GROUPS).map((name) => h("button", { type: "button", class: "chip", "data-group": name,
-      on: { click: () => this.go({ group: name }) } }, name[0].toUpperCase() + name.slice(1)));
-    this.campaignField = h("input", { type: "search", id: "campaign-filter", placeholder: "Campaign id", on: {
-      input: () => {
-        clearTimeout(this.typing);
-        this.typing = setTimeout(() => this.go({ campaign: this.campaignField.value.trim() }), TYPING_MS);
-      } } });
-    this.strategyField = h("select", { id: "strategy-filter",
-      on: { change: () => this.go({ strategy: this.strategyField.value }) } },
-    STRATEGIES.map((name) => h("option", { value: name }, name || "any strategy")));
+    this.chips = Object.keys(GROUPS).map((name) =>
+      h(
+        "button",
+        { type: "button", class: "chip", "data-group": name, on: { click: () => this.go({ group: name }) } },
+        name[0].toUpperCase() + name.slice(1),
+      ),
+    );
+    this.campaignField = h("input", {
+      type: "search",
+      id: "campaign-filter",
+      placeholder: "Campaign id",
+      on: {
+        input: () => {
+          clearTimeout(this.typing);
+          this.typing = setTimeout(() => this.go({ campaign: this.campaignField.value.trim() }), TYPING_MS);
+        },
+      },
+    });
+    this.strategyField = h(
+      "select",
+      { id: "strategy-filter", on: { change: () => this.go({ strategy: this.strategyField.value }) } },
+      STRATEGIES.map((name) => h("option", { value: name }, name || "any strategy")),
+    );
     this.showFilters();
-    return h("div", { class: "filters" },
+    return h(
+      "div",
+      { class: "filters" },
       h("div", { class: "chips", role: "group", "aria-label": "Status" }, this.chips),
-      h("label", { class: "visually-hidden", for: "campaign-filter" }, "Campaign"), this.campaignField,
-      h("label", { class: "visually-hidden", for: "strategy-filter" }, "Strategy"), this.strategyField);
+      h("label", { class: "visually-hidden", for: "campaign-filter" }, "Campaign"),
+      this.campaignField,
+      h("label", { class: "visually-hidden", for: "strategy-filter" }, "Strategy"),
+      this.strategyField,
+    );
   }
 
   showFilters() {
@@ -125,17 +175,29 @@ class RunsPage {
     this.place.setAttribute("aria-busy", "false");
     this.more.hidden = !this.cursor;
     this.rows = new Map();
-    put(this.body, [...this.items.values()].map((item) => this.row(item)));
+    put(
+      this.body,
+      [...this.items.values()].map((item) => this.row(item)),
+    );
     put(this.place, this.items.size ? this.table : this.nothing());
   }
 
   nothing() {
     if (this.group !== "all" || this.campaign || this.strategy) {
-      return empty("No run is like that.", h("button", { type: "button",
-        on: { click: () => this.go({ group: "all", campaign: "", strategy: "" }) } }, "Show all"));
+      return empty(
+        "No run is like that.",
+        h(
+          "button",
+          { type: "button", on: { click: () => this.go({ group: "all", campaign: "", strategy: "" }) } },
+          "Show all",
+        ),
+      );
     }
-    return empty("No runs yet.", h("p", { class: "muted" }, "Plan a campaign and start it, or use ",
-      h("code", {}, "planner-graph run"), "."), h("a", { class: "button primary", href: "#/plan" }, "Plan a campaign"));
+    return empty(
+      "No runs yet.",
+      h("p", { class: "muted" }, "Plan a campaign and start it, or use ", h("code", {}, "planner-graph run"), "."),
+      h("a", { class: "button primary", href: "#/plan" }, "Plan a campaign"),
+    );
   }
 
   /** Puts a run in its place that has changed, begun, or does not fit the filters any more. */
@@ -143,7 +205,10 @@ class RunsPage {
     const id = item.workflow_execution_id;
     const there = this.items.has(id);
     if (!this.fits(item)) {
-      if (there) { this.items.delete(id); this.draw(); }
+      if (there) {
+        this.items.delete(id);
+        this.draw();
+      }
       return;
     }
     if (!there) {
@@ -165,31 +230,16 @@ class RunsPage {
 
   fits(item) {
     const statuses = GROUPS[this.group];
-    return (!statuses.length || statuses.includes(item.status)) && (!this.strategy || item.strategy === this.strategy)
-      && (!this.campaign || item.campaign?.key === this.campaign);
+    return (
+      (!statuses.length || statuses.includes(item.status)) &&
+      (!this.strategy || item.strategy === this.strategy) &&
+      (!this.campaign || item.campaign?.key === this.campaign)
+    );
   }
 
   row(item) {
-    const id = item.workflow_execution_id;
-    const counts = item.counts ?? {};
-    const name = item.campaign?.name || item.campaign?.key || "unnamed campaign";
-    const cell = (label, ...children) => h("td", { "data-label": label }, children);
-    const row = h("tr", { "data-run": id, "data-status": item.status },
-      h("th", { scope: "row" },
-        h("a", { class: "run-link", href: `#/runs/${encodeURIComponent(id)}` }, name),
-        h("code", { class: "muted" }, shortId(id))),
-      cell("Status", pill(item.status, { note: item.left_behind ? "left behind" : "" }),
-        item.status_reason && !["running", "completed"].includes(item.status)
-          && h("span", { class: "reason" }, item.status_reason)),
-      cell("Agents", h("span", { class: "agents-cell" }, countsBar(counts, item.total_agents),
-        h("span", { class: "figure" }, `${count(counts.completed ?? 0)} of ${count(item.total_agents)}`))),
-      cell("Strategy", item.strategy),
-      cell("Started", h("time", { datetime: item.started_at, title: time(item.started_at), "data-ago": item.started_at },
-        item.started_at ? ago(item.started_at) : "not yet")),
-      cell("Time", h("span", { class: "figure", "data-since": goesOn(item.status) ? item.started_at : null },
-        duration(timeOf(item)))),
-      cell("Ends", ends(item)));
-    this.rows?.set(id, row);
+    const row = runRow(item);
+    this.rows?.set(item.workflow_execution_id, row);
     return row;
   }
 
@@ -199,14 +249,4 @@ class RunsPage {
       place.textContent = duration(secondsBetween(place.dataset.since));
     }
   }
-}
-
-function timeOf(item) {
-  if (item.ended_at) return secondsBetween(item.started_at, item.ended_at);
-  return goesOn(item.status) ? secondsBetween(item.started_at) : null;
-}
-
-function ends(item) {
-  if (hasEnded(item.status)) return h("span", { class: "muted" }, time(item.ended_at));
-  return item.estimated_completion_time ? `about ${time(item.estimated_completion_time)}` : "–";
 }

@@ -9,22 +9,65 @@ export class AgentsView {
     this.model = model;
     this.opened = opened;
     this.rows = new Map([...model.agents.values()].map((agent) => [agent.name, this.row(agent)]));
-    this.search = h("input", { type: "search", id: "agent-search", placeholder: "Find an agent", "aria-label": "Find an agent",
-      on: { input: () => this.filter() } });
-    this.element = h("div", { class: "agents" }, model.agents.size > 8 && h("div", { class: "tool-row" }, this.search),
-      h("table", { class: "agents-table" },
-        h("thead", {}, h("tr", {}, ["Agent", "State", "Time", "Expected", "Tries", "Why"].map((name) => h("th", { scope: "col" }, name)))),
-        h("tbody", {}, [...this.rows.values()].map((row) => row.element))));
+    this.search = h("input", {
+      type: "search",
+      id: "agent-search",
+      placeholder: "Find an agent",
+      "aria-label": "Find an agent",
+      on: { input: () => this.filter() },
+    });
+    this.element = h(
+      "div",
+      { class: "agents" },
+      model.agents.size > 8 && h("div", { class: "tool-row" }, this.search),
+      h(
+        "table",
+        { class: "agents-table" },
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            ["Agent", "State", "Time", "Expected", "Tries", "Why"].map((name) => h("th", { scope: "col" }, name)),
+          ),
+        ),
+        h(
+          "tbody",
+          {},
+          [...this.rows.values()].map((row) => row.element),
+        ),
+      ),
+    );
     this.updateAll();
   }
 
   row(agent) {
     const cell = (label) => h("td", { "data-label": label });
-    const row = { name: agent.name, state: cell("State"), time: cell("Time"), tries: cell("Tries"), why: cell("Why"), told: "" };
-    row.element = h("tr", { "data-agent": agent.name },
-      h("th", { scope: "row" }, h("button", { type: "button", class: "link", on: { click: () => this.opened(agent.name) } }, agent.name),
-        this.model.critical.has(agent.name) && h("span", { class: "critical-mark", title: "on the critical path" }, "critical")),
-      row.state, row.time, h("td", { "data-label": "Expected" }, `~${duration(agent.step.estimate.seconds)}`), row.tries, row.why);
+    const row = {
+      name: agent.name,
+      state: cell("State"),
+      time: cell("Time"),
+      tries: cell("Tries"),
+      why: cell("Why"),
+      told: "",
+    };
+    row.element = h(
+      "tr",
+      { "data-agent": agent.name },
+      h(
+        "th",
+        { scope: "row" },
+        h("button", { type: "button", class: "link", on: { click: () => this.opened(agent.name) } }, agent.name),
+        this.model.critical.has(agent.name) &&
+          h("span", { class: "critical-mark", title: "on the critical path" }, "critical"),
+      ),
+      row.state,
+      row.time,
+      h("td", { "data-label": "Expected" }, `~${duration(agent.step.estimate.seconds)}`),
+      row.tries,
+      row.why,
+    );
     return row;
   }
 

@@ -7,12 +7,26 @@ import { confirm, toast } from "../notices.js";
 import { may } from "../session.js";
 
 const ACTIONS = {
-  pause: { label: "Pause", title: "Pause this run?", action: "Pause",
-    says: "No further agent starts. Those at work have 30 seconds to end; the run can be resumed." },
-  resume: { label: "Resume", title: "Go on with this run?", action: "Resume", primary: true,
-    says: "Its unfinished agents run; those that have completed are not run again." },
-  cancel: { label: "Cancel", title: "Cancel this run?", action: "Cancel the run", danger: true,
-    says: "No further agent starts, those at work are stopped. A cancelled run cannot be resumed." },
+  pause: {
+    label: "Pause",
+    title: "Pause this run?",
+    action: "Pause",
+    says: "No further agent starts. Those at work have 30 seconds to end; the run can be resumed.",
+  },
+  resume: {
+    label: "Resume",
+    title: "Go on with this run?",
+    action: "Resume",
+    primary: true,
+    says: "Its unfinished agents run; those that have completed are not run again.",
+  },
+  cancel: {
+    label: "Cancel",
+    title: "Cancel this run?",
+    action: "Cancel the run",
+    danger: true,
+    says: "No further agent starts, those at work are stopped. A cancelled run cannot be resumed.",
+  },
 };
 
 export class Controls {
@@ -27,27 +41,74 @@ export class Controls {
 
   /** Shows what this run allows now. */
   show(run) {
-    const allowed = may("operator") ? run.allowed_actions ?? [] : [];
+    const allowed = may("operator") ? (run.allowed_actions ?? []) : [];
     const questions = run.questions ?? [];
     const told = JSON.stringify([allowed, questions]);
     if (told === this.told) return;
     this.told = told;
-    put(this.buttons, Object.entries(ACTIONS).filter(([name]) => allowed.includes(name)).map(([name, action]) =>
-      h("button", { type: "button", "data-action": name, class: action.primary ? "primary" : action.danger ? "danger-quiet" : "",
-        on: { click: () => this.ask(name, action) } }, action.label)));
-    put(this.questions, questions.map((question) => this.question(question, allowed)));
+    put(
+      this.buttons,
+      Object.entries(ACTIONS)
+        .filter(([name]) => allowed.includes(name))
+        .map(([name, action]) =>
+          h(
+            "button",
+            {
+              type: "button",
+              "data-action": name,
+              class: action.primary ? "primary" : action.danger ? "danger-quiet" : "",
+              on: { click: () => this.ask(name, action) },
+            },
+            action.label,
+          ),
+        ),
+    );
+    put(
+      this.questions,
+      questions.map((question) => this.question(question, allowed)),
+    );
   }
 
   question(question, allowed) {
     const { agent } = question;
     const able = may("operator") && allowed.includes("approve");
-    return h("section", { class: "question", "aria-label": `Question of ${agent}`, "data-question": agent },
+    return h(
+      "section",
+      { class: "question", "aria-label": `Question of ${agent}`, "data-question": agent },
       h("h2", {}, h("span", { class: "question-mark", "aria-hidden": "true" }, "?"), h("span", {}, agent, " asks")),
       h("pre", {}, value(question.value, 4000)),
-      question.answered_by && h("p", { class: "muted" }, `Answered by ${question.answered_by}; used when the run goes on. Until then another answer takes its place.`),
-      able && h("div", { class: "question-buttons" },
-        h("button", { type: "button", class: "primary", "data-action": "approve", on: { click: () => this.answer("approve", agent, question) } }, "Approve"),
-        h("button", { type: "button", class: "danger-quiet", "data-action": "reject", on: { click: () => this.answer("reject", agent, question) } }, "Reject")));
+      question.answered_by &&
+        h(
+          "p",
+          { class: "muted" },
+          `Answered by ${question.answered_by}; used when the run goes on. Until then another answer takes its place.`,
+        ),
+      able &&
+        h(
+          "div",
+          { class: "question-buttons" },
+          h(
+            "button",
+            {
+              type: "button",
+              class: "primary",
+              "data-action": "approve",
+              on: { click: () => this.answer("approve", agent, question) },
+            },
+            "Approve",
+          ),
+          h(
+            "button",
+            {
+              type: "button",
+              class: "danger-quiet",
+              "data-action": "reject",
+              on: { click: () => this.answer("reject", agent, question) },
+            },
+            "Reject",
+          ),
+        ),
+    );
   }
 
   async ask(name, { title, says, action, danger }) {
@@ -61,13 +122,18 @@ export class Controls {
     const given = await confirm({
       title: approves ? `Approve ${agent}?` : `Reject ${agent}?`,
       says: approves ? "The agent gets the answer below, or true." : "The agent gets the answer false.",
-      action: approves ? "Approve" : "Reject", danger: !approves,
-      reasonLabel: approves ? "Reason (optional)" : "Reason", reasonRequired: !approves,
+      action: approves ? "Approve" : "Reject",
+      danger: !approves,
+      reasonLabel: approves ? "Reason (optional)" : "Reason",
+      reasonRequired: !approves,
       extra: field && [h("label", { for: "answer" }, "Answer, as JSON or text (optional)"), field],
     });
     if (!given) return;
     await this.send({
-      action, agent, question: question.id, ...(given.reason ? { reason: given.reason } : {}),
+      action,
+      agent,
+      question: question.id,
+      ...(given.reason ? { reason: given.reason } : {}),
       ...(field && field.value.trim() ? { answer: parsed(field.value.trim()) } : {}),
     });
   }

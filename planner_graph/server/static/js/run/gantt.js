@@ -17,22 +17,50 @@ export class GanttView {
     this.model = model;
     this.planned = new Map(planned.map((row) => [row.agent, row]));
     this.names = [...model.agents.keys()];
-    this.labels = this.names.map((name) => h("button", { type: "button", class: "gantt-label", title: name,
-      "data-agent": name, on: { click: () => opened(name) } }, h("span", { class: "gantt-icon" }), h("span", { class: "gantt-name" }, name)));
+    this.labels = this.names.map((name) =>
+      h(
+        "button",
+        { type: "button", class: "gantt-label", title: name, "data-agent": name, on: { click: () => opened(name) } },
+        h("span", { class: "gantt-icon" }),
+        h("span", { class: "gantt-name" }, name),
+      ),
+    );
     this.axis = s("svg", { class: "gantt-axis", height: AXIS, "aria-hidden": "true" });
     this.grid = s("g", { class: "gantt-grid" });
     this.bars = s("g");
     this.now = s("line", { class: "gantt-now", y1: 0, y2: ROW * this.names.length });
-    this.chart = s("svg", { class: "gantt-chart", height: ROW * this.names.length, role: "img",
-      "aria-label": "Planned and actual times of all agents; the list of agents tells the same in words." },
-    this.grid, this.bars, this.now);
+    this.chart = s(
+      "svg",
+      {
+        class: "gantt-chart",
+        height: ROW * this.names.length,
+        role: "img",
+        "aria-label": "Planned and actual times of all agents; the list of agents tells the same in words.",
+      },
+      this.grid,
+      this.bars,
+      this.now,
+    );
     this.rows = this.names.map((name, at) => this.row(name, at));
     this.place = h("div", { class: "gantt-place" }, this.axis, this.chart);
-    this.element = h("div", { class: "gantt" },
-      h("div", { class: "gantt-key" },
-        h("span", {}, h("i", { class: "key planned" }), "planned"), h("span", {}, h("i", { class: "key critical" }), "planned, critical path"),
-        h("span", {}, h("i", { class: "key actual" }), "actual"), h("span", { class: "muted", id: "gantt-sum" })),
-      h("div", { class: "gantt-body" }, h("div", { class: "gantt-labels" }, h("div", { class: "gantt-corner" }), this.labels), this.place));
+    this.element = h(
+      "div",
+      { class: "gantt" },
+      h(
+        "div",
+        { class: "gantt-key" },
+        h("span", {}, h("i", { class: "key planned" }), "planned"),
+        h("span", {}, h("i", { class: "key critical" }), "planned, critical path"),
+        h("span", {}, h("i", { class: "key actual" }), "actual"),
+        h("span", { class: "muted", id: "gantt-sum" }),
+      ),
+      h(
+        "div",
+        { class: "gantt-body" },
+        h("div", { class: "gantt-labels" }, h("div", { class: "gantt-corner" }), this.labels),
+        this.place,
+      ),
+    );
     this.resized = new ResizeObserver(() => this.draw());
     this.resized.observe(this.place);
   }
@@ -43,7 +71,12 @@ export class GanttView {
 
   row(name, at) {
     const plan = this.planned.get(name);
-    const planned = s("rect", { class: ["planned", plan?.critical && "critical"], y: at * ROW + 4, height: ROW - 8, rx: 3 });
+    const planned = s("rect", {
+      class: ["planned", plan?.critical && "critical"],
+      y: at * ROW + 4,
+      height: ROW - 8,
+      rx: 3,
+    });
     const actual = s("g");
     this.bars.append(s("g", { "data-agent": name }, planned, actual));
     return { name, at, plan, planned, actual, bars: [], status: null };
@@ -63,7 +96,8 @@ export class GanttView {
   draw(names = null) {
     const width = Math.max(this.place.clientWidth, LEAST_WIDTH);
     const longest = Math.max(this.plannedEnd(), this.nowSeconds(), 0.001);
-    const fits = this.scale && width === this.width && longest <= this.scale.domain()[1] && longest > this.scale.domain()[1] / 2;
+    const fits =
+      this.scale && width === this.width && longest <= this.scale.domain()[1] && longest > this.scale.domain()[1] / 2;
     if (!fits) {
       this.width = width;
       const running = goesOn(this.model.status) && longest > this.plannedEnd();
@@ -85,10 +119,21 @@ export class GanttView {
   drawAxis(width) {
     for (const svg of [this.axis, this.chart]) svg.setAttribute("width", width);
     const ticks = Math.max(2, Math.floor(width / PIXELS_A_TICK));
-    const axis = axisTop(this.scale).ticks(ticks).tickFormat((seconds) => (seconds ? duration(seconds) : "0")).tickSizeOuter(0);
+    const axis = axisTop(this.scale)
+      .ticks(ticks)
+      .tickFormat((seconds) => (seconds ? duration(seconds) : "0"))
+      .tickSizeOuter(0);
     this.axis.replaceChildren();
-    select(this.axis).append("g").attr("transform", `translate(0 ${AXIS - 1})`).call(axis);
-    put(this.grid, this.scale.ticks(ticks).map((at) => s("line", { x1: this.scale(at), x2: this.scale(at), y1: 0, y2: ROW * this.names.length })));
+    select(this.axis)
+      .append("g")
+      .attr("transform", `translate(0 ${AXIS - 1})`)
+      .call(axis);
+    put(
+      this.grid,
+      this.scale
+        .ticks(ticks)
+        .map((at) => s("line", { x1: this.scale(at), x2: this.scale(at), y1: 0, y2: ROW * this.names.length })),
+    );
   }
 
   drawRow(row) {

@@ -1,18 +1,16 @@
 /** The picture of a plan: agents as boxes in the colours and with the icons of their states, edges between them. */
 
 import { curveMonotoneX, line, linkHorizontal, select, zoom, zoomIdentity } from "../d3.js";
-import { h, put, s, visible } from "../dom.js";
-import { duration, secondsBetween } from "../format.js";
-import { icon, strokes, word } from "../states.js";
+import { h, s } from "../dom.js";
+import { icon, word } from "../states.js";
+import { AgentBox, newPen } from "./box.js";
 import { HEIGHT, WIDTH, edgesOf, layOut, placesByLevel } from "./placing.js";
 
 const FAR = 0.4; // below this scale names cannot be read: boxes take the colour of their state
 const READABLE = 0.65; // what a phone shows of a small graph is at least so large
 const NARROW = 640;
-const CAP = 32;
 const SMOOTH_MS = 200;
 
-const NAME_FONT = '600 15px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif';
 const MARGIN = 64; // above and below the graph, for its tools and its legend
 const LEAST_HEIGHT = 240;
 
@@ -34,7 +32,10 @@ export class GraphView {
     this.still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.build();
     this.place({ places: placesByLevel(plan), bends: null });
-    this.giveUp = layOut(plan, this.edges, (found) => { this.place(found); this.fit(); });
+    this.giveUp = layOut(plan, this.edges, (found) => {
+      this.place(found);
+      this.fit();
+    });
   }
 
   end() {
@@ -44,38 +45,84 @@ export class GraphView {
 
   build() {
     this.canvas = s("g", { class: "canvas" });
-    this.svg = s("svg", { class: "graph", "data-model": this.model ? "run" : "plan", role: "group",
-      "aria-label": `Graph of ${this.plan.steps.length} agents. Arrow keys move between them, Enter opens one.` },
-    this.canvas);
-    this.paths = this.edges.map(({ from, to, kind }) => s("path", { class: ["edge", kind, this.isCritical(from, to) && "critical"] }));
-    this.nodes = this.plan.steps.map((step, at) => this.node(step, at));
+    this.svg = s(
+      "svg",
+      {
+        class: "graph",
+        "data-model": this.model ? "run" : "plan",
+        role: "group",
+        "aria-label": `Graph of ${this.plan.steps.length} agents. Arrow keys move between them, Enter opens one.`,
+      },
+      this.canvas,
+    );
+    this.paths = this.edges.map(({ from, to, kind }) =>
+      s("path", { class: ["edge", kind, this.isCritical(from, to) && "critical"] }),
+    );
+    const paper = { critical: this.critical, pen: newPen(), model: this.model };
+    this.nodes = this.plan.steps.map(
+      (step, at) =>
+        new AgentBox(step, paper, {
+          focus: () => this.setFocus(at, false),
+          click: () => {
+            this.setFocus(at, false);
+            this.opened(step.agent);
+          },
+        }),
+    );
+    this.nodes[0]?.group.setAttribute("tabindex", "0");
     this.canvas.append(...this.paths, ...this.nodes.map((node) => node.group));
-    this.zoom = zoom().scaleExtent([0.03, 2.5]).on("zoom", ({ transform }) => {
-      this.canvas.setAttribute("transform", transform);
-      this.svg.classList.toggle("far", transform.k < FAR);
-    });
+    this.zoom = zoom()
+      .scaleExtent([0.03, 2.5])
+      .on("zoom", ({ transform }) => {
+        this.canvas.setAttribute("transform", transform);
+        this.svg.classList.toggle("far", transform.k < FAR);
+      });
     select(this.svg).call(this.zoom).on("dblclick.zoom", null);
     this.svg.addEventListener("keydown", (event) => this.key(event));
-    const button = (label, text, act) => h("button", { type: "button", title: label, "aria-label": label, on: { click: act } }, text);
-    this.element = h("div", { class: "graph-box" }, this.svg,
-      h("div", { class: "graph-tools", role: "group", "aria-label": "Zoom" },
-        button("Zoom in", "+", () => this.scale(1.4)), button("Zoom out", "−", () => this.scale(1 / 1.4)),
-        button("Fit", "Fit", () => this.fit())),
-      this.legend());
-    this.resized = new ResizeObserver(() => { if (!this.touched) this.fit(); });
+    const button = (label, text, act) =>
+      h("button", { type: "button", title: label, "aria-label": label, on: { click: act } }, text);
+    this.element = h(
+      "div",
+      { class: "graph-box" },
+      this.svg,
+      h(
+        "div",
+        { class: "graph-tools", role: "group", "aria-label": "Zoom" },
+        button("Zoom in", "+", () => this.scale(1.4)),
+        button("Zoom out", "−", () => this.scale(1 / 1.4)),
+        button("Fit", "Fit", () => this.fit()),
+      ),
+      this.legend(),
+    );
+    this.resized = new ResizeObserver(() => {
+      if (!this.touched) this.fit();
+    });
     this.resized.observe(this.svg);
     for (const kind of ["wheel", "pointerdown"]) {
-      this.svg.addEventListener(kind, () => { this.touched = true; }, { passive: true });
+      this.svg.addEventListener(
+        kind,
+        () => {
+          this.touched = true;
+        },
+        { passive: true },
+      );
     }
   }
 
   legend() {
-    const sample = (kind) => s("svg", { class: "sample", viewBox: "0 0 26 8", "aria-hidden": "true" },
-      s("path", { class: ["edge", ...kind], d: "M1 4h24" }));
+    const sample = (kind) =>
+      s(
+        "svg",
+        { class: "sample", viewBox: "0 0 26 8", "aria-hidden": "true" },
+        s("path", { class: ["edge", ...kind], d: "M1 4h24" }),
+      );
     const kinds = new Set(this.edges.map((edge) => edge.kind));
-    return h("div", { class: "legend" },
+    return h(
+      "div",
+      { class: "legend" },
       h("span", {}, sample(["hard", "critical"]), "critical path"),
-      ["hard", "soft", "optional"].filter((kind) => kinds.has(kind)).map((kind) => h("span", {}, sample([kind]), kind)));
+      ["hard", "soft", "optional"].filter((kind) => kinds.has(kind)).map((kind) => h("span", {}, sample([kind]), kind)),
+    );
   }
 
   isCritical(from, to) {
@@ -84,81 +131,17 @@ export class GraphView {
     return at >= 0 && path[at + 1] === this.plan.steps[to].agent;
   }
 
-  node(step, at) {
-    const state = s("g", { class: "state", transform: `translate(8 17)` });
-    const note = s("text", { class: "note", x: CAP + 8, y: 39 });
-    const title = s("title");
-    const group = s("g", { class: ["node", this.critical.has(step.agent) && "critical"], tabindex: at === 0 ? "0" : "-1",
-      role: "button", "data-agent": step.agent, on: {
-        click: () => { this.setFocus(at, false); this.opened(step.agent); },
-        focus: () => this.setFocus(at, false),
-      } },
-    title,
-    s("rect", { class: "box", width: WIDTH, height: HEIGHT, rx: 7 }),
-    s("path", { class: "cap", d: `M7 0H${CAP}V${HEIGHT}H7a7 7 0 0 1-7-7V7a7 7 0 0 1 7-7` }),
-    state, s("text", { class: "name", x: CAP + 8, y: 22 }, this.shortened(visible(step.agent))), note);
-    const node = { group, state, note, title, status: null, step };
-    this.draw(node);
-    return node;
-  }
-
-  /** A name as far as there is room for it. */
-  shortened(name) {
-    this.pen ??= Object.assign(document.createElement("canvas").getContext("2d"), { font: NAME_FONT });
-    const room = WIDTH - CAP - 14;
-    if (this.pen.measureText(name).width <= room) return name;
-    let short = name;
-    while (short && this.pen.measureText(`${short}…`).width > room) short = short.slice(0, -1);
-    return `${short}…`;
-  }
-
-  /** Draws an agent as it is now. */
-  draw(node) {
-    const agent = this.model?.agents.get(node.step.agent);
-    const status = agent?.status ?? "planned";
-    if (status !== node.status) {
-      node.status = status;
-      node.group.setAttribute("data-status", status);
-      put(node.state, (agent ? strokes(status) : []).map((d) => s("path", { d })));
-      if (!agent) put(node.state, s("text", { class: "order", x: 8, y: 13 }, node.step.order));
-    }
-    const note = this.noteOf(node.step, agent);
-    if (note !== node.text) {
-      node.text = note;
-      node.note.textContent = visible(note);
-    }
-    const told = `${node.step.agent}: ${agent ? word(status) : "planned"}, ${note}${this.critical.has(node.step.agent) ? ", on the critical path" : ""}`;
-    if (told !== node.told) {
-      node.told = told;
-      node.group.setAttribute("aria-label", visible(told));
-      node.title.textContent = visible(told);
-    }
-  }
-
-  noteOf(step, agent) {
-    const expected = `~${duration(step.estimate.seconds)}`;
-    if (!agent) return expected;
-    const last = agent.attempts.at(-1);
-    const took = last?.started_at ? duration(secondsBetween(last.started_at, last.ended_at)) : "";
-    switch (agent.status) {
-      case "running": return last?.attempt > 1 ? `${took} of ${expected}, try ${last.attempt}` : `${took} of ${expected}`;
-      case "completed": return took || "completed";
-      case "waiting": case "ready": return `${agent.status}, ${expected}`;
-      default: return word(agent.status);
-    }
-  }
-
   /** Draws the agents named, or all that change by themselves as time goes by. */
   update(names = null) {
     for (const node of this.nodes) {
       const running = this.model?.agents.get(node.step.agent)?.status === "running";
-      if (names ? names.has(node.step.agent) : running) this.draw(node);
+      if (names ? names.has(node.step.agent) : running) node.draw();
     }
   }
 
   /** Draws all agents. */
   updateAll() {
-    for (const node of this.nodes) this.draw(node);
+    for (const node of this.nodes) node.draw();
   }
 
   /** Marks the agent whose details are open. */
@@ -169,8 +152,12 @@ export class GraphView {
 
   place({ places, bends }) {
     this.places = places;
-    this.nodes.forEach((node, at) => node.group.setAttribute("transform",
-      `translate(${Math.round(places[at][0] - WIDTH / 2)} ${Math.round(places[at][1] - HEIGHT / 2)})`));
+    this.nodes.forEach((node, at) =>
+      node.group.setAttribute(
+        "transform",
+        `translate(${Math.round(places[at][0] - WIDTH / 2)} ${Math.round(places[at][1] - HEIGHT / 2)})`,
+      ),
+    );
     this.paths.forEach((path, at) => {
       const { from, to } = this.edges[at];
       const source = [places[from][0] + WIDTH / 2, places[from][1]];
@@ -192,7 +179,10 @@ export class GraphView {
     const { height } = this.svg.getBoundingClientRect();
     const whole = Math.min(width / this.size[0], height / this.size[1], 1.15);
     if (whole < (width < NARROW ? READABLE : FAR) && this.nodes.length <= 40) {
-      const at = Math.max(0, this.nodes.findIndex((node) => ["running", "retrying", "interrupted"].includes(node.status)));
+      const at = Math.max(
+        0,
+        this.nodes.findIndex((node) => ["running", "retrying", "interrupted"].includes(node.status)),
+      );
       this.show(0.75, this.places[at][0] - WIDTH / 2 - 12 - (at ? 40 : 0), this.places[at][1] - height / 1.5);
       return;
     }
@@ -219,15 +209,45 @@ export class GraphView {
   key(event) {
     const [step, at] = [this.plan.steps[this.focusAt], this.focusAt];
     switch (event.key) {
-      case "Enter": case " ": this.opened(step.agent); break;
-      case "ArrowLeft": this.setFocus(this.nearest(at, this.edges.filter((e) => e.to === at).map((e) => e.from)), true); break;
-      case "ArrowRight": this.setFocus(this.nearest(at, this.edges.filter((e) => e.from === at).map((e) => e.to)), true); break;
-      case "ArrowUp": this.setFocus(this.beside(at, -1), true); break;
-      case "ArrowDown": this.setFocus(this.beside(at, 1), true); break;
-      case "+": this.scale(1.4); break;
-      case "-": this.scale(1 / 1.4); break;
-      case "0": this.fit(); break;
-      default: return;
+      case "Enter":
+      case " ":
+        this.opened(step.agent);
+        break;
+      case "ArrowLeft":
+        this.setFocus(
+          this.nearest(
+            at,
+            this.edges.filter((e) => e.to === at).map((e) => e.from),
+          ),
+          true,
+        );
+        break;
+      case "ArrowRight":
+        this.setFocus(
+          this.nearest(
+            at,
+            this.edges.filter((e) => e.from === at).map((e) => e.to),
+          ),
+          true,
+        );
+        break;
+      case "ArrowUp":
+        this.setFocus(this.beside(at, -1), true);
+        break;
+      case "ArrowDown":
+        this.setFocus(this.beside(at, 1), true);
+        break;
+      case "+":
+        this.scale(1.4);
+        break;
+      case "-":
+        this.scale(1 / 1.4);
+        break;
+      case "0":
+        this.fit();
+        break;
+      default:
+        return;
     }
     event.preventDefault();
   }
@@ -272,5 +292,9 @@ export class GraphView {
 
 /** The icons of all states with their words. */
 export function statesLegend(statuses) {
-  return h("div", { class: "legend states" }, statuses.map((status) => h("span", { "data-status": status }, icon(status), word(status))));
+  return h(
+    "div",
+    { class: "legend states" },
+    statuses.map((status) => h("span", { "data-status": status }, icon(status), word(status))),
+  );
 }

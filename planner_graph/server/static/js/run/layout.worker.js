@@ -9,13 +9,23 @@ const ROOM = 1.25; // height of a dense picture, in heights of its fullest colum
 self.addEventListener("message", ({ data: { nodes, edges, width, height } }) => {
   const large = nodes >= LARGE;
   const graph = new Graph();
-  graph.setGraph({ rankdir: "LR", nodesep: GAP, ranksep: 38, edgesep: 8, marginx: 12, marginy: 12,
-    ranker: large ? "tight-tree" : "network-simplex" });
+  graph.setGraph({
+    rankdir: "LR",
+    nodesep: GAP,
+    ranksep: 38,
+    edgesep: 8,
+    marginx: 12,
+    marginy: 12,
+    ranker: large ? "tight-tree" : "network-simplex",
+  });
   graph.setDefaultEdgeLabel(() => ({}));
   for (let index = 0; index < nodes; index += 1) graph.setNode(String(index), { width, height });
   for (const [from, to] of edges) graph.setEdge(String(from), String(to));
   layout(graph);
-  const places = Array.from({ length: nodes }, (_, index) => { const { x, y } = graph.node(String(index)); return [x, y]; });
+  const places = Array.from({ length: nodes }, (_, index) => {
+    const { x, y } = graph.node(String(index));
+    return [x, y];
+  });
   const bends = edges.map(([from, to]) => graph.edge(String(from), String(to)).points.map(({ x, y }) => [x, y]));
   self.postMessage(large ? denser(places, bends, height) : { places, bends });
 });
@@ -31,7 +41,11 @@ function denser(places, bends, height) {
   const close = places.map(([x, y]) => [x, y * factor]);
   for (const column of columns.values()) {
     column.sort((a, b) => close[a][1] - close[b][1]);
-    apart(column.map((index) => close[index]), height + GAP, fullest * ROOM);
+    apart(
+      column.map((index) => close[index]),
+      height + GAP,
+      fullest * ROOM,
+    );
   }
   const least = Math.min(...close.map(([, y]) => y)) - height / 2 - 12;
   const moved = ([x, y]) => [x, y - least];

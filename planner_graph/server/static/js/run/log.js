@@ -16,11 +16,28 @@ export class LogView {
     this.events = new Map();
     this.shown = MOST_AT_ONCE;
     this.upTo = 0; // what happened up to this number is still to be read
-    this.search = h("input", { type: "search", placeholder: "Agent or event", "aria-label": "Filter by agent or event",
-      on: { input: () => this.draw() } });
+    this.search = h("input", {
+      type: "search",
+      placeholder: "Agent or event",
+      "aria-label": "Filter by agent or event",
+      on: { input: () => this.draw() },
+    });
     this.list = h("ol", { class: "log", reversed: true });
-    this.more = h("button", { type: "button", class: "more", hidden: true,
-      on: { click: () => { this.shown += MOST_AT_ONCE; this.draw(); } } }, "Earlier events");
+    this.more = h(
+      "button",
+      {
+        type: "button",
+        class: "more",
+        hidden: true,
+        on: {
+          click: () => {
+            this.shown += MOST_AT_ONCE;
+            this.draw();
+          },
+        },
+      },
+      "Earlier events",
+    );
     this.element = h("div", {}, h("div", { class: "tool-row" }, this.search), this.list, this.more);
   }
 
@@ -51,7 +68,9 @@ export class LogView {
 
   /** The events after a number, in order. */
   after(sequence) {
-    return [...this.events.values()].filter((event) => event.sequence > sequence).sort((a, b) => a.sequence - b.sequence);
+    return [...this.events.values()]
+      .filter((event) => event.sequence > sequence)
+      .sort((a, b) => a.sequence - b.sequence);
   }
 
   updateAll() {
@@ -66,25 +85,59 @@ export class LogView {
 
   draw() {
     const wanted = this.search.value.trim().toLowerCase();
-    const fitting = [...this.events.values()].sort((a, b) => b.sequence - a.sequence)
-      .filter((event) => !wanted || `${event.agent_name ?? ""} ${event.event.replaceAll("_", " ")}`.toLowerCase().includes(wanted));
-    put(this.list, fitting.slice(0, this.shown).map((event) => this.line(event)));
+    const fitting = [...this.events.values()]
+      .sort((a, b) => b.sequence - a.sequence)
+      .filter(
+        (event) =>
+          !wanted || `${event.agent_name ?? ""} ${event.event.replaceAll("_", " ")}`.toLowerCase().includes(wanted),
+      );
+    put(
+      this.list,
+      fitting.slice(0, this.shown).map((event) => this.line(event)),
+    );
     this.more.hidden = fitting.length <= this.shown;
-    if (!fitting.length) put(this.list, h("li", { class: "muted" }, wanted ? "Nothing is like that." : "Nothing has happened yet."));
+    if (!fitting.length)
+      put(this.list, h("li", { class: "muted" }, wanted ? "Nothing is like that." : "Nothing has happened yet."));
   }
 
   line(event) {
     const words = describe(event);
     const data = event.data && Object.keys(event.data).length > 0;
-    return h("li", { value: event.sequence, "data-sequence": event.sequence },
+    return h(
+      "li",
+      { value: event.sequence, "data-sequence": event.sequence },
       h("time", { datetime: event.at, title: event.at }, time(event.at, { precise: true })),
       h("span", { class: "log-icon", "data-status": words.status }, icon(words.status)),
-      h("div", { class: "log-words" },
-        h("p", {}, event.agent_name && [h("button", { type: "button", class: "link", on: { click: () => this.opened(event.agent_name) } },
-          event.agent_name), " "], words.says),
-        data && h("details", { on: { toggle: ({ target }) => {
-          if (target.open && target.childElementCount === 1) target.append(h("pre", {}, value(event.data)));
-        } } }, h("summary", {}, "data"))));
+      h(
+        "div",
+        { class: "log-words" },
+        h(
+          "p",
+          {},
+          event.agent_name && [
+            h(
+              "button",
+              { type: "button", class: "link", on: { click: () => this.opened(event.agent_name) } },
+              event.agent_name,
+            ),
+            " ",
+          ],
+          words.says,
+        ),
+        data &&
+          h(
+            "details",
+            {
+              on: {
+                toggle: ({ target }) => {
+                  if (target.open && target.childElementCount === 1) target.append(h("pre", {}, value(event.data)));
+                },
+              },
+            },
+            h("summary", {}, "data"),
+          ),
+      ),
+    );
   }
 }
 
@@ -94,24 +147,45 @@ export function describe({ event, data: given }) {
   const because = data.reason ? `: ${data.reason}` : "";
   const by = data.by ? ` by ${data.by}` : "";
   switch (event) {
-    case "run_accepted": return { says: `the run is accepted: ${data.total_agents} agents, ${data.strategy}`, status: "pending" };
-    case "run_started": return { says: data.again ? "the run goes on" : "the run starts", status: "running" };
-    case "run_resumed": return { says: "goes on from a checkpoint", status: "running" };
-    case "run_interrupted": return { says: "the run asks somebody", status: "interrupted" };
-    case "run_pausing": return { says: `pause asked${by}${because}`, status: "pausing" };
-    case "run_paused": return { says: `the run is paused${because}`, status: "paused" };
-    case "run_cancelling": return { says: `cancel asked${by}${because}`, status: "cancelling" };
-    case "run_taken_over": return { says: `taken over${by}`, status: "running" };
-    case "run_ended": return { says: `the run has ended: ${word(data.status)}${because}`, status: data.status ?? "completed" };
-    case "run_replanned": return { says: `goes on under plan revision ${data.revision}${by}`, status: "pending" };
-    case "run_reconciled": return { says: "the tables were put right from the checkpoint", status: "retrying" };
-    case "agent_started": return { says: data.attempt > 1 ? `starts, try ${data.attempt}` : "starts", status: "running" };
-    case "attempt_failed": return { says: failed(data), status: data.retry_in_seconds == null ? "failed" : "retrying" };
-    case "agent_interrupted": return { says: `is interrupted${because}`, status: "interrupted" };
-    case "agent_answered": return { says: `is answered${by}: ${value(data.answer, 200)}${data.reason ? ` (${data.reason})` : ""}`, status: "interrupted" };
-    case "agent_ended": return ended(data.record ?? {});
-    case "agent_reopened": return { says: `waits once more${because}`, status: "waiting" };
-    default: return { says: event.replaceAll("_", " "), status: "waiting" };
+    case "run_accepted":
+      return { says: `the run is accepted: ${data.total_agents} agents, ${data.strategy}`, status: "pending" };
+    case "run_started":
+      return { says: data.again ? "the run goes on" : "the run starts", status: "running" };
+    case "run_resumed":
+      return { says: "goes on from a checkpoint", status: "running" };
+    case "run_interrupted":
+      return { says: "the run asks somebody", status: "interrupted" };
+    case "run_pausing":
+      return { says: `pause asked${by}${because}`, status: "pausing" };
+    case "run_paused":
+      return { says: `the run is paused${because}`, status: "paused" };
+    case "run_cancelling":
+      return { says: `cancel asked${by}${because}`, status: "cancelling" };
+    case "run_taken_over":
+      return { says: `taken over${by}`, status: "running" };
+    case "run_ended":
+      return { says: `the run has ended: ${word(data.status)}${because}`, status: data.status ?? "completed" };
+    case "run_replanned":
+      return { says: `goes on under plan revision ${data.revision}${by}`, status: "pending" };
+    case "run_reconciled":
+      return { says: "the tables were put right from the checkpoint", status: "retrying" };
+    case "agent_started":
+      return { says: data.attempt > 1 ? `starts, try ${data.attempt}` : "starts", status: "running" };
+    case "attempt_failed":
+      return { says: failed(data), status: data.retry_in_seconds == null ? "failed" : "retrying" };
+    case "agent_interrupted":
+      return { says: `is interrupted${because}`, status: "interrupted" };
+    case "agent_answered":
+      return {
+        says: `is answered${by}: ${value(data.answer, 200)}${data.reason ? ` (${data.reason})` : ""}`,
+        status: "interrupted",
+      };
+    case "agent_ended":
+      return ended(data.record ?? {});
+    case "agent_reopened":
+      return { says: `waits once more${because}`, status: "waiting" };
+    default:
+      return { says: event.replaceAll("_", " "), status: "waiting" };
   }
 }
 
@@ -122,7 +196,12 @@ function failed(data) {
 }
 
 function ended(record) {
-  const took = record.started_at && record.ended_at
-    ? ` after ${duration((Date.parse(record.ended_at) - Date.parse(record.started_at)) / 1000)}` : "";
-  return { says: `${word(record.status)}${took}${record.reason ? `: ${record.reason}` : ""}`, status: record.status ?? "completed" };
+  const took =
+    record.started_at && record.ended_at
+      ? ` after ${duration((Date.parse(record.ended_at) - Date.parse(record.started_at)) / 1000)}`
+      : "";
+  return {
+    says: `${word(record.status)}${took}${record.reason ? `: ${record.reason}` : ""}`,
+    status: record.status ?? "completed",
+  };
 }

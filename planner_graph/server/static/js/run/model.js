@@ -71,7 +71,8 @@ export class RunModel {
   setReasons(events) {
     for (const { event, agent_name: name, data } of events) {
       const agent = this.agents.get(name);
-      if (agent && event === "agent_ended" && data.record?.status === agent.status) agent.reason = data.record.reason ?? null;
+      if (agent && event === "agent_ended" && data.record?.status === agent.status)
+        agent.reason = data.record.reason ?? null;
     }
   }
 
@@ -82,7 +83,9 @@ export class RunModel {
     if (!agent) return null;
     const data = event.data ?? {};
     switch (event.event) {
-      case "agent_started": begin(agent, data.attempt ?? 1, event.at); break;
+      case "agent_started":
+        begin(agent, data.attempt ?? 1, event.at);
+        break;
       case "attempt_failed": {
         const last = data.retry_in_seconds === null || data.retry_in_seconds === undefined;
         end(agent, data.attempt, "failed", event.at, data.error);
@@ -102,8 +105,11 @@ export class RunModel {
         agent.why = null;
         break;
       }
-      case "agent_reopened": agent.status = "waiting"; break;
-      default: return null;
+      case "agent_reopened":
+        agent.status = "waiting";
+        break;
+      default:
+        return null;
     }
     return agent.name;
   }

@@ -8,9 +8,11 @@ const GAP_Y = 18;
 /** The edges of a plan as index pairs with their kind, each from the agent that is depended on. */
 export function edgesOf(plan) {
   const index = new Map(plan.steps.map((step, at) => [step.agent, at]));
-  return plan.steps.flatMap((step, to) => step.dependencies
-    .filter((edge) => index.has(edge.agent))
-    .map((edge) => ({ from: index.get(edge.agent), to, kind: edge.kind })));
+  return plan.steps.flatMap((step, to) =>
+    step.dependencies
+      .filter((edge) => index.has(edge.agent))
+      .map((edge) => ({ from: index.get(edge.agent), to, kind: edge.kind })),
+  );
 }
 
 /** Places by level, in columns; quick, and good enough until the layout is there. */
@@ -34,9 +36,16 @@ export function placesByLevel(plan) {
 /** Asks the worker for a layout; `done` gets places and the bends of each edge. Gives a function that gives up. */
 export function layOut(plan, edges, done) {
   const worker = new Worker(new URL("./layout.worker.js", import.meta.url), { type: "module" });
-  worker.addEventListener("message", ({ data }) => { done(data); worker.terminate(); });
+  worker.addEventListener("message", ({ data }) => {
+    done(data);
+    worker.terminate();
+  });
   worker.addEventListener("error", () => worker.terminate()); // the places by level stay
-  worker.postMessage({ nodes: plan.steps.length, edges: edges.map(({ from, to }) => [from, to]),
-    width: WIDTH, height: HEIGHT });
+  worker.postMessage({
+    nodes: plan.steps.length,
+    edges: edges.map(({ from, to }) => [from, to]),
+    width: WIDTH,
+    height: HEIGHT,
+  });
   return () => worker.terminate();
 }

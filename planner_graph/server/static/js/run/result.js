@@ -19,14 +19,29 @@ export class ResultView {
     const deliverables = Object.entries(result?.deliverables ?? {});
     const missing = result?.missing ?? [];
     if (!result && !run.usage) {
-      put(this.element, empty(hasEnded(this.model.status) ? "There is no result." : "The result comes when the run has ended."));
+      put(
+        this.element,
+        empty(hasEnded(this.model.status) ? "There is no result." : "The result comes when the run has ended."),
+      );
       return;
     }
-    put(this.element,
-      missing.length > 0 && h("div", { class: "problem" }, h("strong", {}, "Missing"), h("ul", {}, missing.map((item) => h("li", {}, typeof item === "string" ? item : value(item))))),
+    put(
+      this.element,
+      missing.length > 0 &&
+        h(
+          "div",
+          { class: "problem" },
+          h("strong", {}, "Missing"),
+          h(
+            "ul",
+            {},
+            missing.map((item) => h("li", {}, typeof item === "string" ? item : value(item))),
+          ),
+        ),
       deliverables.map(([name, given]) => h("section", { class: "deliverable" }, h("h2", {}, name), shown(given))),
       result && !deliverables.length && h("p", { class: "muted" }, "No deliverable is there."),
-      usageSection(run.usage));
+      usageSection(run.usage),
+    );
   }
 
   update() {}
@@ -36,5 +51,8 @@ export class ResultView {
 
 function shown(given) {
   const short = given && typeof given === "object" && given.truncated;
-  return [h("pre", {}, value(short ? given.preview : given, 6000)), short && h("p", { class: "hint" }, "The beginning of a large value.")];
+  return [
+    h("pre", {}, value(short ? given.preview : given, 6000)),
+    short && h("p", { class: "hint" }, "The beginning of a large value."),
+  ];
 }

@@ -20,11 +20,30 @@ export class Summary {
     this.bar = h("div", { class: "summary-bar" });
     this.eta = h("div", { class: "eta" });
     this.decides = h("p", { class: "muted decides" });
-    this.element = h("header", { class: "summary" },
-      h("div", { class: "summary-top" }, h("div", { class: "summary-name" }, h("p", { class: "crumb" }, h("a", { href: "#/runs" }, "Runs"), " / ", h("code", {}, shortId(id))), this.name),
-        h("div", { class: "summary-side" }, this.state, controls)),
-      this.facts, this.reason, this.failures,
-      h("div", { class: "summary-progress" }, this.figures, h("div", { class: "summary-bars" }, this.bar, this.eta, this.decides)));
+    this.element = h(
+      "header",
+      { class: "summary" },
+      h(
+        "div",
+        { class: "summary-top" },
+        h(
+          "div",
+          { class: "summary-name" },
+          h("p", { class: "crumb" }, h("a", { href: "#/runs" }, "Runs"), " / ", h("code", {}, shortId(id))),
+          this.name,
+        ),
+        h("div", { class: "summary-side" }, this.state, controls),
+      ),
+      this.facts,
+      this.reason,
+      this.failures,
+      h(
+        "div",
+        { class: "summary-progress" },
+        this.figures,
+        h("div", { class: "summary-bars" }, this.bar, this.eta, this.decides),
+      ),
+    );
   }
 
   /** Shows all of it anew. */
@@ -39,11 +58,20 @@ export class Summary {
       this.told = state;
       put(this.state, pill(model.status, { note: left ? "left behind" : "" }));
     }
-    put(this.facts, [`${plural(model.agents.size, "agent")}, ${run.strategy}`, run.started_at && `started ${time(run.started_at)}`,
-      model.endedAt && hasEnded(model.status) && `ended ${time(model.endedAt)}`, run.plan_revision > 1 && `plan revision ${run.plan_revision}`,
-      cost(model.progress?.usage ?? run.usage)].filter(Boolean).join(" · "));
+    put(
+      this.facts,
+      [
+        `${plural(model.agents.size, "agent")}, ${run.strategy}`,
+        run.started_at && `started ${time(run.started_at)}`,
+        model.endedAt && hasEnded(model.status) && `ended ${time(model.endedAt)}`,
+        run.plan_revision > 1 && `plan revision ${run.plan_revision}`,
+        cost(model.progress?.usage ?? run.usage),
+      ]
+        .filter(Boolean)
+        .join(" · "),
+    );
     const reason = left ? "No process executes it any more; resume it to go on." : run.status_reason;
-    this.reason.hidden = !reason || ["running", "completed"].includes(model.status) && !left;
+    this.reason.hidden = !reason || (["running", "completed"].includes(model.status) && !left);
     put(this.reason, reason);
     this.drawFailures(model);
     this.drawProgress(model);
@@ -56,28 +84,70 @@ export class Summary {
     const told = failed.map((agent) => `${agent.name} ${agent.reason}`).join("\n");
     if (told === this.toldFailures) return;
     this.toldFailures = told;
-    put(this.failures, failed.slice(0, NAMED_FAILURES).map((agent) => h("li", {}, icon("failed"),
-      h("button", { type: "button", class: "link", on: { click: () => this.opened(agent.name) } }, agent.name), agent.reason && ` ${agent.reason}`)),
-    failed.length > NAMED_FAILURES && h("li", { class: "muted" }, `and ${failed.length - NAMED_FAILURES} more`));
+    put(
+      this.failures,
+      failed
+        .slice(0, NAMED_FAILURES)
+        .map((agent) =>
+          h(
+            "li",
+            {},
+            icon("failed"),
+            h("button", { type: "button", class: "link", on: { click: () => this.opened(agent.name) } }, agent.name),
+            agent.reason && ` ${agent.reason}`,
+          ),
+        ),
+      failed.length > NAMED_FAILURES && h("li", { class: "muted" }, `and ${failed.length - NAMED_FAILURES} more`),
+    );
   }
 
   drawProgress(model) {
     const counts = model.counts();
-    const words = [["completed", "completed"], ["running", "running"], ["failed", "failed"], ["skipped", "skipped"], ["waiting", hasEnded(model.status) ? "not run" : "waiting"]]
-      .filter(([key]) => counts[key] || key === "completed");
+    const words = [
+      ["completed", "completed"],
+      ["running", "running"],
+      ["failed", "failed"],
+      ["skipped", "skipped"],
+      ["waiting", hasEnded(model.status) ? "not run" : "waiting"],
+    ].filter(([key]) => counts[key] || key === "completed");
     put(this.bar, countsBar(counts, model.agents.size));
-    this.counts = words.map(([key, word]) => h("span", { class: "count", "data-status": key }, h("b", {}, count(counts[key])), " ", word));
+    this.counts = words.map(([key, word]) =>
+      h("span", { class: "count", "data-status": key }, h("b", {}, count(counts[key])), " ", word),
+    );
     const path = model.progress?.remaining_critical_path ?? [];
     this.decides.hidden = !path.length || hasEnded(model.status);
-    put(this.decides, "The end is decided by ", path.slice(0, NAMED).join(" → "), path.length > NAMED ? ` → … (${path.length - NAMED} more)` : "");
+    put(
+      this.decides,
+      "The end is decided by ",
+      path.slice(0, NAMED).join(" → "),
+      path.length > NAMED ? ` → … (${path.length - NAMED} more)` : "",
+    );
   }
 
   /** Lets time go by. */
   tick(model) {
     const share = hasEnded(model.status) && model.status === "completed" ? 1 : model.progress?.weighted_progress;
-    const took = hasEnded(model.status) ? secondsBetween(model.startedAt, model.endedAt) : goesOn(model.status) ? secondsBetween(model.startedAt) : null;
-    put(this.figures, h("div", { class: "big" }, h("b", { id: "progress-figure" }, share === undefined ? "–" : `${Math.floor(share * 100)} %`), h("span", { class: "muted" }, "of the work")),
-      took !== null && h("div", { class: "big" }, h("b", { id: "time-figure" }, duration(took)), h("span", { class: "muted" }, hasEnded(model.status) ? "in all" : "so far")));
+    const took = hasEnded(model.status)
+      ? secondsBetween(model.startedAt, model.endedAt)
+      : goesOn(model.status)
+        ? secondsBetween(model.startedAt)
+        : null;
+    put(
+      this.figures,
+      h(
+        "div",
+        { class: "big" },
+        h("b", { id: "progress-figure" }, share === undefined ? "–" : `${Math.floor(share * 100)} %`),
+        h("span", { class: "muted" }, "of the work"),
+      ),
+      took !== null &&
+        h(
+          "div",
+          { class: "big" },
+          h("b", { id: "time-figure" }, duration(took)),
+          h("span", { class: "muted" }, hasEnded(model.status) ? "in all" : "so far"),
+        ),
+    );
     put(this.eta, h("div", { class: "counts" }, this.counts), etaLine(model));
   }
 }
@@ -92,16 +162,38 @@ function etaLine(model) {
   const eta = model.progress?.eta;
   if (!eta || hasEnded(model.status) || model.status === "cancelling") return null;
   if (!eta.p50) {
-    return h("p", { class: "eta-words" }, "Once it goes on: ", h("b", {}, duration(eta.p50_seconds)), ", nine times in ten at most ", h("b", {}, duration(eta.p90_seconds)));
+    return h(
+      "p",
+      { class: "eta-words" },
+      "Once it goes on: ",
+      h("b", {}, duration(eta.p50_seconds)),
+      ", nine times in ten at most ",
+      h("b", {}, duration(eta.p90_seconds)),
+    );
   }
   const left = (iso) => duration(Math.max(0, -secondsBetween(iso)));
   const spent = secondsBetween(model.startedAt) ?? 0;
   const whole = Math.max((Date.parse(eta.p90) - Date.parse(model.startedAt)) / 1000, spent, 0.001);
   const track = h("div", { class: "eta-track", role: "img", "aria-label": "time passed, median and P90 of the end" });
-  for (const [name, seconds] of [["p90", whole], ["p50", (Date.parse(eta.p50) - Date.parse(model.startedAt)) / 1000], ["spent", spent]]) {
+  for (const [name, seconds] of [
+    ["p90", whole],
+    ["p50", (Date.parse(eta.p50) - Date.parse(model.startedAt)) / 1000],
+    ["spent", spent],
+  ]) {
     const part = h("span", { class: name });
     part.style.setProperty("width", `${Math.min(100, (seconds / whole) * 100)}%`);
     track.append(part);
   }
-  return [track, h("p", { class: "eta-words", id: "eta" }, "Ends about ", h("b", {}, time(eta.p50)), ` (in ${left(eta.p50)}), nine times in ten by `, h("b", {}, time(eta.p90)), ` (in ${left(eta.p90)})`)];
+  return [
+    track,
+    h(
+      "p",
+      { class: "eta-words", id: "eta" },
+      "Ends about ",
+      h("b", {}, time(eta.p50)),
+      ` (in ${left(eta.p50)}), nine times in ten by `,
+      h("b", {}, time(eta.p90)),
+      ` (in ${left(eta.p90)})`,
+    ),
+  ];
 }

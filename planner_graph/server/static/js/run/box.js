@@ -1,0 +1,96 @@
+/** One agent in the picture: a box with the icon of its state, its name, and how long it takes. */
+
+import { put, s, visible } from "../dom.js";
+import { duration, secondsBetween } from "../format.js";
+import { strokes, word } from "../states.js";
+import { HEIGHT, WIDTH } from "./placing.js";
+
+const CAP = 32;
+const NAME_FONT = '600 15px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif';
+
+/** What measures names. */
+export function newPen() {
+  return Object.assign(document.createElement("canvas").getContext("2d"), { font: NAME_FONT });
+}
+
+export class AgentBox {
+  /** `paper` has what all boxes share: the `model`, if a run is shown, the `critical` agents, and the `pen`. */
+  constructor(step, { model, critical, pen }, handlers) {
+    this.step = step;
+    this.model = model;
+    this.critical = critical.has(step.agent);
+    this.state = s("g", { class: "state", transform: "translate(8 17)" });
+    this.note = s("text", { class: "note", x: CAP + 8, y: 39 });
+    this.title = s("title");
+    this.group = s(
+      "g",
+      {
+        class: ["node", this.critical && "critical"],
+        tabindex: "-1",
+        role: "button",
+        "data-agent": step.agent,
+        on: handlers,
+      },
+      this.title,
+      s("rect", { class: "box", width: WIDTH, height: HEIGHT, rx: 7 }),
+      s("path", { class: "cap", d: `M7 0H${CAP}V${HEIGHT}H7a7 7 0 0 1-7-7V7a7 7 0 0 1 7-7` }),
+      this.state,
+      s("text", { class: "name", x: CAP + 8, y: 22 }, shortened(visible(step.agent), pen)),
+      this.note,
+    );
+    this.draw();
+  }
+
+  /** Draws the agent as it is now, and touches only what changed. */
+  draw() {
+    const agent = this.model?.agents.get(this.step.agent);
+    const status = agent?.status ?? "planned";
+    if (status !== this.status) {
+      this.status = status;
+      this.group.setAttribute("data-status", status);
+      const shapes = agent
+        ? strokes(status).map((d) => s("path", { d }))
+        : s("text", { class: "order", x: 8, y: 13 }, this.step.order);
+      put(this.state, shapes);
+    }
+    const note = noteOf(this.step, agent);
+    if (note !== this.noted) {
+      this.noted = note;
+      this.note.textContent = visible(note);
+    }
+    const place = this.critical ? ", on the critical path" : "";
+    const told = visible(`${this.step.agent}: ${agent ? word(status) : "planned"}, ${note}${place}`);
+    if (told !== this.told) {
+      this.told = told;
+      this.group.setAttribute("aria-label", told);
+      this.title.textContent = told;
+    }
+  }
+}
+
+/** A name as far as there is room for it. */
+function shortened(name, pen) {
+  const room = WIDTH - CAP - 14;
+  if (pen.measureText(name).width <= room) return name;
+  let short = name;
+  while (short && pen.measureText(`${short}…`).width > room) short = short.slice(0, -1);
+  return `${short}…`;
+}
+
+function noteOf(step, agent) {
+  const expected = `~${duration(step.estimate.seconds)}`;
+  if (!agent) return expected;
+  const last = agent.attempts.at(-1);
+  const took = last?.started_at ? duration(secondsBetween(last.started_at, last.ended_at)) : "";
+  switch (agent.status) {
+    case "running":
+      return `${took} of ${expected}${last?.attempt > 1 ? `, try ${last.attempt}` : ""}`;
+    case "completed":
+      return took || "completed";
+    case "waiting":
+    case "ready":
+      return `${agent.status}, ${expected}`;
+    default:
+      return word(agent.status);
+  }
+}
