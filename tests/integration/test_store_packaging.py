@@ -1,10 +1,11 @@
-"""The SQL files reach whoever installs the wheel."""
+"""The SQL files and the dashboard reach whoever installs the wheel."""
 
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+from planner_graph.server.pages import STATIC
 from planner_graph.store.queries import load
 from planner_graph.store.upgrades import schema
 
@@ -19,7 +20,7 @@ print(len(queries.load()), upgrades.schema().decode(), end="")
 """
 
 
-def test_a_wheel_brings_its_sql_along(tmp_path):
+def test_a_wheel_brings_its_sql_and_its_pages_along(tmp_path):
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     [wheel] = tmp_path.glob("*.whl")
@@ -28,3 +29,9 @@ def test_a_wheel_brings_its_sql_along(tmp_path):
     command = [sys.executable, "-c", READ, str(tmp_path / "site"), str(ROOT)]
     done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
     assert done.stdout == f"{len(load())} {schema().decode()}"
+    pages = tmp_path / "site/planner_graph/server/static"
+    assert contents(pages) == contents(STATIC)
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
