@@ -22,11 +22,12 @@ export function connection(state) {
 /** A box that says what went wrong, with all findings that the server lists. */
 export function problem(error) {
   const findings = error.problem?.findings ?? [];
+  const said = [error.problem?.title, ...findings.map((finding) => finding.problem)];
   return h(
     "div",
     { class: "problem", role: "alert" },
     h("strong", {}, error.problem?.title ?? "Something went wrong"),
-    error.message && error.message !== error.problem?.title && h("p", {}, error.message),
+    error.message && !said.includes(error.message) && h("p", {}, error.message),
     findings.length > 0 && findingsList(findings),
   );
 }

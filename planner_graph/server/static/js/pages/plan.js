@@ -120,6 +120,7 @@ class PlanPage {
     this.graph = null;
     this.result.classList.remove("stale");
     put(this.result, parts);
+    if (this.result.getBoundingClientRect().top > innerHeight * 0.6) this.result.scrollIntoView(); // below, on a phone
   }
 
   draw(planned, campaign) {

@@ -31,6 +31,7 @@ export class CampaignForm {
     this.types = h("datalist", { id: "campaign-types" });
     this.outputs = h("datalist", { id: "campaign-outputs" });
     this.contentTypes = h("div", { class: "checks", role: "group", "aria-label": "Content types" });
+    this.contentField = h("div", { class: "field" }, h("span", { class: "label" }, "Content types"), this.contentTypes);
     this.json = h("textarea", {
       id: "campaign-json",
       class: "code",
@@ -130,12 +131,7 @@ export class CampaignForm {
       field("Name", fields.name),
       field("Type", fields.type, "The catalog's rules say which agents it needs."),
       this.types,
-      h(
-        "div",
-        { class: "field", id: "content-types" },
-        h("span", { class: "label" }, "Content types"),
-        this.contentTypes,
-      ),
+      this.contentField,
       field(
         "Deliverables",
         fields.deliverables,
@@ -149,6 +145,7 @@ export class CampaignForm {
 
   drawContentTypes(chosen) {
     const names = [...new Set([...this.known.contentTypes, ...chosen])];
+    this.contentField.hidden = !names.length;
     put(
       this.contentTypes,
       names.map((name) =>
@@ -159,7 +156,6 @@ export class CampaignForm {
           h("span", {}, name),
         ),
       ),
-      !names.length && h("span", { class: "muted" }, "The catalog has none."),
     );
   }
 
