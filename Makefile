@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO_OUTPUT := out/blog_campaign
+# Processes that run tests side by side; each has a PostgreSQL of its own.
+WORKERS ?= 2
 
 .PHONY: help demo test lint types contracts pytest chaos bench vendor screenshots clean
 
@@ -38,7 +40,7 @@ contracts: $(VENV)/.test-installed
 	$(BIN)/lint-imports
 
 pytest: $(VENV)/.test-installed
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 chaos: $(VENV)/.test-installed ## Kill, freeze and cut off many more runs than the tests do; takes an hour or so.
 	PLANNER_GRAPH_CHAOS=long $(BIN)/pytest tests/chaos

@@ -40,7 +40,11 @@ def test_bodies_for_agents_that_are_not_in_the_plan_do_no_harm():
     assert run(graph)["result"]["status"] == "completed"
 
 
-@pytest.mark.parametrize("body", [7, "my.module:writer", None, {"a": 1}, StateGraph(cast("Any", dict))], ids=repr)
+@pytest.mark.parametrize(
+    "body",
+    [7, "my.module:writer", None, {"a": 1}, StateGraph(cast("Any", dict))],
+    ids=["a number", "a reference", "nothing", "a mapping", "a graph that is not compiled"],
+)
 def test_a_body_that_cannot_run_is_refused(body):
     with pytest.raises(AgentBindingError) as caught:
         compile_plan(make_plan({"a": []}), {"a": body})
