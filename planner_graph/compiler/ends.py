@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
-from langgraph.types import Command, Send
 
-from planner_graph.compiler.boards import DataflowBoards, invocation_of
+from planner_graph.compiler.boards import invocation_of, open_board, plan_of
 from planner_graph.compiler.bridge import BackgroundLoop
-from planner_graph.compiler.state import KEPT, AgentRecord, build_result
+from planner_graph.compiler.state import PLAN, AgentRecord, build_result
 from planner_graph.documents import key_text
 from planner_graph.errors import CampaignError, Finding
 from planner_graph.planning.plan import ExecutionPlan
@@ -25,58 +24,52 @@ REMEDY = "pass campaign.model_dump(mode='json')"
 
 Update = dict[str, Any]
 
+Plans = Callable[[Mapping[str, Any]], tuple[ExecutionPlan, Update]]
+"""Gives the plan of a run that begins with this state, and what is to be kept of that in the state."""
 
-def entry(plan: ExecutionPlan) -> Runnable[Any, Update]:
-    """Build the node that begins a run of ``plan``."""
 
-    def begin(state: Mapping[str, Any], config: RunnableConfig) -> Update:
-        findings = check_campaign(plan, state.get("campaign"))
+def entry(plans: Plans, loop: BackgroundLoop) -> Runnable[Any, Update]:
+    """Build the node that begins a run: it finds the plan, and refuses a campaign that this cannot run on."""
+
+    async def begin(state: Mapping[str, Any], config: RunnableConfig) -> Update:
+        plan, update = plans(state)
+        campaign: Any = update.get("campaign", state.get("campaign"))
+        findings = check_campaign(plan, campaign)
         if findings:
             raise CampaignError(findings)
-        invocation_of(config).begin(config, state["campaign"])
+        invocation = invocation_of(config)
+        invocation.known_plan = plan
+        invocation.begin(config, campaign)
+        if plan.strategy is Strategy.ADAPTIVE:
+            open_board(config, {"campaign": campaign})
         # New input on a thread that was used before must not see what the run before left there.
-        left_over = [name for name in (*plan.by_agent, "result", KEPT) if state.get(name) is not None]
-        return {"plan_hash": plan.hash, **dict.fromkeys(left_over)}
+        left_over = [name for name, value in state.items() if value is not None and name not in _RENEWED]
+        return {**dict.fromkeys(left_over), **update, "plan_hash": plan.hash}
 
-    return _inline(begin)
+    def begin_for_sync(state: Mapping[str, Any], config: RunnableConfig) -> Update:
+        return loop.run(begin(state, config))
 
-
-def dataflow_entry(plan: ExecutionPlan, boards: DataflowBoards, loop: BackgroundLoop) -> Runnable[Any, Any]:
-    """Build the node that begins a run of ``plan`` and sends all of its agents into one superstep."""
-    begin = entry(plan)
-
-    async def send(state: Mapping[str, Any], config: RunnableConfig) -> Update | Command[str]:
-        update = await begin.ainvoke(state, config)
-        boards.begin(config, {"campaign": state["campaign"]})
-        return sent(plan, update)
-
-    def send_for_sync(state: Mapping[str, Any], config: RunnableConfig) -> Update | Command[str]:
-        return loop.run(send(state, config))
-
-    return RunnableLambda(send_for_sync, send)
+    return RunnableLambda(begin_for_sync, begin)
 
 
-def sent(plan: ExecutionPlan, update: Update) -> Update | Command[str]:
-    """Give what the entry node of ``plan`` gives: ``update``, and where no edges lead on, who is to start.
-
-    They go in execution order, which is topological: LangGraph takes them first in, first out, so that under any limit
-    of its own the earliest unfinished one never waits for a later one.
-    """
-    if plan.strategy is not Strategy.ADAPTIVE:
-        return update
-    return Command(update=update, goto=[Send(step.agent, {}) for step in plan.steps])
+_RENEWED = {"campaign", PLAN, "plan_hash"}
+"""Channels that each run writes anew."""
 
 
-def end(plan: ExecutionPlan) -> Runnable[Any, Update]:
-    """Build the node that ends a run of ``plan``."""
+def end() -> Runnable[Any, Update]:
+    """Build the node that ends a run."""
 
     def finish(state: Mapping[str, Any], config: RunnableConfig) -> Update:
+        plan = plan_of(config)
         records: dict[str, AgentRecord] = {agent: state[agent] for agent in plan.by_agent}
         result = build_result(plan, state["campaign"], records)
         invocation_of(config).following.result = result
         return {"result": result}
 
-    return _inline(finish)
+    async def without_thread(state: Mapping[str, Any], config: RunnableConfig) -> Update:
+        return finish(state, config)  # the pool may be full of bodies that were given up on
+
+    return RunnableLambda(finish, without_thread)
 
 
 def check_campaign(plan: ExecutionPlan, campaign: Any) -> list[Finding]:
@@ -126,12 +119,3 @@ def _not_provided(plan: ExecutionPlan, campaign: Mapping[str, Any]) -> Iterator[
 
 def _from_campaign(sources: Mapping[str, str]) -> list[str]:
     return [name for name, source in sources.items() if source == CAMPAIGN]
-
-
-def _inline(node: Callable[[Mapping[str, Any], RunnableConfig], Update]) -> Runnable[Any, Update]:
-    """Give a node that needs no thread under ``ainvoke``: the pool may be full of bodies that were given up on."""
-
-    async def without_thread(state: Mapping[str, Any], config: RunnableConfig) -> Update:
-        return node(state, config)
-
-    return RunnableLambda(node, without_thread)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from itertools import pairwise
+import re
 from typing import Any, TypedDict
 
 import pytest
@@ -28,17 +28,54 @@ def test_it_is_a_compiled_state_graph():
     assert isinstance(compile_plan(make_plan(BLOG), Notebook().bodies(BLOG)), CompiledStateGraph)
 
 
-def test_its_picture_has_the_plans_edges():
-    graph = compile_plan(make_plan(BLOG), Notebook().bodies(BLOG))
+STRATEGIES = ("sequential", "parallel", "adaptive")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_its_picture_has_the_plans_edges_whatever_the_strategy(strategy):
+    graph = compile_plan(make_plan(BLOG, strategy=strategy), Notebook().bodies(BLOG))
     expected = {(before, agent) for agent, befores in BLOG.items() for before in befores}
     expected |= {("__start__", ENTRY), (ENTRY, "planner"), (EXIT, "__end__")}
     assert drawn(graph) == expected | {(agent, EXIT) for agent in ("seo", "image", "social_media")}
 
 
-def test_its_picture_under_sequential_is_the_chain():
-    plan = make_plan(BLOG, strategy="sequential")
-    chain = ["__start__", ENTRY, *plan.by_agent, EXIT, "__end__"]
-    assert drawn(compile_plan(plan, Notebook().bodies(BLOG))) == set(pairwise(chain))
+def every_kind(strategy):
+    """Plan agents of which one waits hard, one soft, one not at all, and one has a fallback."""
+    return planned(
+        spec("a"),
+        spec("b", fallback="spare"),
+        spec("spare", gives=["b"]),
+        spec("c", after={"hard": ["a"], "soft": ["b"]}),
+        spec("d", after={"optional": ["a"], "hard": ["b"]}),
+        strategy=strategy,
+        select={"all": ["a", "b", "c", "d"]},
+    )
+
+
+@pytest.mark.parametrize("xray", [False, True, 1])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_its_picture_is_that_of_the_plan_edge_for_edge(strategy, xray):
+    plan = every_kind(strategy)
+    assert sum(len(step.dependencies) for step in plan.steps) == 7
+    graph = compile_plan(plan, Notebook().bodies(plan.by_agent))
+    edges = [edge for edge in graph.get_graph(xray=xray).edges if {edge.source, edge.target} <= set(plan.by_agent)]
+    lines = [f"  a_{edge.source} {'-.->' if edge.conditional else '-->'} a_{edge.target}" for edge in edges]
+    assert lines == re.findall(r"^  a_\w+ -\S+ a_\w+$", plan.to_mermaid(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_its_picture_is_the_same_for_async_callers(strategy):
+    plan = every_kind(strategy)
+    graph = compile_plan(plan, Notebook().bodies(plan.by_agent) | {"a": subgraph(lambda _: {"a": 1})})
+    for xray in (False, True):
+        assert (await graph.aget_graph(xray=xray)).to_json() == graph.get_graph(xray=xray).to_json()
+
+
+def test_its_picture_marks_where_it_always_stops():
+    graph = compile_plan(make_plan({"a": [], "b": ["a"]}), Notebook().bodies("ab"))
+    stopping = graph.copy({"interrupt_before_nodes": ["a"], "interrupt_after_nodes": ["a", "b"]})
+    nodes = stopping.get_graph().nodes
+    assert [(nodes[name].metadata or {})["__interrupt"] for name in "ab"] == ["before,after", "after"]
 
 
 def test_mermaid_can_draw_it():
