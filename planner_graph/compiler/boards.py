@@ -33,8 +33,8 @@ INVOCATION = "__planner_graph_invocation"
 class Invocation:
     """One call of ``graph``, on new input or to go on; its nodes all run in one event loop.
 
-    ``known_plan`` is the plan of its graph; where the graph itself plans, it is there once the entry node has made it or
-    :func:`plan_of` has read it. ``stores`` is the checkpointer, where agents wait until what they read is stored.
+    ``known_plan`` is the plan of its graph; where the graph itself plans, it is there once the entry node has made it
+    or :func:`plan_of` has read it. ``stores`` is the checkpointer, where agents wait until what they read is stored.
     An ``inner`` one was made by an agent of another plan, whose workflow execution its config names.
     It does not keep the graph alive: an event loop keeps the contexts of timers that nobody needs any more, and with
     them the configs of runs that have ended.

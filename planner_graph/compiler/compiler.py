@@ -8,10 +8,11 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
 from langgraph.types import Checkpointer
 
+from planner_graph.campaign import Campaign
 from planner_graph.clock import Clock
 from planner_graph.compiler.assembly import Assembly
 from planner_graph.compiler.body import Body
-from planner_graph.compiler.ends import end, entry
+from planner_graph.compiler.ends import end, entry, laid_over
 from planner_graph.compiler.picture import metadata, picture_of
 from planner_graph.compiler.routing import route_of
 from planner_graph.compiler.state import PlanInput, PlanOutput, node_schema, state_schema
@@ -33,11 +34,13 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
     clock: Clock | None = None,
     prices: Prices | None = None,
     name: str = "campaign",
+    defaults: Campaign | None = None,
 ) -> CompiledPlan:
     """Compile ``plan`` into a graph whose nodes run the bodies in ``agents``.
 
     The graph takes ``{"campaign": {...}}`` and gives ``{"result": {"status", "deliverables", "missing", "agents"}}``.
-    Its state holds one record per agent under the agent's name. A thread belongs to the plan it was started with.
+    What an input leaves out of the campaign is taken from ``defaults``, if they are given. The state holds one record
+    per agent under the agent's name. A thread belongs to the plan it was started with.
 
     LangGraph visits at most ``max_concurrency`` nodes at one time, and agents that wait for their turn count: to limit
     how many run, use the campaign's ``max_parallel``. Without it there is no limit under ``ainvoke``, and one of 256
@@ -56,7 +59,7 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
     builder: StateGraph[Any, Any, PlanInput, PlanOutput] = StateGraph(
         schema, input_schema=PlanInput, output_schema=PlanOutput
     )
-    builder.add_node(ENTRY, entry(lambda _: (plan, {}), assembly.loop), input_schema=schema)
+    builder.add_node(ENTRY, entry(lambda state: (plan, laid_over(defaults, state)), assembly.loop), input_schema=schema)
     for step in plan.steps:
         node = assembly.node(step.agent, isolated=step.isolation is not None)
         reads = node_schema(dependency.agent for dependency in step.dependencies)

@@ -8,6 +8,7 @@ from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
+from planner_graph.campaign import Campaign
 from planner_graph.compiler.boards import invocation_of, open_board, plan_of
 from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.state import PLAN, AgentRecord, build_result
@@ -54,6 +55,17 @@ def entry(plans: Plans, loop: BackgroundLoop) -> Runnable[Any, Update]:
 
 _RENEWED = {"campaign", PLAN, "plan_hash"}
 """Channels that each run writes anew."""
+
+
+def laid_over(defaults: Campaign | None, state: Mapping[str, Any]) -> Update:
+    """Give the campaign of a state, completed by ``defaults``; nothing where there are none, or no campaign to speak of.
+
+    Only what the input says is taken from it, key by key of the campaign.
+    """
+    given = state.get("campaign")
+    if defaults is None or not isinstance(given, dict):
+        return {}
+    return {"campaign": {**defaults.model_dump(mode="json"), **given}}
 
 
 def end() -> Runnable[Any, Update]:

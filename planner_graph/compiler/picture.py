@@ -3,7 +3,7 @@
 LangGraph would draw how its nodes trigger each other, which under two of three strategies says little about the plan.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,10 +11,11 @@ from langchain_core.runnables.graph import Graph, Node
 from langgraph.graph import END, START
 from langgraph.pregel import Pregel
 
-from planner_graph.compiler.state import final_agents
+from planner_graph.catalog.catalog import Catalog
+from planner_graph.catalog.spec import AgentSpec
 from planner_graph.compiler.wiring import ENTRY, EXIT
-from planner_graph.planning.contents import Step
-from planner_graph.planning.pictures.drawing import picture_edges
+from planner_graph.planning.contents import Step, StepDependency
+from planner_graph.planning.linking import possible_dependencies
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.types import AgentName, DependencyKind
 
@@ -37,15 +38,31 @@ class Picture:
 
 def picture_of(plan: ExecutionPlan) -> Picture:
     """Give the picture of ``plan``: between agents, every dependency is an edge, a hard one solid."""
-    between = (DrawnEdge(edge.source, edge.target, edge.kind is DependencyKind.HARD) for edge in picture_edges(plan))
-    first = [str(step.agent) for step in plan.steps if not step.waits_for] or [EXIT]
+    return _picture(
+        {step.agent: metadata(step) for step in plan.steps}, {step.agent: step.dependencies for step in plan.steps}
+    )
+
+
+def picture_of_catalog(catalog: Catalog, agents: Iterable[AgentName]) -> Picture:
+    """Give the picture of these agents of a catalog, as if all of them were in one plan."""
+    dependencies = possible_dependencies(agents, catalog)
+    return _picture({agent: spec_metadata(catalog.agents[agent]) for agent in dependencies}, dependencies)
+
+
+def _picture(
+    agents: Mapping[AgentName, Mapping[str, Any]], dependencies: Mapping[AgentName, tuple[StepDependency, ...]]
+) -> Picture:
+    edges = [(edge, agent) for agent, before in dependencies.items() for edge in before]
+    waiting = {agent for edge, agent in edges if edge.kind is not DependencyKind.OPTIONAL}
+    awaited = {edge.agent for edge, agent in edges if edge.kind is not DependencyKind.OPTIONAL}
+    first = [str(agent) for agent in agents if agent not in waiting] or [EXIT]
     return Picture(
-        agents={step.agent: metadata(step) for step in plan.steps},
+        agents=agents,
         edges=(
             DrawnEdge(START, ENTRY),
             *(DrawnEdge(ENTRY, node) for node in first),
-            *between,
-            *(DrawnEdge(agent, EXIT) for agent in final_agents(plan)),
+            *(DrawnEdge(edge.agent, agent, edge.kind is DependencyKind.HARD) for edge, agent in edges),
+            *(DrawnEdge(agent, EXIT) for agent in agents if agent not in awaited),
             DrawnEdge(EXIT, END),
         ),
     )
@@ -59,6 +76,15 @@ def metadata(step: Step) -> dict[str, Any]:
         "estimate_seconds": step.estimate.seconds,
         "parallel_group_id": step.parallel_group_id,
         "critical": step.timing.critical,
+    }
+
+
+def spec_metadata(spec: AgentSpec) -> dict[str, Any]:
+    """Give what is known of an agent that is in no plan yet."""
+    return {
+        "planner_graph_agent": spec.name,
+        "agent_type": spec.type,
+        "estimate_seconds": spec.estimate_seconds,
     }
 
 
