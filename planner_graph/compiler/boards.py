@@ -26,8 +26,8 @@ from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.scheduler import scheduler_for
 from planner_graph.types import AgentName, Strategy
 
-INVOCATION = "__planner_graph_invocation"
-"""Key of the invocation in ``configurable``; two underscores keep it out of checkpoints and traces."""
+INVOCATION = "__pregel_planner_graph_invocation"
+"""Key of the invocation in ``configurable``; LangGraph keeps what begins so out of checkpoints, traces and streams."""
 
 
 class Invocation:

@@ -31,6 +31,7 @@ from planner_graph.documents import NOWHERE
 from planner_graph.errors import CampaignError, Finding, UnboundAgentsError
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
+from planner_graph.types import AgentName
 
 
 class PlanningContext(TypedDict, total=False):
@@ -89,7 +90,7 @@ def compile_planner(  # noqa: PLR0913  # options, all by keyword
 
 
 def planned(
-    planner: MasterPlanner, agents: Mapping[str, Body], state: Mapping[str, Any]
+    planner: MasterPlanner, agents: Mapping[AgentName, Body], state: Mapping[str, Any]
 ) -> tuple[ExecutionPlan, Update]:
     """Plan the campaign of ``state`` in the present context; gives the plan, and what is kept of it in the state."""
     context = get_runtime().context

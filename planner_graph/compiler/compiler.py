@@ -13,6 +13,7 @@ from planner_graph.clock import Clock
 from planner_graph.compiler.assembly import Assembly
 from planner_graph.compiler.body import Body
 from planner_graph.compiler.ends import end, entry, laid_over
+from planner_graph.compiler.graph import PlanGraph
 from planner_graph.compiler.picture import metadata, picture_of
 from planner_graph.compiler.routing import route_of
 from planner_graph.compiler.state import PlanInput, PlanOutput, node_schema, state_schema
@@ -35,7 +36,7 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
     prices: Prices | None = None,
     name: str = "campaign",
     defaults: Campaign | None = None,
-) -> CompiledPlan:
+) -> PlanGraph:
     """Compile ``plan`` into a graph whose nodes run the bodies in ``agents``.
 
     The graph takes ``{"campaign": {...}}`` and gives ``{"result": {"status", "deliverables", "missing", "agents"}}``.

@@ -58,7 +58,7 @@ _RENEWED = {"campaign", PLAN, "plan_hash"}
 
 
 def laid_over(defaults: Campaign | None, state: Mapping[str, Any]) -> Update:
-    """Give the campaign of a state, completed by ``defaults``; nothing where there are none, or no campaign to speak of.
+    """Give the campaign of a state, completed by ``defaults``; nothing where there are none, or no campaign.
 
     Only what the input says is taken from it, key by key of the campaign.
     """

@@ -80,7 +80,9 @@ def possible_dependencies(
 ) -> Mapping[AgentName, tuple[StepDependency, ...]]:
     """Give the edges there would be if just these agents of the catalog were selected."""
     selection = _all_of(agents, catalog)
-    originals = {spec.fallback: spec.name for spec in reversed(catalog.agents.values()) if spec.name in selection.reasons}
+    originals = {
+        spec.fallback: spec.name for spec in reversed(catalog.agents.values()) if spec.name in selection.reasons
+    }
     stand_ins = {name: originals[name] for name in selection.reasons if name in originals}
     return link(replace(selection, stand_ins=stand_ins), catalog)[0].dependencies
 

@@ -8,12 +8,16 @@ from typing import Any, TypedDict
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.config import get_store
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.store.memory import InMemoryStore
 from langgraph.types import Command, interrupt
 
+from planner_graph.campaign import Campaign
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.compiler.wiring import ENTRY, EXIT
+from planner_graph.errors import CampaignError
 from tests.catalogs import spec
 from tests.fakes import INPUT, WAYS, Notebook, planned, run, thread
 from tests.plans import BLOG, make_plan
@@ -132,6 +136,37 @@ def test_a_node_reads_only_what_its_agent_depends_on():
 
 def test_name_and_store_are_passed_on():
     assert compile_plan(make_plan({"a": []}), Notebook().bodies("a"), name="autumn").name == "autumn"
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_copy_takes_over_another_checkpointer_and_store_and_keeps_the_plan(strategy, how):
+    """As LangGraph's server does with every graph that it runs."""
+    store = InMemoryStore()
+    store.put(("team",), "word", {"is": "kept"})
+
+    async def body(_):
+        item = await get_store().aget(("team",), "word")
+        return item and item.value["is"]
+
+    plan = make_plan({"a": [], "b": ["a"]}, strategy=strategy)
+    graph = compile_plan(plan, {"a": body, "b": lambda _: interrupt("b?")})
+    copied = graph.copy(update={"checkpointer": InMemorySaver(), "store": store})
+    driven(copied, INPUT, thread(), how)
+    assert driven(copied, Command(resume="yes"), thread(), how)["result"]["status"] == "completed"
+    assert copied.get_state(thread()).values["a"]["output"] == {"a": "kept"}
+    assert copied.plan is plan
+    assert copied.get_graph().to_json() == graph.get_graph().to_json()
+
+
+def test_what_an_input_leaves_out_is_taken_from_the_defaults():
+    plan, notes = make_plan({"a": []}), Notebook()
+    graph = compile_plan(plan, notes.bodies("a"), defaults=Campaign(id="c", brief="the usual", name="Autumn"))
+    run(graph, {"campaign": {"brief": "something else"}})
+    campaign = notes.inputs["a"][0]["campaign"]
+    assert (campaign["id"], campaign["name"], campaign["brief"]) == ("c", "Autumn", "something else")
+    with pytest.raises(CampaignError, match="'campaign' is a str"):
+        run(graph, {"campaign": "text"})
 
 
 class Outer(TypedDict, total=False):
