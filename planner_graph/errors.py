@@ -326,6 +326,14 @@ class CommandRefusedError(PlannerGraphError, RuntimeError):
         super().__init__(f"cannot {command} run {run_id!r}: {reason}; 'planner-graph status {run_id}' shows more")
 
 
+class RerunRefusedError(PlannerGraphError, RuntimeError):
+    """No new run can begin with what a run before it left."""
+
+    def __init__(self, run_id: str, agent: str, problem: str, remedy: str) -> None:
+        self.run_id, self.agent = run_id, agent
+        super().__init__(f"cannot run {run_id} again from agent {agent!r}: {problem}; {remedy}")
+
+
 class AnswerRefusedError(PlannerGraphError, RuntimeError):
     """An answer fits no question that an agent asks."""
 

@@ -1,7 +1,7 @@
 """LangGraph's own development server, as ``langgraph dev`` starts it: one for the test session, on loopback.
 
-It serves what ``langgraph.json`` names, and ``team``, the agents of ``tests/acceptance/served.py``. Runs are mirrored into
-a database of the session's. Whatever it would ask of the internet goes to a trap.
+It serves what ``langgraph.json`` names, and ``team``, the agents of ``tests/acceptance/served.py``. Runs are mirrored
+into a database of the session's. Whatever it would ask of the internet goes to a trap.
 """
 
 import json

@@ -30,7 +30,7 @@ class Repository:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    async def accept_run(  # options, all by keyword
+    async def accept_run(  # noqa: PLR0913  # options, all by keyword
         self,
         run_id: RunId,
         campaign: Campaign,
@@ -38,9 +38,16 @@ class Repository:
         *,
         agents_reference: str | None = None,
         output_folder: str | None = None,
+        origin: Mapping[str, Any] | None = None,
     ) -> None:
         """Store campaign and plan as a pending run: all of it or nothing; see :class:`accepting.Acceptance`."""
-        given = Acceptance(campaign=campaign, plan=plan, agents_reference=agents_reference, output_folder=output_folder)
+        given = Acceptance(
+            campaign=campaign,
+            plan=plan,
+            agents_reference=agents_reference,
+            output_folder=output_folder,
+            origin=origin or {},
+        )
         async with self._transaction() as conn:
             await accepting.accept(conn, run_id, given)
 

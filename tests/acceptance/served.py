@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypedDict
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
+from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.tools import tool
 from langgraph.graph.message import add_messages
@@ -90,13 +91,13 @@ class TalkingModel(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         if isinstance(messages[-1], ToolMessage):
             for word in ANSWER.split(" "):
-                chunk = ChatGenerationChunk(message=AIMessageChunk(word if word == "Forty" else f" {word}"))
+                chunk = ChatGenerationChunk(message=AIMessageChunk(content=word if word == "Forty" else f" {word}"))
                 if run_manager:
                     run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                 yield chunk
         else:
-            call = {"name": "look_up", "args": '{"what": "everything"}', "id": "1", "index": 0}
-            yield ChatGenerationChunk(message=AIMessageChunk("", tool_call_chunks=[call]))
+            call = tool_call_chunk(name="look_up", args='{"what": "everything"}', id="1", index=0)
+            yield ChatGenerationChunk(message=AIMessageChunk(content="", tool_call_chunks=[call]))
 
     @property
     def _llm_type(self) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -61,7 +62,7 @@ def gates(tmp_path):
 
 def started(client, thread, agent, given, **options):
     """Start a run, and give its id once ``agent`` is at work in it."""
-    created = []
+    created: list[Any] = []
     stream = client.runs.stream(
         thread,
         "team",

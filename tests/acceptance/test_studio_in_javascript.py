@@ -25,7 +25,7 @@ def sdk(request):
         pytest.skip("there is no Node here")
     folder = Path(request.config.cache.mkdir(SDK.rpartition("/")[2].replace("@", "-")))
     if not (folder / "node_modules" / "@langchain").exists():
-        command = ["npm", "install", "--prefix", folder, "--no-audit", "--no-fund", "--ignore-scripts", SDK]
+        command = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", SDK]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             shutil.rmtree(folder / "node_modules", ignore_errors=True)
