@@ -5,8 +5,7 @@
 
 from pathlib import Path
 
-from planner_graph import AgentFactory, Campaign
-from planner_graph.studio import Studio
+from planner_graph import AgentFactory, Campaign, Studio
 
 HERE = Path(__file__).parent
 

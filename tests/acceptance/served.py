@@ -19,8 +19,7 @@ from langgraph.prebuilt import create_react_agent
 from langgraph.types import interrupt
 from langgraph.warnings import LangGraphDeprecatedSinceV10
 
-from planner_graph import AgentFactory, AgentSpec, Catalog, Rule, agent
-from planner_graph.studio import Studio
+from planner_graph import AgentFactory, AgentSpec, Catalog, Rule, Studio, agent
 
 ANSWER = "Forty two is what the book says."
 
