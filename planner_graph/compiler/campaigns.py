@@ -19,7 +19,7 @@ from planner_graph.campaign import Campaign
 from planner_graph.clock import Clock
 from planner_graph.compiler.assembly import Assembly
 from planner_graph.compiler.body import Body
-from planner_graph.compiler.ends import REMEDY, Update, end, entry
+from planner_graph.compiler.ends import REMEDY, Entry, Update, end
 from planner_graph.compiler.form import campaign_form
 from planner_graph.compiler.graph import PlanGraph
 from planner_graph.compiler.picture import picture_of_catalog, spec_metadata
@@ -75,7 +75,7 @@ def compile_planner(  # noqa: PLR0913  # options, all by keyword
         input_schema=_input_schema(campaign_form(planner.catalog, known)),
         output_schema=PlanOutput,
     )
-    builder.add_node(ENTRY, entry(lambda state: planned(planner, known, state), assembly.loop), input_schema=schema)
+    builder.add_node(ENTRY, Entry(lambda state: planned(planner, known, state), assembly.loop), input_schema=schema)
     builder.add_edge(START, ENTRY)
     builder.add_conditional_edges(ENTRY, route_by_state(ENTRY))
     for agent in known:

@@ -12,7 +12,7 @@ from planner_graph.campaign import Campaign
 from planner_graph.clock import Clock
 from planner_graph.compiler.assembly import Assembly
 from planner_graph.compiler.body import Body
-from planner_graph.compiler.ends import end, entry, laid_over
+from planner_graph.compiler.ends import Entry, end, laid_over
 from planner_graph.compiler.graph import PlanGraph
 from planner_graph.compiler.picture import metadata, picture_of
 from planner_graph.compiler.routing import route_of
@@ -60,7 +60,7 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
     builder: StateGraph[Any, Any, PlanInput, PlanOutput] = StateGraph(
         schema, input_schema=PlanInput, output_schema=PlanOutput
     )
-    builder.add_node(ENTRY, entry(lambda state: (plan, laid_over(defaults, state)), assembly.loop), input_schema=schema)
+    builder.add_node(ENTRY, Entry(lambda state: (plan, laid_over(defaults, state)), assembly.loop), input_schema=schema)
     for step in plan.steps:
         node = assembly.node(step.agent, isolated=step.isolation is not None)
         reads = node_schema(dependency.agent for dependency in step.dependencies)

@@ -6,7 +6,7 @@ The first one refuses a campaign the plan cannot run on, and forgets an earlier 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, ensure_config
 
 from planner_graph.campaign import Campaign
 from planner_graph.compiler.boards import invocation_of, open_board, plan_of
@@ -29,28 +29,41 @@ Plans = Callable[[Mapping[str, Any]], tuple[ExecutionPlan, Update]]
 """Gives the plan of a run that begins with this state, and what is to be kept of that in the state."""
 
 
-def entry(plans: Plans, loop: BackgroundLoop) -> Runnable[Any, Update]:
-    """Build the node that begins a run: it finds the plan, and refuses a campaign that this cannot run on."""
+class Entry(Runnable[Any, Update]):
+    """The node that begins a run: it finds the plan, and refuses a campaign that this cannot run on.
 
-    async def begin(state: Mapping[str, Any], config: RunnableConfig) -> Update:
-        plan, update = plans(state)
-        campaign: Any = update.get("campaign", state.get("campaign"))
+    No function: LangChain remembers functions and what they refer to, here the loop, for longer than the graph lives.
+    """
+
+    def __init__(self, plans: Plans, loop: BackgroundLoop) -> None:
+        self.plans = plans
+        self.loop = loop
+
+    def invoke(self, input: Mapping[str, Any], config: RunnableConfig | None = None, **_: Any) -> Update:  # noqa: A002
+        """Begin a run for a sync caller."""
+        return self.loop.run(self.ainvoke(input, config))
+
+    async def ainvoke(
+        self,
+        input: Mapping[str, Any],  # noqa: A002  # the name is Runnable's
+        config: RunnableConfig | None = None,
+        **_: Any,
+    ) -> Update:
+        """Begin a run on the state that LangGraph gives the node."""
+        plan, update = self.plans(input)
+        campaign: Any = update.get("campaign", input.get("campaign"))
         findings = check_campaign(plan, campaign)
         if findings:
             raise CampaignError(findings)
-        invocation = invocation_of(config)
+        here = config or ensure_config()
+        invocation = invocation_of(here)
         invocation.known_plan = plan
-        invocation.begin(config, campaign)
+        invocation.begin(here, campaign)
         if plan.strategy is Strategy.ADAPTIVE:
-            open_board(config, {"campaign": campaign})
+            open_board(here, {"campaign": campaign})
         # New input on a thread that was used before must not see what the run before left there.
-        left_over = [name for name, value in state.items() if value is not None and name not in _RENEWED]
+        left_over = [name for name, value in input.items() if value is not None and name not in _RENEWED]
         return {**dict.fromkeys(left_over), **update, "plan_hash": plan.hash}
-
-    def begin_for_sync(state: Mapping[str, Any], config: RunnableConfig) -> Update:
-        return loop.run(begin(state, config))
-
-    return RunnableLambda(begin_for_sync, begin)
 
 
 _RENEWED = {"campaign", PLAN, "plan_hash"}

@@ -12,7 +12,7 @@ CONFIG = json.loads((ROOT / "langgraph.json").read_text())
 
 
 def name(requirement):
-    return re.match(r"[\w.-]+", requirement)[0]
+    return re.split(r"[^\w.-]", requirement)[0]
 
 
 def test_langgraphs_tools_take_it():
