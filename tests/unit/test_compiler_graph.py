@@ -242,3 +242,17 @@ def test_streams_of_subgraphs_reach_the_caller():
     graph = compile_plan(make_plan({"a": []}), {"a": subgraph(write)})
     chunks = list(graph.stream(INPUT, stream_mode="updates", subgraphs=True))
     assert any("write" in update for namespace, update in chunks if namespace)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_streams_of_checkpoints_hold_nothing_of_how_it_works(strategy):
+    """LangGraph's server sends them to clients as JSON."""
+    plan = make_plan({"a": [], "b": ["a"]}, strategy=strategy)
+    graph = compile_plan(plan, Notebook().bodies("ab"), checkpointer=InMemorySaver())
+    parts = list(graph.stream(INPUT, thread(), stream_mode="checkpoints"))
+    assert {key for part in parts for key in part["config"]["configurable"]} == {
+        "thread_id",
+        "checkpoint_ns",
+        "checkpoint_id",
+    }
+    json.dumps(parts)
