@@ -103,7 +103,7 @@ class UnboundAgentsError(PlannerGraphError, LookupError):
         for name in self.agents:
             hint = nearest(name, self.known)
             lines.append(f"  {name!r}, {hint}" if hint else f"  {name!r}")
-        lines.append("bind each of them in the AgentFactory or mapping passed to compile_plan()")
+        lines.append("bind each of them in the AgentFactory or mapping that the graph is compiled with")
         super().__init__("\n".join(lines))
 
 

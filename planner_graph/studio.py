@@ -110,10 +110,10 @@ class GraphFactory:
         """Give the graph for what ``runtime`` says that it is needed for."""
         if runtime.execution_runtime is not None:
             yield self._graph.with_config(callbacks=await self._mirror.callbacks())
-        elif self._planner is None:
-            yield self._graph
-        else:
+        elif self._planner is not None and runtime.access_context == "assistants.read":
             yield self._drawn(self._planner, config.get("configurable", {}))
+        else:
+            yield self._graph
 
     def _drawn(self, planner: MasterPlanner, configured: Mapping[str, Any]) -> PlanGraph:
         if not configured.get("campaign"):

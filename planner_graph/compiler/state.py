@@ -138,7 +138,7 @@ class StoredPlan(LastValue[dict[str, Any]]):
         """Give the channel as a checkpoint left it."""
         channel = type(self)(self.agents, self.key)
         if isinstance(checkpoint, dict):
-            needed = [step["agent"] for step in checkpoint["steps"]]
+            needed = [step["agent"] for step in checkpoint.get("steps", [])]
             if unbound := [agent for agent in needed if agent not in self.agents]:
                 raise UnboundAgentsError(unbound, self.agents)
             channel.value = checkpoint

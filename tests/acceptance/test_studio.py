@@ -160,15 +160,6 @@ def test_the_form_asks_for_a_campaign_and_the_configuration_for_a_strategy(clien
     assert list(schemas["output_schema"]["properties"]) == ["result"]
 
 
-def test_looking_costs_little_and_asks_no_database(client, langgraph_server):
-    """Whoever takes longer than a tenth of a second is named in the server's log."""
-    before = len(langgraph_server.log)
-    for graph in ("campaign", "blog_campaign", "team"):
-        client.assistants.get_graph(graph, xray=True)
-        client.assistants.get_schemas(assistant_of(client, graph))
-    assert not [line for line in langgraph_server.log[before:] if "Slow graph load" in line]
-
-
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_run_streams_values_updates_tasks_and_events(client, thread, strategy):
     modes = ["values", "updates", "tasks", "custom"]

@@ -22,6 +22,7 @@ AWAY = "postgresql://127.0.0.1:1/nobody"
 SELECT = {"post": ["a", "b"], "film": ["a", "c"]}
 RUN: Any = _ExecutionRuntime(access_context="threads.create_run", store=InMemoryStore())
 LOOK: Any = _ReadRuntime(access_context="assistants.read", store=InMemoryStore())
+READ: Any = _ReadRuntime(access_context="threads.read", store=InMemoryStore())
 POST: Any = {"campaign": {"id": "c", "type": "post"}}
 
 
@@ -95,6 +96,18 @@ async def test_a_database_that_is_away_is_said_to_who_runs_and_not_missed_by_who
 
 def agents(drawn):
     return {name for name in drawn.nodes if len(name) == 1}
+
+
+async def test_who_looks_gets_what_was_made_when_the_server_started(studio, monkeypatch):
+    """LangGraph's server asks at every look, and complains where that takes a tenth of a second."""
+    factories = both(studio)
+    monkeypatch.setattr("langgraph.graph.StateGraph.compile", lambda *_, **__: pytest.fail("it is compiled again"))
+    for factory in factories:
+        found = []
+        for context in (LOOK, READ, LOOK):
+            async with factory({"configurable": {}}, context) as graph:
+                found.append(graph)
+        assert found[0] is found[1] is found[2]
 
 
 async def test_a_campaign_in_the_configuration_is_drawn(studio):

@@ -129,7 +129,7 @@ def test_a_context_may_hold_what_all_campaigns_have_in_common():
         ("post", {}, CampaignError, "'campaign' is a str"),
         ({"type": "post"}, {"strategy": "fast"}, PlanError, "unknown strategy 'fast'"),
         ({}, {"campaign": ["post"]}, CampaignError, "'context.campaign' is a list"),
-        ({}, {}, PlanError, "neither a type nor deliverables|nothing"),
+        ({}, {}, PlanError, "the campaign asks for nothing"),
     ],
 )
 @pytest.mark.parametrize("how", BOTH)
@@ -354,3 +354,10 @@ def test_a_copy_takes_over_the_platforms_checkpointer_and_store(how):
 async def test_it_cannot_begin_in_the_middle():
     with pytest.raises(TypeError, match="no graph of a plan"):
         await begin_with(compiled(Notebook(), InMemorySaver()), thread(), WEB["campaign"], {})
+
+
+def test_a_plan_that_is_none_is_refused_in_words():
+    graph = compiled(Notebook(), InMemorySaver())
+    go(graph, WEB, **by("parallel"), interrupt_before=["text"])
+    with pytest.raises(StoredPlanError, match="the plan is of version None"):
+        graph.update_state(thread(), {"plan": {}}, as_node="facts")
