@@ -2,6 +2,9 @@
 
 import pytest
 
+from planner_graph.cli.commands.rerun import read_pairs
+from planner_graph.errors import InvalidInputError
+
 NEWS = """
 from pathlib import Path
 from planner_graph import agent
@@ -29,34 +32,34 @@ agents = [digger, author]
 CAMPAIGN = "id: c\ndeliverables: [post.html]\n"
 
 
-@pytest.fixture
-def newsroom(stored):
+def test_it_keeps_what_came_before_and_configures_the_agent_otherwise(stored):
     stored.write("news.py", NEWS)
     stored.write("c.yaml", CAMPAIGN)
     first = stored("run", "c.yaml", "--agents", "news.py:agents", "--output", "first", "--json")
     assert first.code == 0, first.err
-    stored.first = first.document["workflow_execution_id"]
-    return stored
+    run = first.document["workflow_execution_id"]
 
+    refused = stored("rerun", run, "--from", "autor")
+    assert refused.code == 2
+    assert f"cannot run {run} again from agent 'autor': its plan has no such agent" in refused.err
 
-def test_it_keeps_what_came_before_and_configures_the_agent_otherwise(newsroom):
     options = ["--from", "author", "--with", "tone=kind", "--with", "words=300"]
-    again = newsroom("rerun", newsroom.first[:8], *options, "--output", "second", "--json")
+    again = stored("rerun", run[:8], *options, "--output", "second", "--json")
     assert again.code == 0, again.err
-    assert f"keeps 1 agent of run {newsroom.first}: digger" in again.err
+    assert f"keeps 1 agent of run {run}: digger" in again.err
     assert "agent 'author' runs again: it was asked to" in again.err
-    assert again.document["workflow_execution_id"] != newsroom.first
-    assert (newsroom.folder / "calls").read_text().split() == ["digger", "author", "author"]
-    assert (newsroom.folder / "first" / "post.html").read_text() == "<p>{'tone': 'dry'} 2</p>"
-    assert (newsroom.folder / "second" / "post.html").read_text() == "<p>{'tone': 'kind', 'words': 300} 2</p>"
+    assert again.document["workflow_execution_id"] != run
+    assert (stored.folder / "calls").read_text().split() == ["digger", "author", "author"]
+    assert (stored.folder / "first" / "post.html").read_text() == "<p>{'tone': 'dry'} 2</p>"
+    assert (stored.folder / "second" / "post.html").read_text() == "<p>{'tone': 'kind', 'words': 300} 2</p>"
 
 
-def test_what_is_wrong_is_said_and_nothing_is_run(newsroom):
-    for options, words in (
-        (["--from", "autor"], "its plan has no such agent"),
-        (["--from", "author", "--with", "tone"], "'tone' is no KEY=VALUE"),
-    ):
-        refused = newsroom("rerun", newsroom.first, *options)
-        assert refused.code == 2
-        assert words in refused.err
-    assert (newsroom.folder / "calls").read_text().split() == ["digger", "author"]
+@pytest.mark.parametrize("pair", ["tone", "=dry", ""])
+def test_a_configuration_without_key_and_value_is_refused(pair):
+    with pytest.raises(InvalidInputError, match="is no KEY=VALUE; write --with tone=formal"):
+        read_pairs([pair])
+
+
+def test_a_value_is_json_or_else_text():
+    given = ["a=1", "b=[true]", "c=NaN", "d=", 'e="1"', "f={broken"]
+    assert read_pairs(given) == {"a": 1, "b": [True], "c": "NaN", "d": "", "e": "1", "f": "{broken"}
