@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest_plugins = ["tests.databases", "tests.chaos_report"]
+pytest_plugins = ["tests.databases", "tests.langgraph_server", "tests.chaos_report"]
 
 
 @pytest.fixture(autouse=True)

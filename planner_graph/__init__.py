@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from planner_graph.catalog.catalog import agent as agent
     from planner_graph.catalog.spec import AgentSpec as AgentSpec
     from planner_graph.compiler.beginning import begin_with as begin_with
+    from planner_graph.compiler.campaigns import compile_planner as compile_planner
     from planner_graph.compiler.compiler import compile_plan as compile_plan
     from planner_graph.compiler.current import AgentContext as AgentContext
     from planner_graph.compiler.current import current_agent as current_agent
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from planner_graph.runtime.orchestrator import CampaignOrchestrator as CampaignOrchestrator
     from planner_graph.runtime.recovery import recover as recover
     from planner_graph.store.database import open_database as open_database
+    from planner_graph.studio import Studio as Studio
     from planner_graph.types import AgentStatus as AgentStatus
     from planner_graph.types import DependencyKind as DependencyKind
     from planner_graph.types import RunStatus as RunStatus
@@ -75,10 +77,12 @@ _HOMES = {
     "RunOutcome": "runtime.execution",
     "RunStatus": "types",
     "Strategy": "types",
+    "Studio": "studio",
     "Task": "campaign",
     "agent": "catalog.catalog",
     "begin_with": "compiler.beginning",
     "compile_plan": "compiler.compiler",
+    "compile_planner": "compiler.campaigns",
     "current_agent": "compiler.current",
     "full_output": "mirror.checkpoint",
     "get_workflow_progress": "mirror.reading",

@@ -103,7 +103,7 @@ class UnboundAgentsError(PlannerGraphError, LookupError):
         for name in self.agents:
             hint = nearest(name, self.known)
             lines.append(f"  {name!r}, {hint}" if hint else f"  {name!r}")
-        lines.append("bind each of them in the AgentFactory or mapping passed to compile_plan()")
+        lines.append("bind each of them in the AgentFactory or mapping that the graph is compiled with")
         super().__init__("\n".join(lines))
 
 
@@ -340,6 +340,14 @@ class CommandRefusedError(PlannerGraphError, RuntimeError):
     def __init__(self, run_id: str, command: str, reason: str) -> None:
         self.run_id, self.reason = run_id, reason
         super().__init__(f"cannot {command} run {run_id!r}: {reason}; 'planner-graph status {run_id}' shows more")
+
+
+class RerunRefusedError(PlannerGraphError, RuntimeError):
+    """No new run can begin with what a run before it left."""
+
+    def __init__(self, run_id: str, agent: str, problem: str, remedy: str) -> None:
+        self.run_id, self.agent = run_id, agent
+        super().__init__(f"cannot run {run_id} again from agent {agent!r}: {problem}; {remedy}")
 
 
 class AnswerRefusedError(PlannerGraphError, RuntimeError):

@@ -6,7 +6,7 @@ Useful to anyone who tests agents of their own.
 import asyncio
 import selectors
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -141,10 +141,12 @@ class ScriptedChatModel(BaseChatModel):
         return "scripted"
 
 
-def planned(*specs: AgentSpec, strategy: str = "parallel", **campaign: Any) -> ExecutionPlan:
-    """Plan a campaign of all these agents; keywords are further fields of the campaign."""
+def planned(
+    *specs: AgentSpec, strategy: str = "parallel", select: Mapping[str, Iterable[str]] | None = None, **campaign: Any
+) -> ExecutionPlan:
+    """Plan a campaign of all these agents, or those of ``select["all"]``; keywords are fields of the campaign."""
     request = Campaign.model_validate({"id": "campaign", "type": "all", **campaign})
-    return MasterPlanner(catalog(*specs)).create_execution_plan(request, strategy)
+    return MasterPlanner(catalog(*specs, select=select)).create_execution_plan(request, strategy)
 
 
 def step_of(plan: ExecutionPlan, agent: str) -> Step:

@@ -26,6 +26,7 @@ class Commands(LazyGroup):
         "draw": "Draw the plan of a campaign.",
         "run": "Plan a campaign and run it.",
         "resume": "Go on with a run that was paused or left behind.",
+        "rerun": "Run a part of a run again, as a new run.",
         "pause": "Let a run pause.",
         "cancel": "End a run before its end.",
         "approve": "Answer an agent that asks.",

@@ -6,7 +6,7 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 
 from planner_graph.compiler.compiler import CompiledPlan
-from planner_graph.compiler.ends import check_campaign, sent
+from planner_graph.compiler.ends import check_campaign
 from planner_graph.compiler.graph import PlanGraph
 from planner_graph.compiler.state import KEPT, AgentRecord
 from planner_graph.compiler.wiring import ENTRY
@@ -30,9 +30,9 @@ async def begin_with(
         ValueError: some of the records are of agents that are not in the plan.
         TypeError: the graph is not one of a plan.
     """
-    if not isinstance(graph, PlanGraph):
+    plan = graph.plan if isinstance(graph, PlanGraph) else None
+    if plan is None:
         raise TypeError(f"{type(graph).__name__} is no graph of a plan; pass what compile_plan() gave")
-    plan = graph.plan
     strangers = [agent for agent in records if agent not in plan.by_agent]
     if strangers:
         raise ValueError(f"not in the plan of this graph: {', '.join(map(repr, strangers))}; leave their records out")
@@ -40,4 +40,4 @@ async def begin_with(
         raise CampaignError(findings)
     update: dict[str, Any] = {"campaign": campaign, "plan_hash": plan.hash, KEPT: list(records)}
     update |= {str(agent): record for agent, record in records.items()}
-    await graph.aupdate_state(config, sent(plan, update), as_node=ENTRY)
+    await graph.aupdate_state(config, update, as_node=ENTRY)

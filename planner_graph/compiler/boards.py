@@ -6,8 +6,7 @@ graphs. Each carries its board along in its config, so none can meet another's, 
 
 import asyncio
 import weakref
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -22,19 +21,20 @@ from planner_graph.compiler.events import Event
 from planner_graph.compiler.failfast import FailFast
 from planner_graph.compiler.landing import TellsLanding
 from planner_graph.compiler.observing import Beginning, Following
-from planner_graph.compiler.state import KEPT, AgentRecord, ended_tasks
+from planner_graph.compiler.state import KEPT, PLAN, AgentRecord, ended_tasks, read_plan
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.planning.scheduler import Scheduler
-from planner_graph.types import AgentName
+from planner_graph.planning.scheduler import scheduler_for
+from planner_graph.types import AgentName, Strategy
 
-INVOCATION = "__planner_graph_invocation"
-"""Key of the invocation in ``configurable``; two underscores keep it out of checkpoints and traces."""
+INVOCATION = "__pregel_planner_graph_invocation"
+"""Key of the invocation in ``configurable``; LangGraph keeps what begins so out of checkpoints, traces and streams."""
 
 
 class Invocation:
     """One call of ``graph``, on new input or to go on; its nodes all run in one event loop.
 
-    ``stores`` is the checkpointer, where agents wait until the records they read are stored.
+    ``known_plan`` is the plan of its graph; where the graph itself plans, it is there once the entry node has made it
+    or :func:`plan_of` has read it. ``stores`` is the checkpointer, where agents wait until what they read is stored.
     An ``inner`` one was made by an agent of another plan, whose workflow execution its config names.
     It does not keep the graph alive: an event loop keeps the contexts of timers that nobody needs any more, and with
     them the configs of runs that have ended.
@@ -43,18 +43,25 @@ class Invocation:
     def __init__(
         self,
         graph: CompiledStateGraph[Any, Any, Any, Any],
-        plan: ExecutionPlan,
+        plan: ExecutionPlan | None,
         following: Following | None = None,
         *,
         inner: bool = False,
         stores: TellsLanding | None = None,
     ) -> None:
         self.graph = weakref.ref(graph)
-        self.plan = plan
+        self.known_plan = plan
         self.following = following if following is not None else Following()
         self.inner = inner
         self.board: asyncio.Future[Board] | None = None
         self.stores = stores
+
+    @property
+    def plan(self) -> ExecutionPlan:
+        """The plan whose agents run."""
+        if self.known_plan is None:
+            raise AssertionError("no node asks before the plan was made or read")
+        return self.known_plan
 
     async def tell(self, event: Event) -> None:
         """Tell whoever streams the graph, and whoever follows it."""
@@ -87,67 +94,73 @@ def invocation_of(config: RunnableConfig) -> Invocation:
     return invocation
 
 
-class Boards(ABC):
-    """Makes the boards of one compiled graph."""
+def plan_of(config: RunnableConfig) -> ExecutionPlan:
+    """Give the plan that the node with this config is part of: that of its graph, else the one kept in its thread.
 
-    def __init__(self, new_scheduler: Callable[[], Scheduler]) -> None:
-        self.new_scheduler = new_scheduler
-
-    async def at(self, config: RunnableConfig, *, sync: bool) -> Board:
-        """Give the board for a node that runs with ``config``; ``sync`` tells of ``invoke``."""
-        invocation = invocation_of(config)
-        if invocation.board is None:
-            invocation.board = asyncio.ensure_future(self._fill(invocation, config, sync=sync))
-            invocation.board.add_done_callback(_look_at)
-        return await asyncio.shield(invocation.board)
-
-    def new_board(self, plan: ExecutionPlan, state: dict[str, Any]) -> Board:
-        """Make a board whose agents pause when the invocation is asked to drain."""
-        runtime = get_runtime()
-        fail_fast = FailFast(plan, state) if plan.fail_fast else None
-        return Board(self.new_scheduler(), state, fail_fast=fail_fast, drain_requested=lambda: runtime.drain_requested)
-
-    async def _fill(self, invocation: Invocation, config: RunnableConfig, *, sync: bool) -> Board:
-        """Make the board of an invocation whose first agent comes."""
-        if not self._must_know(invocation):
-            kept = state_before(config, [KEPT]).get(KEPT) or []
-            return self.new_board(invocation.plan, state_before(config, kept))
-        state = state_before(config, ["campaign", *invocation.plan.by_agent])
-        state |= ended_tasks(await _snapshot(invocation, config, sync=sync))
-        if not invocation.following.begun:
-            records = {agent: state[agent] for agent in invocation.plan.by_agent if state.get(agent) is not None}
-            invocation.begin(config, state["campaign"], records)
-        return self.new_board(invocation.plan, state)
-
-    @abstractmethod
-    def _must_know(self, invocation: Invocation) -> bool:
-        """Tell whether the board of an invocation must know which agents have ended before."""
-
-
-class StepBoards(Boards):
-    """Boards of graphs in which LangGraph itself brings the records along: they only keep the limits."""
-
-    def _must_know(self, invocation: Invocation) -> bool:
-        somebody_asks = bool(invocation.following) or invocation.plan.fail_fast
-        return somebody_asks and not invocation.following.begun
-
-
-class DataflowBoards(Boards):
-    """Boards of graphs whose agents are all in one superstep, where the board alone knows who has ended.
-
-    A fresh run begins with :meth:`begin`. Where a run goes on, the results of those tasks that had finished are read
-    from its checkpoint.
+    Raises:
+        StoredPlanError: this program cannot read what is kept there.
+        PlanMismatchError: it was changed since the run began.
     """
+    invocation = invocation_of(config)
+    if invocation.known_plan is None:
+        kept = state_before(config, [PLAN, "plan_hash"])
+        invocation.known_plan = read_plan(kept[PLAN], kept["plan_hash"])
+    return invocation.plan
 
-    def begin(self, config: RunnableConfig, state: dict[str, Any]) -> None:
-        """Open the board of an invocation that starts from the beginning; nothing has to be read then."""
-        opened: asyncio.Future[Board] = asyncio.get_running_loop().create_future()
-        invocation = invocation_of(config)
-        opened.set_result(self.new_board(invocation.plan, state))
-        invocation.board = opened
 
-    def _must_know(self, invocation: Invocation) -> bool:  # noqa: ARG002
+async def board_at(config: RunnableConfig, *, sync: bool) -> Board:
+    """Give the board for a node that runs with ``config``; ``sync`` tells of ``invoke``."""
+    plan_of(config)
+    invocation = invocation_of(config)
+    if invocation.board is None:
+        invocation.board = asyncio.ensure_future(_fill(invocation, config, sync=sync))
+        invocation.board.add_done_callback(_look_at)
+    return await asyncio.shield(invocation.board)
+
+
+def open_board(config: RunnableConfig, state: dict[str, Any]) -> None:
+    """Open the board of an invocation that starts from the beginning; nothing has to be read then."""
+    opened: asyncio.Future[Board] = asyncio.get_running_loop().create_future()
+    invocation = invocation_of(config)
+    opened.set_result(_new_board(invocation.plan, state))
+    invocation.board = opened
+
+
+def _new_board(plan: ExecutionPlan, state: dict[str, Any]) -> Board:
+    """Make a board whose agents pause when the invocation is asked to drain.
+
+    Where agents are not all in one superstep, LangGraph itself sees to their order, and the board only to the limits.
+    """
+    runtime = get_runtime()
+    scheduler = scheduler_for(plan, dependencies=plan.strategy is Strategy.ADAPTIVE)
+    fail_fast = FailFast(plan, state) if plan.fail_fast else None
+    return Board(scheduler, state, fail_fast=fail_fast, drain_requested=lambda: runtime.drain_requested)
+
+
+async def _fill(invocation: Invocation, config: RunnableConfig, *, sync: bool) -> Board:
+    """Make the board of an invocation whose first agent comes."""
+    plan = invocation.plan
+    if not _must_know(invocation):
+        kept = state_before(config, [KEPT]).get(KEPT) or []
+        return _new_board(plan, state_before(config, kept))
+    state = state_before(config, ["campaign", *plan.by_agent])
+    state |= ended_tasks(await _snapshot(invocation, config, sync=sync))
+    if not invocation.following.begun:
+        records = {agent: state[agent] for agent in plan.by_agent if state.get(agent) is not None}
+        invocation.begin(config, state["campaign"], records)
+    return _new_board(plan, state)
+
+
+def _must_know(invocation: Invocation) -> bool:
+    """Tell whether the board of an invocation must know which agents have ended before.
+
+    It alone knows where all agents are in one superstep: the results of tasks that had finished are then read from the
+    checkpoint. Elsewhere LangGraph brings the records along, and others may ask.
+    """
+    if invocation.plan.strategy is Strategy.ADAPTIVE:
         return True
+    somebody_asks = bool(invocation.following) or invocation.plan.fail_fast
+    return somebody_asks and not invocation.following.begun
 
 
 async def _snapshot(invocation: Invocation, config: RunnableConfig, *, sync: bool) -> StateSnapshot:

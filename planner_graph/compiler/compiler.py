@@ -3,34 +3,27 @@
 from collections.abc import Mapping
 from typing import Any
 
-from langchain_core.runnables import Runnable
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.pregel import Pregel
 from langgraph.store.base import BaseStore
 from langgraph.types import Checkpointer
 
-from planner_graph.clock import Clock, SystemClock
-from planner_graph.compiler.boards import Boards, DataflowBoards, StepBoards
-from planner_graph.compiler.body import BINDABLE, Body
-from planner_graph.compiler.bridge import BackgroundLoop
-from planner_graph.compiler.ends import dataflow_entry, end, entry
+from planner_graph.campaign import Campaign
+from planner_graph.clock import Clock
+from planner_graph.compiler.assembly import Assembly
+from planner_graph.compiler.body import Body
+from planner_graph.compiler.ends import Entry, end, laid_over
 from planner_graph.compiler.graph import PlanGraph
-from planner_graph.compiler.joins import secure_joins
-from planner_graph.compiler.node import AgentNode
+from planner_graph.compiler.picture import metadata, picture_of
+from planner_graph.compiler.routing import route_of
 from planner_graph.compiler.state import PlanInput, PlanOutput, node_schema, state_schema
-from planner_graph.compiler.usage import Prices, checked_prices
-from planner_graph.compiler.wiring import ENTRY, EXIT, drawn_edges, edges
-from planner_graph.errors import AgentBindingError, UnboundAgentsError
-from planner_graph.planning.contents import Step
+from planner_graph.compiler.usage import Prices
+from planner_graph.compiler.wiring import ENTRY, EXIT, edges
+from planner_graph.errors import UnboundAgentsError
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.planning.scheduler import scheduler_for
 from planner_graph.types import AgentName, Strategy
 
 CompiledPlan = CompiledStateGraph[Any, Any, PlanInput, PlanOutput]
-
-SPARE_SUPERSTEPS = 10
-"""Supersteps allowed beyond one per agent, for entry, exit and whatever a user wraps around the graph."""
 
 
 def compile_plan(  # noqa: PLR0913  # options, all by keyword
@@ -42,11 +35,13 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
     clock: Clock | None = None,
     prices: Prices | None = None,
     name: str = "campaign",
-) -> CompiledPlan:
+    defaults: Campaign | None = None,
+) -> PlanGraph:
     """Compile ``plan`` into a graph whose nodes run the bodies in ``agents``.
 
     The graph takes ``{"campaign": {...}}`` and gives ``{"result": {"status", "deliverables", "missing", "agents"}}``.
-    Its state holds one record per agent under the agent's name. A thread belongs to the plan it was started with.
+    What an input leaves out of the campaign is taken from ``defaults``, if they are given. The state holds one record
+    per agent under the agent's name. A thread belongs to the plan it was started with.
 
     LangGraph visits at most ``max_concurrency`` nodes at one time, and agents that wait for their turn count: to limit
     how many run, use the campaign's ``max_parallel``. Without it there is no limit under ``ainvoke``, and one of 256
@@ -60,55 +55,28 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
         AgentBindingError: a body is nothing that can run.
         InvalidInputError: there is something in ``prices`` that is no price.
     """
-    bodies, prices, clock = _bodies(plan, agents), checked_prices(prices), clock or SystemClock()
-    loop, boards = BackgroundLoop(), _boards(plan)
+    assembly = Assembly(_bodies(plan, agents), clock, prices)
     schema = state_schema(plan)
     builder: StateGraph[Any, Any, PlanInput, PlanOutput] = StateGraph(
         schema, input_schema=PlanInput, output_schema=PlanOutput
     )
-    drawn = drawn_edges(plan)
-    first = dataflow_entry(plan, boards, loop) if isinstance(boards, DataflowBoards) else entry(plan)
-    builder.add_node(ENTRY, first, input_schema=schema, destinations=drawn.get(ENTRY))
+    builder.add_node(ENTRY, Entry(lambda state: (plan, laid_over(defaults, state)), assembly.loop), input_schema=schema)
     for step in plan.steps:
-        node = AgentNode(step, bodies[step.agent], boards=boards, clock=clock, loop=loop, prices=prices)
+        node = assembly.node(step.agent, isolated=step.isolation is not None)
         reads = node_schema(dependency.agent for dependency in step.dependencies)
-        builder.add_node(
-            step.agent, node, input_schema=reads, metadata=_metadata(step), destinations=drawn.get(step.agent)
-        )
-    builder.add_node(EXIT, end(plan), input_schema=node_schema(plan.by_agent))
+        builder.add_node(step.agent, node, input_schema=reads, metadata=metadata(step))
+    builder.add_node(EXIT, end(), input_schema=node_schema(plan.by_agent))
     for sources, target in edges(plan):
         builder.add_edge(sources[0] if len(sources) == 1 else list(sources), target)
-    compiled = builder.compile(checkpointer=checkpointer, store=store, name=name)
-    secure_joins(compiled)
-    graph = PlanGraph.of(compiled, plan, loop)
-    for agent, body in bodies.items():
-        if isinstance(body, Pregel):  # shows an agent that is a graph in xray pictures and in subgraph streams
-            graph.nodes[agent].subgraphs = [body]
-    return graph.with_config(recursion_limit=len(plan.steps) + SPARE_SUPERSTEPS)
-
-
-def _boards(plan: ExecutionPlan) -> Boards:
     if plan.strategy is Strategy.ADAPTIVE:
-        return DataflowBoards(lambda: scheduler_for(plan))
-    return StepBoards(lambda: scheduler_for(plan, dependencies=False))
+        builder.add_conditional_edges(ENTRY, route_of(plan, ENTRY))
+    return assembly.finish(
+        builder, plan=plan, picture=picture_of(plan), checkpointer=checkpointer, store=store, name=name
+    )
 
 
 def _bodies(plan: ExecutionPlan, agents: Mapping[str, Body]) -> dict[AgentName, Body]:
     unbound = [step.agent for step in plan.steps if step.agent not in agents]
     if unbound:
         raise UnboundAgentsError(unbound, agents)
-    bodies = {step.agent: agents[step.agent] for step in plan.steps}
-    for agent, body in bodies.items():
-        if not isinstance(body, Runnable) and not callable(body):
-            raise AgentBindingError(agent, f"{body!r} is neither a function nor a runnable; {BINDABLE}")
-    return bodies
-
-
-def _metadata(step: Step) -> dict[str, Any]:
-    return {
-        "planner_graph_agent": step.agent,
-        "agent_type": step.type,
-        "estimate_seconds": step.estimate.seconds,
-        "parallel_group_id": step.parallel_group_id,
-        "critical": step.timing.critical,
-    }
+    return {step.agent: agents[step.agent] for step in plan.steps}

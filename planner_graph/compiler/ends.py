@@ -6,12 +6,12 @@ The first one refuses a campaign the plan cannot run on, and forgets an earlier 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
-from langgraph.types import Command, Send
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, ensure_config
 
-from planner_graph.compiler.boards import DataflowBoards, invocation_of
+from planner_graph.campaign import Campaign
+from planner_graph.compiler.boards import invocation_of, open_board, plan_of
 from planner_graph.compiler.bridge import BackgroundLoop
-from planner_graph.compiler.state import KEPT, AgentRecord, build_result
+from planner_graph.compiler.state import PLAN, AgentRecord, build_result
 from planner_graph.documents import key_text
 from planner_graph.errors import CampaignError, Finding
 from planner_graph.planning.plan import ExecutionPlan
@@ -25,58 +25,76 @@ REMEDY = "pass campaign.model_dump(mode='json')"
 
 Update = dict[str, Any]
 
+Plans = Callable[[Mapping[str, Any]], tuple[ExecutionPlan, Update]]
+"""Gives the plan of a run that begins with this state, and what is to be kept of that in the state."""
 
-def entry(plan: ExecutionPlan) -> Runnable[Any, Update]:
-    """Build the node that begins a run of ``plan``."""
 
-    def begin(state: Mapping[str, Any], config: RunnableConfig) -> Update:
-        findings = check_campaign(plan, state.get("campaign"))
+class Entry(Runnable[Any, Update]):
+    """The node that begins a run: it finds the plan, and refuses a campaign that this cannot run on.
+
+    No function: LangChain remembers functions and what they refer to, here the loop, for longer than the graph lives.
+    """
+
+    def __init__(self, plans: Plans, loop: BackgroundLoop) -> None:
+        self.plans = plans
+        self.loop = loop
+
+    def invoke(self, input: Mapping[str, Any], config: RunnableConfig | None = None, **_: Any) -> Update:  # noqa: A002
+        """Begin a run for a sync caller."""
+        return self.loop.run(self.ainvoke(input, config))
+
+    async def ainvoke(
+        self,
+        input: Mapping[str, Any],  # noqa: A002  # the name is Runnable's
+        config: RunnableConfig | None = None,
+        **_: Any,
+    ) -> Update:
+        """Begin a run on the state that LangGraph gives the node."""
+        plan, update = self.plans(input)
+        campaign: Any = update.get("campaign", input.get("campaign"))
+        findings = check_campaign(plan, campaign)
         if findings:
             raise CampaignError(findings)
-        invocation_of(config).begin(config, state["campaign"])
+        here = config or ensure_config()
+        invocation = invocation_of(here)
+        invocation.known_plan = plan
+        invocation.begin(here, campaign)
+        if plan.strategy is Strategy.ADAPTIVE:
+            open_board(here, {"campaign": campaign})
         # New input on a thread that was used before must not see what the run before left there.
-        left_over = [name for name in (*plan.by_agent, "result", KEPT) if state.get(name) is not None]
-        return {"plan_hash": plan.hash, **dict.fromkeys(left_over)}
-
-    return _inline(begin)
+        left_over = [name for name, value in input.items() if value is not None and name not in _RENEWED]
+        return {**dict.fromkeys(left_over), **update, "plan_hash": plan.hash}
 
 
-def dataflow_entry(plan: ExecutionPlan, boards: DataflowBoards, loop: BackgroundLoop) -> Runnable[Any, Any]:
-    """Build the node that begins a run of ``plan`` and sends all of its agents into one superstep."""
-    begin = entry(plan)
-
-    async def send(state: Mapping[str, Any], config: RunnableConfig) -> Update | Command[str]:
-        update = await begin.ainvoke(state, config)
-        boards.begin(config, {"campaign": state["campaign"]})
-        return sent(plan, update)
-
-    def send_for_sync(state: Mapping[str, Any], config: RunnableConfig) -> Update | Command[str]:
-        return loop.run(send(state, config))
-
-    return RunnableLambda(send_for_sync, send)
+_RENEWED = {"campaign", PLAN, "plan_hash"}
+"""Channels that each run writes anew."""
 
 
-def sent(plan: ExecutionPlan, update: Update) -> Update | Command[str]:
-    """Give what the entry node of ``plan`` gives: ``update``, and where no edges lead on, who is to start.
+def laid_over(defaults: Campaign | None, state: Mapping[str, Any]) -> Update:
+    """Give the campaign of a state, completed by ``defaults``; nothing where there are none, or no campaign.
 
-    They go in execution order, which is topological: LangGraph takes them first in, first out, so that under any limit
-    of its own the earliest unfinished one never waits for a later one.
+    Only what the input says is taken from it, key by key of the campaign.
     """
-    if plan.strategy is not Strategy.ADAPTIVE:
-        return update
-    return Command(update=update, goto=[Send(step.agent, {}) for step in plan.steps])
+    given = state.get("campaign")
+    if defaults is None or not isinstance(given, dict):
+        return {}
+    return {"campaign": {**defaults.model_dump(mode="json"), **given}}
 
 
-def end(plan: ExecutionPlan) -> Runnable[Any, Update]:
-    """Build the node that ends a run of ``plan``."""
+def end() -> Runnable[Any, Update]:
+    """Build the node that ends a run."""
 
     def finish(state: Mapping[str, Any], config: RunnableConfig) -> Update:
+        plan = plan_of(config)
         records: dict[str, AgentRecord] = {agent: state[agent] for agent in plan.by_agent}
         result = build_result(plan, state["campaign"], records)
         invocation_of(config).following.result = result
         return {"result": result}
 
-    return _inline(finish)
+    async def without_thread(state: Mapping[str, Any], config: RunnableConfig) -> Update:
+        return finish(state, config)  # the pool may be full of bodies that were given up on
+
+    return RunnableLambda(finish, without_thread)
 
 
 def check_campaign(plan: ExecutionPlan, campaign: Any) -> list[Finding]:
@@ -126,12 +144,3 @@ def _not_provided(plan: ExecutionPlan, campaign: Mapping[str, Any]) -> Iterator[
 
 def _from_campaign(sources: Mapping[str, str]) -> list[str]:
     return [name for name, source in sources.items() if source == CAMPAIGN]
-
-
-def _inline(node: Callable[[Mapping[str, Any], RunnableConfig], Update]) -> Runnable[Any, Update]:
-    """Give a node that needs no thread under ``ainvoke``: the pool may be full of bodies that were given up on."""
-
-    async def without_thread(state: Mapping[str, Any], config: RunnableConfig) -> Update:
-        return node(state, config)
-
-    return RunnableLambda(node, without_thread)

@@ -1,22 +1,26 @@
-"""The compiled graph: LangGraph's own, with a board for each invocation.
+"""The compiled graph: LangGraph's own, with a board for each invocation, and a picture that shows the plan.
 
 Also with a Ctrl-C that works while several agents run under ``invoke``.
 """
 
+import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any, Self, cast
 
 from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.config import merge_configs
+from langchain_core.runnables.graph import Graph
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 
 from planner_graph.compiler.boards import INVOCATION, Invocation
 from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.landing import awaited
 from planner_graph.compiler.observing import Following, observers
-from planner_graph.compiler.state import PlanInput, PlanOutput
+from planner_graph.compiler.picture import Picture, draw, picture_of
+from planner_graph.compiler.state import PLAN, PlanInput, PlanOutput, read_plan
 from planner_graph.planning.plan import ExecutionPlan
 
 MOST_THREADS = 256
@@ -24,20 +28,60 @@ MOST_THREADS = 256
 
 
 class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
-    """A ``CompiledStateGraph`` that knows the background loop in which its agents run for sync callers."""
+    """A ``CompiledStateGraph`` of one ``plan``, or of whatever plan its entry node makes.
 
-    def __init__(self, *, loop: BackgroundLoop, plan: ExecutionPlan, **attributes: Any) -> None:
+    It knows the background loop in which its agents run for sync callers, and the ``picture`` that is drawn of it.
+    """
+
+    def __init__(
+        self, *, loop: BackgroundLoop, plan: ExecutionPlan | None, picture: Picture, **attributes: Any
+    ) -> None:
         super().__init__(**attributes)
         self.loop = loop
         self.plan = plan
+        self.picture = picture
 
     @classmethod
     def of(
-        cls, graph: CompiledStateGraph[Any, Any, PlanInput, PlanOutput], plan: ExecutionPlan, loop: BackgroundLoop
+        cls,
+        graph: CompiledStateGraph[Any, Any, PlanInput, PlanOutput],
+        *,
+        loop: BackgroundLoop,
+        plan: ExecutionPlan | None,
+        picture: Picture,
     ) -> Self:
         """Give ``graph`` as the graph of ``plan``."""
         attributes = {name: value for name, value in vars(graph).items() if name != "__orig_class__"}
-        return cls(loop=loop, plan=plan, **attributes)
+        return cls(loop=loop, plan=plan, picture=picture, **attributes)
+
+    def showing(self, plan: ExecutionPlan) -> Self:
+        """Give the same graph, of which ``plan`` is drawn."""
+        return self.copy({"picture": picture_of(plan)})
+
+    def get_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
+        """Give what there is to draw: the plan, of a graph that makes plans that of the thread in ``config``, if any.
+
+        With ``xray``, agents that are graphs are drawn from inside, so many levels deep or all.
+        """
+        kept = self.get_state(cast("RunnableConfig", config)).values if self._plans_in(config) else {}
+        inner = dict(self.get_subgraphs()) if xray else {}
+        drawn = {name: graph.get_graph(config, xray=_deeper(xray)) for name, graph in inner.items()}
+        return draw(self._picture_of(kept), self, drawn)
+
+    async def aget_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
+        """Give what there is to draw; see :meth:`get_graph`."""
+        kept = (await self.aget_state(cast("RunnableConfig", config))).values if self._plans_in(config) else {}
+        inner = dict(self.get_subgraphs()) if xray else {}
+        drawn = await asyncio.gather(*(graph.aget_graph(config, xray=_deeper(xray)) for graph in inner.values()))
+        return draw(self._picture_of(kept), self, dict(zip(inner, drawn, strict=True)))
+
+    def _plans_in(self, config: RunnableConfig | None) -> bool:
+        """Tell whether a thread may hold a plan of this graph's own making."""
+        thread = (config or {}).get("configurable", {}).get("thread_id")
+        return self.plan is None and thread is not None and isinstance(self.checkpointer, BaseCheckpointSaver)
+
+    def _picture_of(self, kept: Mapping[str, Any]) -> Picture:
+        return picture_of(read_plan(kept[PLAN], kept["plan_hash"])) if kept.get(PLAN) else self.picture
 
     def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:  # noqa: A002
         """Stream a run as LangGraph does; ``invoke`` goes through here, too."""
@@ -88,3 +132,8 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
             stores=awaited(self.checkpointer, options or {}, limited=bool(known.get("max_concurrency"))),
         )
         return {**given, "configurable": {**given.get("configurable", {}), INVOCATION: invocation}}, following
+
+
+def _deeper(xray: int | bool) -> int | bool:  # noqa: FBT001  # the type is LangGraph's
+    """Give how deep to look into what is in a graph that is looked into so deep."""
+    return xray if isinstance(xray, bool) or xray <= 0 else xray - 1

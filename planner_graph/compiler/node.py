@@ -15,9 +15,9 @@ from langgraph.errors import GraphBubbleUp, GraphInterrupt, ParentCommand
 
 from planner_graph.clock import Clock
 from planner_graph.compiler.approval import REJECTED, ask
-from planner_graph.compiler.attempt import next_attempt
+from planner_graph.compiler.attempt import next_attempt, state_before
 from planner_graph.compiler.board import Board
-from planner_graph.compiler.boards import Boards, Invocation, invocation_of
+from planner_graph.compiler.boards import Invocation, board_at, invocation_of
 from planner_graph.compiler.body import Body, call, gather_inputs, is_async, takes_context
 from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.current import Attempt
@@ -32,51 +32,74 @@ from planner_graph.compiler.state import AgentRecord, ErrorInfo
 from planner_graph.compiler.usage import Prices, UsageMeter, start_meter, usage_of
 from planner_graph.errors import AgentTimeoutError, BodyCancelledError, BodyExitedError, OutputError
 from planner_graph.planning.contents import Step
-from planner_graph.types import AgentStatus
+from planner_graph.types import AgentName, AgentStatus
 
 
 class AgentNode(Runnable[Any, dict[str, Any]]):
-    """Runs one step of a plan inside a LangGraph graph; works under ``invoke`` and ``ainvoke`` alike."""
+    """Runs one agent of a plan inside a LangGraph graph; works under ``invoke`` and ``ainvoke`` alike.
+
+    What the plan says of the agent, it finds in the plan of the invocation.
+    """
 
     def __init__(  # noqa: PLR0913  # what a node works with, all by keyword
-        self, step: Step, body: Body, *, boards: Boards, clock: Clock, loop: BackgroundLoop, prices: Prices
+        self, agent: AgentName, body: Body, *, isolated: bool, clock: Clock, loop: BackgroundLoop, prices: Prices
     ) -> None:
-        self.name = step.agent
-        self.boards = boards
-        self.step = step
-        self.body: Body = body if step.isolation is None else IsolatedBody(step.agent, body)
+        self.name = agent
+        self.agent = agent
+        self.body: Body = IsolatedBody(agent, body) if isolated else body
         self.takes_context = takes_context(self.body)
         self.clock = clock
         self.loop = loop
         self.prices = prices
 
-    def invoke(self, input: dict[str, Any], config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:  # noqa: A002
+    def invoke(self, input: dict[str, Any], config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:  # noqa: A002, ARG002
         """Give the agent's record under its name, for a sync caller."""
-        return self.loop.run(self._visit(input, config or ensure_config(), sync=True))
+        return self.loop.run(self._visit(config or ensure_config(), sync=True))
 
     async def ainvoke(
         self,
-        input: dict[str, Any],  # noqa: A002  # the name is Runnable's
+        input: dict[str, Any],  # noqa: A002, ARG002  # the name is Runnable's; the node reads the state itself
         config: RunnableConfig | None = None,
         **_: Any,
     ) -> dict[str, Any]:
         """Give the agent's record under its name."""
-        return await self._visit(input, config or ensure_config(), sync=False)
+        return await self._visit(config or ensure_config(), sync=False)
 
-    async def _visit(self, brought: Mapping[str, Any], config: RunnableConfig, *, sync: bool) -> dict[str, Any]:
-        """Wait for the agent's turn, then skip it or run it; ``brought`` is the state that LangGraph gives the node."""
-        agent, invocation = self.step.agent, invocation_of(config)
-        board = await self.boards.at(config, sync=sync)
-        known = board.state.get(agent)
+    async def _visit(self, config: RunnableConfig, *, sync: bool) -> dict[str, Any]:
+        """Give the record that the agent has already, else that of a new execution."""
+        board = await board_at(config, sync=sync)
+        known = board.state.get(self.agent)
         if known is not None:  # it ended before the run was left, and LangGraph visits it once more
-            return {agent: known}
-        state = ChainMap(board.state, dict(brought))
+            return {self.agent: known}
+        invocation = invocation_of(config)
+        step = invocation.plan.by_agent[self.agent]
+        return {self.agent: await AgentExecution(self, step, invocation).carry_out(board, config)}
+
+
+class AgentExecution:
+    """One execution of an agent: waits for its turn, then skips it or runs it, attempt by attempt."""
+
+    def __init__(self, node: AgentNode, step: Step, invocation: Invocation) -> None:
+        self.step = step
+        self.invocation = invocation
+        self.body = node.body
+        self.takes_context = node.takes_context
+        self.clock = node.clock
+        self.prices = node.prices
+
+    async def carry_out(self, board: Board, config: RunnableConfig) -> AgentRecord:
+        """Give the agent's record."""
+        agent, invocation = self.step.agent, self.invocation
+        state = ChainMap(board.state, state_before(config, ["campaign", *self._reads()]))
         async with board.turn(agent, has_work=lambda: self._obstacle(state, board) is None):
             obstacle = self._obstacle(state, board)
             record = self._skipped(obstacle) if obstacle else await self._run(state, config, invocation)
             await invocation.tell(AgentEnded(event="agent_ended", agent=agent, at=record["ended_at"], record=record))
             board.settle(agent, record, landing_here(invocation.stores) if invocation.stores else None)
-        return {agent: record}
+        return record
+
+    def _reads(self) -> list[AgentName]:
+        return [dependency.agent for dependency in self.step.dependencies]
 
     def _obstacle(self, state: Mapping[str, Any], board: Board) -> Obstacle | None:
         """Say why the agent does not run: for its own reasons, else because the plan starts no further agent."""

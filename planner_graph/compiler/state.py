@@ -4,6 +4,7 @@ Records are plain JSON, so that any tool can read a checkpoint. One dict-valued 
 small: LangGraph stores a channel's value once per change, while one merged dict would be written whole at each step.
 """
 
+import json
 from collections.abc import Iterable
 from typing import Annotated, Any, Self
 
@@ -11,13 +12,16 @@ from langgraph.channels.last_value import LastValue
 from langgraph.types import StateSnapshot
 from typing_extensions import TypedDict  # pydantic, which makes Studio's input form, needs this one before Python 3.12
 
-from planner_graph.errors import PlanMismatchError
+from planner_graph.errors import PlanMismatchError, UnboundAgentsError
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.selection import CAMPAIGN
 from planner_graph.types import AgentName, AgentStatus, RunStatus
 
 KEPT = "_kept"
 """The channel that names the agents whose records were there when the run began; no agent can be called so."""
+
+PLAN = "plan"
+"""The channel that holds the plan of a run, where the graph itself planned it."""
 
 
 class ErrorInfo(TypedDict):
@@ -111,6 +115,49 @@ class PlanHash(LastValue[str]):
         return channel
 
 
+class StoredPlan(LastValue[dict[str, Any]]):
+    """The channel that holds a plan as plain JSON: it refuses one with agents that the graph does not have.
+
+    LangGraph would find no node to run for them, and return as if all were done.
+
+    Raises:
+        UnboundAgentsError: from whatever reads the thread: a run, a resume, ``get_state``.
+    """
+
+    __slots__ = ("agents",)
+
+    def __init__(self, agents: Iterable[AgentName], key: str = PLAN) -> None:
+        super().__init__(dict[str, Any], key)
+        self.agents = tuple(agents)
+
+    def copy(self) -> Self:
+        """Give the same channel with the same value."""
+        return self.from_checkpoint(self.value)
+
+    def from_checkpoint(self, checkpoint: Any) -> Self:
+        """Give the channel as a checkpoint left it."""
+        channel = type(self)(self.agents, self.key)
+        if isinstance(checkpoint, dict):
+            needed = [step["agent"] for step in checkpoint.get("steps", [])]
+            if unbound := [agent for agent in needed if agent not in self.agents]:
+                raise UnboundAgentsError(unbound, self.agents)
+            channel.value = checkpoint
+        return channel
+
+
+def read_plan(kept: dict[str, Any], plan_hash: str) -> ExecutionPlan:
+    """Give the plan that the channel of a :class:`StoredPlan` holds.
+
+    Raises:
+        StoredPlanError: it cannot be read.
+        PlanMismatchError: it is not the plan with this hash.
+    """
+    plan = ExecutionPlan.from_json(json.dumps(kept))
+    if plan.hash != plan_hash:
+        raise PlanMismatchError(checkpoint_hash=plan_hash, plan_hash=plan.hash)
+    return plan
+
+
 def state_schema(plan: ExecutionPlan) -> type:
     """Build the full state: campaign, plan hash, one record per agent, who had ended before, result."""
     channels = {
@@ -120,6 +167,19 @@ def state_schema(plan: ExecutionPlan) -> type:
         "result": Result | None,
     }
     return TypedDict("PlanState", channels, total=False)  # type: ignore[operator, no-any-return]
+
+
+def planning_schema(agents: Iterable[AgentName]) -> type:
+    """Build the full state of a graph that plans campaigns: beside what plans have, the plan itself."""
+    agents = tuple(agents)
+    channels = {
+        PLAN: Annotated[dict[str, Any], StoredPlan(agents)],
+        "plan_hash": str,
+        **_channels(agents),
+        KEPT: list[AgentName] | None,
+        "result": Result | None,
+    }
+    return TypedDict("PlanningState", channels, total=False)  # type: ignore[operator, no-any-return]
 
 
 def node_schema(agents: Iterable[AgentName]) -> type:

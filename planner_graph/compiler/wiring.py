@@ -1,4 +1,4 @@
-"""How the nodes of a plan are joined by edges, for each strategy.
+"""How the nodes of a plan follow each other, for each strategy: by edges, or as the plan says when it is made.
 
 Every planned agent is always visited, a skipped one returns a record too; so a join fires exactly once, whatever
 happened before it.
@@ -7,6 +7,7 @@ happened before it.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from langgraph.graph import END, START
+from langgraph.types import Send
 
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.types import AgentName, Strategy
@@ -47,15 +48,31 @@ def adaptive(plan: ExecutionPlan) -> Iterator[Edge]:
         yield [last], EXIT
 
 
-def drawn_edges(plan: ExecutionPlan) -> dict[str, tuple[str, ...]]:
-    """Give the edges that LangGraph should draw although it does not follow them: the DAG of an adaptive plan."""
-    if plan.strategy is not Strategy.ADAPTIVE:
-        return {}
-    targets: dict[str, list[str]] = {ENTRY: [], **{step.agent: [] for step in plan.steps}}
+def leads_on(plan: ExecutionPlan, node: str) -> list[str | Send]:
+    """Give what starts when ``node`` has ended, where no edges say so: the entry of a plan, or one of its agents.
+
+    An adaptive plan starts all of its agents at once. They go in execution order, which is topological: LangGraph takes
+    them first in, first out, so that under any limit of its own the earliest unfinished one never waits for a later
+    one. The other plans go wave by wave; whoever of a wave ends leads to the whole next one, which starts once.
+    """
+    if plan.strategy is Strategy.ADAPTIVE:
+        if node == ENTRY and plan.steps:
+            return [Send(step.agent, {}) for step in plan.steps]
+        return [EXIT] if node in (final_agents(plan) or [ENTRY]) else []
+    waves: list[list[str]] = [[ENTRY], *_waves(plan), [EXIT]]
+    here = next(number for number, wave in enumerate(waves) if node in wave)
+    return list(waves[here + 1])
+
+
+def _waves(plan: ExecutionPlan) -> Iterator[list[str]]:
+    """Give the agents that start together: each by itself, or level by level."""
+    if plan.strategy is Strategy.SEQUENTIAL:
+        yield from ([str(step.agent)] for step in plan.steps)
+        return
+    levels: dict[int, list[str]] = {}
     for step in plan.steps:
-        for before in step.waits_for or [ENTRY]:
-            targets[before].append(step.agent)
-    return {node: tuple(agents) for node, agents in targets.items() if agents}
+        levels.setdefault(step.level, []).append(step.agent)
+    yield from (agents for _, agents in sorted(levels.items()))
 
 
 def final_agents(plan: ExecutionPlan) -> tuple[AgentName, ...]:

@@ -1,7 +1,7 @@
 """Which agents of a run need not run again when it goes on under another plan; pure."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from planner_graph.planning.comparison import same_json
 from planner_graph.planning.contents import Step, StepDependency
@@ -69,6 +69,25 @@ def keep(
             again[step.agent] = reason
     gone = tuple(agent for agent in old.by_agent if agent in ended and agent not in new.by_agent)
     return Keeping(kept=tuple(kept), again=again, gone=gone)
+
+
+def keep_before(
+    old: ExecutionPlan,
+    new: ExecutionPlan,
+    ended: Mapping[AgentName, AgentStatus],
+    agent: AgentName,
+    *,
+    idle: Collection[AgentName] = (),
+) -> Keeping:
+    """Decide whose records stay true where ``agent`` is to run again, under a plan that may configure it otherwise.
+
+    That agent runs again, those that failed or were skipped do, and whoever depends on any of them; all others that
+    completed are kept. A fallback that was skipped because there was nothing to make up for is ``idle``, and kept, too.
+    """
+    good = {name: status for name, status in ended.items() if status is AgentStatus.COMPLETED or name in idle}
+    keeping = keep(old, new, {name: status for name, status in good.items() if name != agent})
+    bad = {name: f"it had ended as {status.value!r}" for name, status in ended.items() if name not in good}
+    return replace(keeping, again={**bad, **keeping.again, agent: "it was asked to"})
 
 
 def _reasons(

@@ -1,7 +1,7 @@
 """Links the selected agents: which edges are in force, what flows along them, and what was dropped."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from planner_graph.catalog.catalog import Catalog
 from planner_graph.catalog.spec import AgentSpec
@@ -72,8 +72,23 @@ def dag_of(links: Links, catalog: Catalog) -> tuple[Dag[AgentName], list[Finding
 
 def circular_dependencies(catalog: Catalog) -> list[Finding]:
     """Report the circles there would be if every agent of the catalog were selected."""
-    everyone = Selection(reasons=dict.fromkeys(catalog.agents, ()), producers=producers(catalog))
-    return dag_of(link(everyone, catalog)[0], catalog)[1]
+    return dag_of(link(_all_of(catalog.agents, catalog), catalog)[0], catalog)[1]
+
+
+def possible_dependencies(
+    agents: Iterable[AgentName], catalog: Catalog
+) -> Mapping[AgentName, tuple[StepDependency, ...]]:
+    """Give the edges there would be if just these agents of the catalog were selected."""
+    selection = _all_of(agents, catalog)
+    originals = {
+        spec.fallback: spec.name for spec in reversed(catalog.agents.values()) if spec.name in selection.reasons
+    }
+    stand_ins = {name: originals[name] for name in selection.reasons if name in originals}
+    return link(replace(selection, stand_ins=stand_ins), catalog)[0].dependencies
+
+
+def _all_of(agents: Iterable[AgentName], catalog: Catalog) -> Selection:
+    return Selection(reasons=dict.fromkeys(agents, ()), producers=producers(catalog))
 
 
 def _kinds(spec: AgentSpec, sources: Mapping[str, str]) -> dict[AgentName, DependencyKind]:

@@ -23,11 +23,12 @@ from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.planning.estimates import MIN_RUNS
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
-from planner_graph.runtime import approval
+from planner_graph.runtime import approval, rerunning
 from planner_graph.runtime.approval import resumption
 from planner_graph.runtime.brake import Brake, Grace
 from planner_graph.runtime.execution import Durability, Execution, OnEvent, RunOutcome
 from planner_graph.runtime.replanning import Proposal, Replanned, Replanning, propose, require_no_change
+from planner_graph.runtime.rerunning import Rerun
 from planner_graph.runtime.services import SharedServices
 from planner_graph.store.answers import Answered
 from planner_graph.store.commands import Answer, Command
@@ -208,6 +209,29 @@ class CampaignOrchestrator:
                 return await replanning.carry_out(await self._proposed(row.run_id, campaign, strategy))
             finally:
                 await asyncio.shield(services.keeper.let_go(lease))
+
+    async def rerun(
+        self,
+        run_id: str,
+        agent: str,
+        *,
+        configuration: Mapping[str, Any] | None = None,
+        agents_reference: str | None = None,
+        output_folder: str | None = None,
+    ) -> Rerun:
+        """Accept a new run that keeps what a run before it gave, up to ``agent``, which runs again; see :func:`begin`.
+
+        Afterwards :meth:`execute` runs the others. ``configuration`` is laid over that of the agent.
+        """
+        return await rerunning.begin(
+            self.database,
+            self.agents,
+            run_id,
+            agent,
+            configuration=configuration or {},
+            agents_reference=agents_reference,
+            output_folder=output_folder,
+        )
 
     async def _proposed(self, run: str, campaign: Campaign | None, strategy: Strategy | str | None) -> Proposal:
         return await propose(self.repository, await self.current_planner(), run, campaign, strategy)

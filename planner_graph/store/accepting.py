@@ -3,7 +3,7 @@
 import math
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -33,7 +33,8 @@ class Acceptance:
     """What a run is stored with.
 
     ``agents_reference`` says where the bodies come from (``module:attribute``) and ``output_folder`` where results go,
-    for whoever resumes the run. ``thread_id`` is the LangGraph thread it is to run on.
+    for whoever resumes the run. ``thread_id`` is the LangGraph thread it is to run on. ``origin`` is what else the log
+    should tell of where it comes from.
     """
 
     campaign: Campaign
@@ -41,6 +42,7 @@ class Acceptance:
     thread_id: str | None = None
     agents_reference: str | None = None
     output_folder: str | None = None
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
 
 async def accept(conn: Connection, run_id: RunId, given: Acceptance, *, at: datetime | None = None) -> None:
@@ -60,9 +62,8 @@ async def accept(conn: Connection, run_id: RunId, given: Acceptance, *, at: date
         dependencies = {"plan_id": plan_id, "rows": Jsonb(list(dependency_rows(plan)))}
         await cur.execute(query("insert_agent_dependencies"), dependencies)
         await cur.execute(query("insert_live_state"), live_values(run_id, plan, plan_id))
-    await transitions.log(
-        conn, run_id, "run_accepted", {"strategy": plan.strategy.value, "total_agents": len(plan.steps)}, at=at
-    )
+    told = {"strategy": plan.strategy.value, "total_agents": len(plan.steps), **given.origin}
+    await transitions.log(conn, run_id, "run_accepted", told, at=at)
 
 
 async def store_campaign(conn: Connection, campaign: Campaign) -> uuid.UUID:

@@ -46,13 +46,20 @@ class Repository:
         *,
         agents_reference: str | None = None,
         output_folder: str | None = None,
+        origin: Mapping[str, Any] | None = None,
         first: BeforeAccepted | None = None,
     ) -> None:
         """Store campaign and plan as a pending run: all of it or nothing; see :class:`accepting.Acceptance`.
 
         What ``first`` writes belongs to it; what that raises keeps the run from being stored.
         """
-        given = Acceptance(campaign=campaign, plan=plan, agents_reference=agents_reference, output_folder=output_folder)
+        given = Acceptance(
+            campaign=campaign,
+            plan=plan,
+            agents_reference=agents_reference,
+            output_folder=output_folder,
+            origin=origin or {},
+        )
         async with self._transaction() as conn:
             if first is not None:
                 await first(conn, run_id)

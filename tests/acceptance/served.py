@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 PROGRAM = Path(sys.executable).with_name("planner-graph")
-STUDIO = Path(__file__).with_name("studio.py")
+AGENTS_FILE = Path(__file__).with_name("served_agents.py")
 LONGEST_SECONDS = 60
 ENDED = ("completed", "partial_success", "failed", "cancelled")
 
@@ -29,7 +29,7 @@ class Served:
         kept = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG", "TMPDIR"}}
         environment = {**kept, "HOME": str(folder), "PLANNER_GRAPH_DSN": dsn, "SHUT": str(self._bar)}
         self.process = subprocess.Popen(
-            [PROGRAM, "serve", "--port", "0", "--agents", f"{STUDIO}:agents", *options],
+            [PROGRAM, "serve", "--port", "0", "--agents", f"{AGENTS_FILE}:agents", *options],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -191,7 +191,7 @@ async def test_a_run_has_one_executor_and_one_end(database):
         await company.orchestrator(database).execute(run_id)
     company.gates["planner"].set()
     await running
-    with pytest.raises(RunNotResumableError, match="it has ended as completed"):
+    with pytest.raises(RunNotResumableError, match="it has ended as 'completed'"):
         await orchestrator.execute(run_id)
     with pytest.raises(RunNotFoundError, match="no run 'ffffffff'"):
         await orchestrator.execute("ffffffff")

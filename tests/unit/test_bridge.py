@@ -116,7 +116,8 @@ def test_the_loop_ends_with_its_owner_and_ends_what_still_runs_there():
     assert ends(started)
 
 
-def test_graphs_that_are_no_longer_used_leave_no_threads_and_no_open_files():
+@pytest.mark.parametrize("strategy", ["parallel", "adaptive"])
+def test_graphs_that_are_no_longer_used_leave_no_threads_and_no_open_files(strategy):
     gc.collect()
     before, files = set(loops()), open_files()
 
@@ -124,7 +125,8 @@ def test_graphs_that_are_no_longer_used_leave_no_threads_and_no_open_files():
         return 1
 
     for _ in range(50):
-        compile_plan(make_plan({"a": [], "b": ["a"]}), {"a": body, "b": lambda _: 1}).invoke(INPUT)
+        plan = make_plan({"a": [], "b": ["a"]}, strategy=strategy)
+        compile_plan(plan, {"a": body, "b": lambda _: 1}).invoke(INPUT)
     gc.collect()
     assert ends(set(loops()) - before)
     assert open_files() <= files + 3

@@ -344,13 +344,12 @@ def test_the_picture_is_the_plans_dag():
     assert len(graph.edges) == len(drawn)
 
 
-def test_the_picture_shows_no_edge_for_what_is_not_waited_for():
+def test_the_picture_tells_what_is_waited_for_from_what_is_not():
     edges = {"a": [], "soft": ["a"], "loose": ["a"]}
     plan = adaptive(edges, kinds={("soft", "a"): "soft", ("loose", "a"): "optional"})
     drawn = {(edge.source, edge.target) for edge in compile_plan(plan, Notebook().bodies(edges)).get_graph().edges}
-    assert ("a", "soft") in drawn
-    assert ("a", "loose") not in drawn
-    assert ("plan", "loose") in drawn
+    assert {("a", "soft"), ("a", "loose"), ("plan", "loose")} <= drawn
+    assert ("plan", "soft") not in drawn
 
 
 def test_agents_that_wait_do_not_keep_others_from_starting_under_invoke():

@@ -2,18 +2,22 @@
 
 import asyncio
 import json
-from itertools import pairwise
+import re
 from typing import Any, TypedDict
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.config import get_store
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.store.memory import InMemoryStore
 from langgraph.types import Command, interrupt
 
+from planner_graph.campaign import Campaign
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.compiler.wiring import ENTRY, EXIT
+from planner_graph.errors import CampaignError
 from tests.catalogs import spec
 from tests.fakes import INPUT, WAYS, Notebook, planned, run, thread
 from tests.plans import BLOG, make_plan
@@ -28,17 +32,54 @@ def test_it_is_a_compiled_state_graph():
     assert isinstance(compile_plan(make_plan(BLOG), Notebook().bodies(BLOG)), CompiledStateGraph)
 
 
-def test_its_picture_has_the_plans_edges():
-    graph = compile_plan(make_plan(BLOG), Notebook().bodies(BLOG))
+STRATEGIES = ("sequential", "parallel", "adaptive")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_its_picture_has_the_plans_edges_whatever_the_strategy(strategy):
+    graph = compile_plan(make_plan(BLOG, strategy=strategy), Notebook().bodies(BLOG))
     expected = {(before, agent) for agent, befores in BLOG.items() for before in befores}
     expected |= {("__start__", ENTRY), (ENTRY, "planner"), (EXIT, "__end__")}
     assert drawn(graph) == expected | {(agent, EXIT) for agent in ("seo", "image", "social_media")}
 
 
-def test_its_picture_under_sequential_is_the_chain():
-    plan = make_plan(BLOG, strategy="sequential")
-    chain = ["__start__", ENTRY, *plan.by_agent, EXIT, "__end__"]
-    assert drawn(compile_plan(plan, Notebook().bodies(BLOG))) == set(pairwise(chain))
+def every_kind(strategy):
+    """Plan agents of which one waits hard, one soft, one not at all, and one has a fallback."""
+    return planned(
+        spec("a"),
+        spec("b", fallback="spare"),
+        spec("spare", gives=["b"]),
+        spec("c", after={"hard": ["a"], "soft": ["b"]}),
+        spec("d", after={"optional": ["a"], "hard": ["b"]}),
+        strategy=strategy,
+        select={"all": ["a", "b", "c", "d"]},
+    )
+
+
+@pytest.mark.parametrize("xray", [False, True, 1])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_its_picture_is_that_of_the_plan_edge_for_edge(strategy, xray):
+    plan = every_kind(strategy)
+    assert sum(len(step.dependencies) for step in plan.steps) == 7
+    graph = compile_plan(plan, Notebook().bodies(plan.by_agent))
+    edges = [edge for edge in graph.get_graph(xray=xray).edges if {edge.source, edge.target} <= set(plan.by_agent)]
+    lines = [f"  a_{edge.source} {'-.->' if edge.conditional else '-->'} a_{edge.target}" for edge in edges]
+    assert lines == re.findall(r"^  a_\w+ -\S+ a_\w+$", plan.to_mermaid(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_its_picture_is_the_same_for_async_callers(strategy):
+    plan = every_kind(strategy)
+    graph = compile_plan(plan, Notebook().bodies(plan.by_agent) | {"a": subgraph(lambda _: {"a": 1})})
+    for xray in (False, True):
+        assert (await graph.aget_graph(xray=xray)).to_json() == graph.get_graph(xray=xray).to_json()
+
+
+def test_its_picture_marks_where_it_always_stops():
+    graph = compile_plan(make_plan({"a": [], "b": ["a"]}), Notebook().bodies("ab"))
+    stopping = graph.copy({"interrupt_before_nodes": ["a"], "interrupt_after_nodes": ["a", "b"]})
+    nodes = stopping.get_graph().nodes
+    assert [(nodes[name].metadata or {})["__interrupt"] for name in "ab"] == ["before,after", "after"]
 
 
 def test_mermaid_can_draw_it():
@@ -95,6 +136,37 @@ def test_a_node_reads_only_what_its_agent_depends_on():
 
 def test_name_and_store_are_passed_on():
     assert compile_plan(make_plan({"a": []}), Notebook().bodies("a"), name="autumn").name == "autumn"
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_copy_takes_over_another_checkpointer_and_store_and_keeps_the_plan(strategy, how):
+    """As LangGraph's server does with every graph that it runs."""
+    store = InMemoryStore()
+    store.put(("team",), "word", {"is": "kept"})
+
+    async def body(_):
+        item = await get_store().aget(("team",), "word")
+        return item and item.value["is"]
+
+    plan = make_plan({"a": [], "b": ["a"]}, strategy=strategy)
+    graph = compile_plan(plan, {"a": body, "b": lambda _: interrupt("b?")})
+    copied = graph.copy(update={"checkpointer": InMemorySaver(), "store": store})
+    driven(copied, INPUT, thread(), how)
+    assert driven(copied, Command(resume="yes"), thread(), how)["result"]["status"] == "completed"
+    assert copied.get_state(thread()).values["a"]["output"] == {"a": "kept"}
+    assert copied.plan is plan
+    assert copied.get_graph().to_json() == graph.get_graph().to_json()
+
+
+def test_what_an_input_leaves_out_is_taken_from_the_defaults():
+    plan, notes = make_plan({"a": []}), Notebook()
+    graph = compile_plan(plan, notes.bodies("a"), defaults=Campaign(id="c", brief="the usual", name="Autumn"))
+    run(graph, {"campaign": {"brief": "something else"}})
+    campaign = notes.inputs["a"][0]["campaign"]
+    assert (campaign["id"], campaign["name"], campaign["brief"]) == ("c", "Autumn", "something else")
+    with pytest.raises(CampaignError, match="'campaign' is a str"):
+        run(graph, {"campaign": "text"})
 
 
 class Outer(TypedDict, total=False):
@@ -170,3 +242,17 @@ def test_streams_of_subgraphs_reach_the_caller():
     graph = compile_plan(make_plan({"a": []}), {"a": subgraph(write)})
     chunks = list(graph.stream(INPUT, stream_mode="updates", subgraphs=True))
     assert any("write" in update for namespace, update in chunks if namespace)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_streams_of_checkpoints_hold_nothing_of_how_it_works(strategy):
+    """LangGraph's server sends them to clients as JSON."""
+    plan = make_plan({"a": [], "b": ["a"]}, strategy=strategy)
+    graph = compile_plan(plan, Notebook().bodies("ab"), checkpointer=InMemorySaver())
+    parts = list(graph.stream(INPUT, thread(), stream_mode="checkpoints"))
+    assert {key for part in parts for key in part["config"]["configurable"]} == {
+        "thread_id",
+        "checkpoint_ns",
+        "checkpoint_id",
+    }
+    json.dumps(parts)

@@ -25,7 +25,7 @@ def test_all_unbound_agents_are_named_at_once_with_the_nearest_known_names():
         "  'writer', did you mean 'write'?\n"
         "  'editor'\n"
         "  'seo'\n"
-        "bind each of them in the AgentFactory or mapping passed to compile_plan()"
+        "bind each of them in the AgentFactory or mapping that the graph is compiled with"
     )
     assert caught.value.agents == ("planner", "writer", "editor", "seo")
 

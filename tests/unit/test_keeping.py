@@ -3,11 +3,12 @@
 import pytest
 
 from planner_graph.campaign import Campaign
-from planner_graph.planning.keeping import keep
+from planner_graph.planning.keeping import keep, keep_before
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.types import AgentName, AgentStatus
 from tests.catalogs import catalog, spec
 from tests.fakes import planned
+from tests.plans import make_plan
 
 COMPLETED, FAILED, SKIPPED = AgentStatus.COMPLETED, AgentStatus.FAILED, AgentStatus.SKIPPED
 
@@ -85,3 +86,31 @@ def test_whoever_was_stopped_is_looked_at_again():
 def test_what_ended_and_is_not_planned_any_more_is_named():
     found = kept([spec("a"), spec("b")], [spec("b")], a=COMPLETED, b=COMPLETED)
     assert (found.kept, found.gone) == (("b",), ("a",))
+
+
+def ran(plan, **others):
+    return {agent: AgentStatus(others.get(agent, "completed")) for agent in plan.by_agent}
+
+
+def test_running_again_from_an_agent_keeps_all_but_that_and_what_follows_from_it():
+    plan = make_plan({"a": [], "b": ["a"], "c": ["b"], "beside": ["a"], "end": ["c", "beside"]})
+    keeping = keep_before(plan, plan, ran(plan), AgentName("b"))
+    assert keeping.kept == ("a", "beside")
+    assert keeping.again == {"b": "it was asked to", "c": "'b' runs again", "end": "'c' runs again"}
+
+
+def test_running_again_repeats_what_had_failed_or_was_skipped_too():
+    plan = make_plan({"a": [], "bad": ["a"], "after": ["bad"], "b": ["a"]})
+    keeping = keep_before(plan, plan, ran(plan, bad="failed", after="skipped"), AgentName("b"))
+    assert keeping.kept == ("a",)
+    assert keeping.again[AgentName("bad")] == "it had ended as 'failed'"
+    assert "after" in keeping.again
+
+
+def test_running_again_keeps_a_fallback_that_had_nothing_to_do_unless_its_agent_runs_again():
+    plan = planned(
+        spec("a", fallback="spare"), spec("spare", gives=["a"]), spec("b", needs=["a"]), select={"all": "ab"}
+    )
+    ended, idle = ran(plan, spare="skipped"), [AgentName("spare")]
+    assert keep_before(plan, plan, ended, AgentName("b"), idle=idle).kept == ("a", "spare")
+    assert keep_before(plan, plan, ended, AgentName("a"), idle=idle).kept == ()

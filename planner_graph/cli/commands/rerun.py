@@ -1,0 +1,131 @@
+"""``planner-graph rerun``: run a part of a run again, as a new run."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from planner_graph.agents.factory import AgentFactory
+from planner_graph.cli import screen
+from planner_graph.cli.agents import anchored, load, require_bodies
+from planner_graph.cli.files import require_folder
+from planner_graph.cli.options import AgentsReference, AsJson, Dsn, OutputFolder, RunArgument
+from planner_graph.cli.running import Session, conduct
+from planner_graph.errors import Finding, InvalidInputError
+from planner_graph.runtime.orchestrator import CampaignOrchestrator
+from planner_graph.runtime.rerunning import Rerun
+from planner_graph.store.database import open_database
+from planner_graph.store.repository import Repository
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def rerun(  # noqa: PLR0913  # one parameter for each option
+    run: RunArgument,
+    *,
+    agent: Annotated[
+        str,
+        typer.Option(
+            "--from", metavar="AGENT", help="This agent runs again, and all that depend on it.", show_default=False
+        ),
+    ],
+    configuration: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="KEY=VALUE",
+            help="Configure that agent otherwise: JSON, else text. May be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    agents: AgentsReference = None,
+    dsn: Dsn = None,
+    output: OutputFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a part of a run again, as a new run.
+
+    The new run has the plan of the other one, and keeps what its agents finished before the one that is named, and
+    beside it. The other run stays what it is.
+    """
+    require_folder(output)
+    job = Job(run=run, agent=agent, reference=agents, folder=output, configuration=read_pairs(configuration or []))
+
+    async def work(session: Session) -> None:
+        await job.carry_out(session, dsn)
+
+    conduct(work, as_json=as_json)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """Which run, from which agent on, and how that is configured."""
+
+    run: str
+    agent: str
+    reference: str | None
+    folder: Path | None
+    configuration: dict[str, Any]
+
+    async def carry_out(self, session: Session, dsn: str | None) -> None:
+        """Accept the new run, then execute it."""
+        async with open_database(dsn) as database:
+            repository = Repository(database)
+            row = await repository.get_run(self.run)
+            chosen = self.reference or row.agents_reference
+            factory = load(chosen) if chosen else AgentFactory.installed()
+            require_bodies(await repository.load_plan(row.run_id), factory, chosen)
+            stored = Path(row.output_folder) if row.output_folder else None
+            folder = self.folder.absolute() if self.folder else stored
+            orchestrator = CampaignOrchestrator(database, factory)
+            begun = await orchestrator.rerun(
+                row.run_id,
+                self.agent,
+                configuration=self.configuration,
+                agents_reference=anchored(chosen) if chosen else None,
+                output_folder=str(folder) if folder else None,
+            )
+            screen.tell(told(begun))
+            await session.execute(orchestrator, begun.run_id, folder)
+
+
+def read_pairs(pairs: list[str]) -> dict[str, Any]:
+    """Read the values of ``--with``: JSON where they are, else text.
+
+    >>> read_pairs(["tone=dry", "words=300", "site_url=https://example.org/?a=b"])
+    {'tone': 'dry', 'words': 300, 'site_url': 'https://example.org/?a=b'}
+
+    Raises:
+        InvalidInputError: one of them has no key.
+    """
+    found = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not key or not separator:
+            problem = f"{pair[:60]!r} is no KEY=VALUE"
+            raise InvalidInputError([Finding(problem=problem, remedy="write --with tone=formal", key="--with")])
+        found[key] = _value(value)
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def told(begun: Rerun) -> str:
+    """Say what the new run begins with."""
+    kept = begun.keeping.kept
+    count = f"{len(kept)} agent{'' if len(kept) == 1 else 's'}"
+    lines = [f"run {begun.run_id} keeps {count} of run {begun.rerun_of}" + (f": {', '.join(kept)}" if kept else "")]
+    lines += [f"  agent {agent!r} runs again: {why}" for agent, why in begun.keeping.again.items()]
+    return "\n".join(lines)

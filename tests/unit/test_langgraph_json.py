@@ -1,0 +1,34 @@
+"""``langgraph.json`` is one that LangGraph's tools take, and what it installs is what the example needs."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+from langgraph_cli.config import validate_config_file
+
+ROOT = Path(__file__).parents[2]
+CONFIG = json.loads((ROOT / "langgraph.json").read_text())
+
+
+def name(requirement):
+    return re.split(r"[^\w.-]", requirement)[0]
+
+
+def test_langgraphs_tools_take_it():
+    assert list(validate_config_file(ROOT / "langgraph.json")["graphs"]) == ["campaign", "blog_campaign"]
+
+
+def test_the_graphs_are_where_it_says():
+    for graph in CONFIG["graphs"].values():
+        file, _, attribute = graph["path"].partition(":")
+        assert re.search(rf"^{attribute} = ", (ROOT / file).read_text(), re.MULTILINE)
+
+
+def test_an_image_gets_what_the_example_needs():
+    """``langgraph build`` writes the list into a shell's command as it is."""
+    here, *others = CONFIG["dependencies"]
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["example"]
+    assert here == "."
+    assert [name(each) for each in others] == [name(each) for each in extra]
+    assert not [each for each in others if set(each) & set("<>&|;$ ")]
