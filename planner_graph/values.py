@@ -21,6 +21,9 @@ LARGEST_NUMBER = 10**9
 MAX_DEPTH = 50
 """How many collections may be nested in each other."""
 
+TOO_DEEP = (f"nested deeper than {MAX_DEPTH} levels", "flatten it")
+"""What is wrong with a value that is nested deeper, and what to do."""
+
 _CONTROL = re.compile(f"[{CONTROLS}]")
 
 
@@ -64,7 +67,7 @@ def portable_json(value: Any) -> Any:
         path, item = pending.pop()
         if isinstance(item, dict | list):
             if len(path) >= MAX_DEPTH:
-                faults.append(Fault(path, f"nested deeper than {MAX_DEPTH} levels", "flatten it"))
+                faults.append(Fault(path, *TOO_DEEP))
                 continue
             children = item.items() if isinstance(item, dict) else enumerate(item)
             pending += reversed([((*path, key), child) for key, child in children])

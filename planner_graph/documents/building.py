@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from planner_graph.documents.document import MAX_FINDINGS, KeyPath, Lines, key_text, shown, told
 from planner_graph.documents.tokens import Kind, Marker, NotPlain, Token
 from planner_graph.errors import DocumentError, Finding
-from planner_graph.values import MAX_DEPTH
+from planner_graph.values import MAX_DEPTH, TOO_DEEP
 
 MAX_VALUES = 1_000_000
 """How many values a document may hold, with aliases written out."""
@@ -107,7 +107,7 @@ class _Builder:
     def begin(self, token: Token) -> None:
         self.add(1, token.line)
         if len(self.open) >= MAX_DEPTH:
-            raise self.refusal(f"nested deeper than {MAX_DEPTH} levels", "flatten it", token.line)
+            raise self.refusal(*TOO_DEEP, token.line)
         mapping = token.kind is Kind.MAPPING
         value: Any = {} if mapping else []
         self.open.append(_Frame(value, token.line, token.anchor, token.value, _Mark.NO_KEY if mapping else 0))
@@ -130,7 +130,7 @@ class _Builder:
         if built is None:
             raise self.refusal(f"alias {shown('*' + token.value)} contains itself", "write the value out", token.line)
         if len(self.open) + built.height > MAX_DEPTH:
-            raise self.refusal(f"nested deeper than {MAX_DEPTH} levels", "flatten it", token.line)
+            raise self.refusal(*TOO_DEEP, token.line)
         return built
 
     def put(self, built: _Built, line: int) -> None:

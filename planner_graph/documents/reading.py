@@ -11,6 +11,7 @@ from planner_graph.documents.building import build
 from planner_graph.documents.document import Document
 from planner_graph.documents.tokens import Token, json_tokens, yaml_tokens
 from planner_graph.errors import DocumentError, Finding
+from planner_graph.values import TOO_DEEP
 
 MAX_BYTES = 8 * 1024 * 1024
 """Largest size of a file, in bytes."""
@@ -92,9 +93,12 @@ def _yaml_fault(error: Exception, text: str, file: str) -> DocumentError:
     """Say what a YAML parser could not read, and on which line."""
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else None
         problem = ", ".join(str(part) for part in (error.problem, error.context) if part)
+        if "nesting depth" in problem:  # the parser, which looks ahead, has a limit of its own
+            return _refusal(file, *TOO_DEEP, line)
         remedy = next((remedy for hint, remedy in _REMEDIES.items() if hint in problem), "mend the syntax")
-        return _refusal(file, f"not valid YAML: {problem}", remedy, mark.line + 1 if mark else None)
+        return _refusal(file, f"not valid YAML: {problem}", remedy, line)
     bad = _BAD_CHARACTER.search(text)
     if not bad:
         return _refusal(file, f"not valid YAML: {error}", "mend the syntax")

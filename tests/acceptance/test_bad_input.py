@@ -228,7 +228,7 @@ def test_an_empty_database_has_no_latest_run(stored):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["runn"], "Did you mean 'run', 'runs'?"),
+        (["runn"], "Did you mean 'run', 'runs', 'rerun'?"),
         (["plan"], "Missing argument 'FILE'"),
         (["plan", "--nope", "x"], "No such option: --nope"),
         (["draw", "x", "--format", "png"], "'mermaid', 'dot', 'svg'"),

@@ -31,7 +31,7 @@ def site(servers, tmp_path_factory):
         made = Site(tmp_path_factory.mktemp("site"), dsn, TROUPE)
         made.start()
         yield made
-        made.stop()
+        made.stop(signal.SIGKILL)  # not gently: runs of a test that failed may wait at their gates
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -160,6 +160,7 @@ async def test_the_page_comes_back_after_a_restart_and_misses_nothing(site, visi
     await visitor.go(f"runs/{run_id}")
     await visitor.see_state("author", "running")
     await heard.wait()
+    await visitor.page.evaluate("null")  # by the time it answers, the page has taken that frame
     await off_loop(site.stop, signal.SIGKILL)
     await visitor.see('#connection[data-state="reconnecting"]')
     await off_loop(site.start)
