@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from planner_graph.mirror.feed import RunFeed
 from planner_graph.mirror.log import FeedClosedError
+from planner_graph.server.bells import Bells, rings
 from planner_graph.server.frames import Frame, end_frame, event_frame, ping_frame
 from planner_graph.server.ring import Ring
 from planner_graph.types import RunId, RunStatus
@@ -27,7 +28,7 @@ class FollowedRun:
     """
 
     def __init__(self, feed: RunFeed, run_id: RunId, snapshots: Snapshots) -> None:
-        self.bells: dict[asyncio.Event, None] = {}
+        self.bells = Bells()
         self._feed = feed
         self._run_id = run_id
         self._snapshots = snapshots
@@ -54,7 +55,7 @@ class FollowedRun:
         self._stopped = True
         if self._following is not None:
             self._following.cancel()
-        self._ring_bells()
+        self.bells.ring()
 
     def close(self) -> None:
         """Read no more, as no client is left."""
@@ -99,7 +100,7 @@ class FollowedRun:
             self._ended = end.status
         elif not self._stopped:
             self._following = asyncio.create_task(self._follow(end.last_sequence))
-            self._following.add_done_callback(lambda _: self._ring_bells())
+            self._following.add_done_callback(lambda _: self.bells.ring())
 
     async def _follow(self, after: int) -> None:
         status = None
@@ -107,12 +108,8 @@ class FollowedRun:
             self._ring.add(event_frame(row))
             if row.event == "run_ended":
                 status = RunStatus(row.data["status"])
-            self._ring_bells()
+            self.bells.ring()
         self._ended = status
-
-    def _ring_bells(self) -> None:
-        for bell in self.bells:
-            bell.set()
 
     def _check(self) -> None:
         """Raise what has ended the following, unless it was the run's own end."""
@@ -149,13 +146,3 @@ class FollowedRun:
 
 async def _made(snapshot: Awaitable[Frame]) -> Frame:
     return await snapshot
-
-
-async def rings(bell: asyncio.Event, seconds: float) -> bool:
-    """Wait for a bell; tells whether it rang in time."""
-    try:
-        async with asyncio.timeout(seconds):
-            await bell.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -88,19 +88,17 @@ class RunHub:
             raise FeedClosedError
         if self.clients >= self._most_clients:
             raise TooManyClientsError(self._most_clients)
-        bell = asyncio.Event()
         run = self._runs.get(run_id)
         if run is None:
             run = self._runs[run_id] = FollowedRun(self._feed, run_id, self._snapshots)
-        run.bells[bell] = None
         self.clients += 1
         try:
-            await run.opened()
-            async with aclosing(run.bursts(after, bell, self._ping_seconds)) as bursts:
-                yield bursts
+            with run.bells.hung() as bell:
+                await run.opened()
+                async with aclosing(run.bursts(after, bell, self._ping_seconds)) as bursts:
+                    yield bursts
         finally:
             self.clients -= 1
-            run.bells.pop(bell)
             if not run.bells:
                 self._runs.pop(run_id)
                 run.close()
