@@ -12,8 +12,9 @@ from planner_graph.server.bells import Bells, rings
 from planner_graph.server.frames import Frame, ping_frame, run_frame
 from planner_graph.server.hosting import RunHost
 from planner_graph.server.items import run_item
-from planner_graph.server.live import MOST_CLIENTS, PING_SECONDS, Bursts, TooManyClientsError, TooSlowError
+from planner_graph.server.live import Bursts, TooManyClientsError, TooSlowError
 from planner_graph.server.ring import BURST
+from planner_graph.server.settings import ServerSettings
 from planner_graph.store.outages import Patience
 from planner_graph.store.repository import Repository
 from planner_graph.types import RunId
@@ -41,20 +42,11 @@ class LiveList:
     then, not how it came there.
     """
 
-    def __init__(
-        self,
-        feed: RunFeed,
-        repository: Repository,
-        host: RunHost,
-        *,
-        ping_seconds: float = PING_SECONDS,
-        most_clients: int = MOST_CLIENTS,
-    ) -> None:
+    def __init__(self, feed: RunFeed, repository: Repository, host: RunHost, settings: ServerSettings) -> None:
         self._feed = feed
         self._repository = repository
         self._host = host
-        self._ping_seconds = ping_seconds
-        self._most_clients = most_clients
+        self._settings = settings
         self._latest: dict[RunId, tuple[int, Frame]] = {}
         self._last = 0
         self._let_go = 0
@@ -81,8 +73,8 @@ class LiveList:
             FeedClosedError: the list is closed, now or later.
             TooSlowError: later, when the client is too far behind.
         """
-        if self.clients >= self._most_clients:
-            raise TooManyClientsError(self._most_clients)
+        if self.clients >= self._settings.max_clients:
+            raise TooManyClientsError(self._settings.max_clients)
         if self._reading is None:
             self._reading = asyncio.create_task(self._read())
             self._reading.add_done_callback(lambda _: self._bells.ring())
@@ -106,7 +98,7 @@ class LiveList:
             if news:
                 told = news[-1][0]
                 yield [frame for _, frame in news]
-            elif not await rings(bell, self._ping_seconds):
+            elif not await rings(bell, self._settings.ping_seconds):
                 yield [ping_frame(datetime.now(UTC))]
 
     def _after(self, told: int) -> list[tuple[int, Frame]]:

@@ -32,7 +32,7 @@ async def live_list(websocket: WebSocket, context: Shared) -> None:
     """Tell of each run that changes how it stands."""
     async with refusing(websocket):
         async with context.live_list.joined() as bursts:
-            goodbye = await converse(websocket, bursts, context.hub.slow_seconds)
+            goodbye = await converse(websocket, bursts, context.settings.slow_seconds)
         await part(websocket, goodbye)
 
 
@@ -43,7 +43,7 @@ async def live(websocket: WebSocket, run: str, context: Shared) -> None:
         after = whole_number(websocket.query_params.get("after"))
         run_id = (await context.repository.mark(run)).run_id
         async with context.hub.joined(run_id, after) as bursts:
-            goodbye = await converse(websocket, bursts, context.hub.slow_seconds)
+            goodbye = await converse(websocket, bursts, context.settings.slow_seconds)
         await part(websocket, goodbye)
 
 
@@ -63,7 +63,7 @@ async def stream(
     """Tell how a run stands and then all that happens in it: the frames of the WebSocket, one in each event."""
     seen = whole_number(last_event_id) if last_event_id else after
     run_id = (await context.repository.mark(run)).run_id
-    return EventStream(context.hub.joined(run_id, seen), context.hub.slow_seconds)
+    return EventStream(context.hub.joined(run_id, seen), context.settings.slow_seconds)
 
 
 @asynccontextmanager
