@@ -1,8 +1,9 @@
 """One run that clients follow: each of its events is read and encoded once, however many they are."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from datetime import UTC, datetime
+from typing import Any
 
 from planner_graph.mirror.feed import RunFeed
 from planner_graph.mirror.log import FeedClosedError
@@ -11,7 +12,7 @@ from planner_graph.server.frames import Frame, end_frame, event_frame, ping_fram
 from planner_graph.server.ring import Ring
 from planner_graph.types import RunId, RunStatus
 
-Snapshots = Callable[[RunId], Awaitable[Frame]]
+Snapshots = Callable[[RunId], Coroutine[Any, Any, Frame]]
 """Says how a run stands at the moment, and after which event."""
 
 PAGE = 50
@@ -113,10 +114,12 @@ class FollowedRun:
 
     def _check(self) -> None:
         """Raise what has ended the following, unless it was the run's own end."""
-        over = self._following is not None and self._following.done() and not self._ended
-        if over and self._following is not None and not self._following.cancelled():
-            self._following.result()
-        if over or self._stopped:
+        following = self._following
+        if following is not None and following.done() and not self._ended:
+            if not following.cancelled():
+                following.result()
+            raise FeedClosedError
+        if self._stopped:
             raise FeedClosedError
 
     async def _reaches(self, sequence: int) -> bool:
@@ -126,7 +129,7 @@ class FollowedRun:
     async def _shared_snapshot(self) -> Frame:
         now = asyncio.get_running_loop().time()
         if self._snapshot is None or (self._snapshot.done() and now > self._snapshot_at + SHARE_SECONDS):
-            self._snapshot = asyncio.create_task(_made(self._snapshots(self._run_id)))
+            self._snapshot = asyncio.create_task(self._snapshots(self._run_id))
             self._snapshot_at = now
         return await asyncio.shield(self._snapshot)
 
@@ -142,7 +145,3 @@ class FollowedRun:
 
     async def _read(self, number: int) -> list[Frame]:
         return [event_frame(row) for row in await self._feed.past(self._run_id, number * PAGE, PAGE)]
-
-
-async def _made(snapshot: Awaitable[Frame]) -> Frame:
-    return await snapshot

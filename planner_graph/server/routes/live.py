@@ -12,12 +12,10 @@ from planner_graph.server.context import RunPath, Shared
 from planner_graph.server.conversation import converse, part
 from planner_graph.server.openapi import documented
 from planner_graph.server.problems import ProblemError, problem_of
+from planner_graph.server.requests import LARGEST_SEQUENCE as LARGEST
 from planner_graph.server.stream import EventStream
 
 router = APIRouter(tags=["live"])
-
-LARGEST = 2**63 - 1
-"""The largest sequence number that the database knows."""
 
 PROBLEMS = documented("run-not-found", "ambiguous-run")
 
