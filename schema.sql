@@ -364,6 +364,37 @@ BEGIN
 END
 $$;
 
+-- The leases of processes that live. One whose session is gone may have lost no more than a connection: it counts as living
+-- until it was silent for so many seconds. STABLE, so that a query sees through it; nothing in it is kept from one to the next.
+CREATE OR REPLACE FUNCTION planner_graph_living_leases(silence FLOAT8)
+RETURNS TABLE (workflow_execution_id UUID, holder TEXT) LANGUAGE sql STABLE AS $$
+    SELECT l.workflow_execution_id, l.holder
+    FROM run_leases l
+    LEFT JOIN pg_stat_activity a ON a.pid = l.session_pid AND a.backend_start = l.session_start
+    WHERE l.expires_at > clock_timestamp()
+        AND (a.pid IS NOT NULL OR l.renewed_at > clock_timestamp() - make_interval(secs => silence))
+$$;
+
+-- A run with its campaign's name, but for its plan and its campaign, which are read by those who need them.
+CREATE OR REPLACE VIEW planner_graph_runs AS
+SELECT p.id, p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.execution_strategy, p.status,
+    p.status_reason, p.total_agents, p.estimated_duration_minutes, p.current_step, p.completed_agents, p.failed_agents,
+    p.planning_reasoning, p.plan_hash, p.plan_revision, p.thread_id, p.agents_reference, p.output_folder, p.result,
+    p.usage, p.created_at, p.updated_at, p.started_at, p.ended_at, p.checkpoints_removed_at
+FROM execution_plans p
+JOIN campaigns c ON c.id = p.campaign_id;
+
+-- A run as lists show it: how many of its agents stand where. Its result may be large and is left out.
+CREATE OR REPLACE VIEW planner_graph_run_list AS
+SELECT p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.status, p.status_reason, p.execution_strategy,
+    p.total_agents, p.started_at, p.ended_at, p.created_at, l.estimated_completion_time, l.last_sequence, p.plan_hash,
+    p.plan_revision, p.usage, p.checkpoints_removed_at, cardinality(l.current_agents_running) AS running,
+    cardinality(l.completed_agents) AS completed, cardinality(l.failed_agents) AS failed,
+    cardinality(l.skipped_agents) AS skipped, cardinality(l.waiting_agents) AS waiting
+FROM execution_plans p
+JOIN campaigns c ON c.id = p.campaign_id
+JOIN workflow_state_live l USING (workflow_execution_id);
+
 -- Serves: all runs of a campaign.
 CREATE INDEX IF NOT EXISTS idx_execution_plans_campaign ON execution_plans(campaign_id);
 -- Serves: the run with a certain id. The unique constraint would do; other teams' tools look for this name.

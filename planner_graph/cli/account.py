@@ -15,7 +15,7 @@ from planner_graph.store import answers, reading
 from planner_graph.store.answers import GivenAnswer
 from planner_graph.store.database import Database
 from planner_graph.store.repository import Repository
-from planner_graph.store.rows import RunRow, Vitals
+from planner_graph.store.rows import RunRow
 from planner_graph.types import AgentName, AgentStatus, RunId, RunStatus
 
 LONGEST_SILENCE = 30.0
@@ -63,8 +63,7 @@ async def read_account(database: Database, run_id: RunId, now: datetime) -> Acco
         row, vitals = await reading.find_run(conn, run_id), await reading.vitals(conn, run_id)
         plan, attempts = await reading.load_plan(conn, run_id), await reading.agent_runs(conn, run_id)
         given = await answers.of_run(conn, run_id)
-    left_behind = is_left_behind(row, vitals)
-    stands = replace(row, status=RunStatus.PAUSED) if left_behind else row
+    stands = replace(row, status=RunStatus.PAUSED) if vitals.left_behind else row
     progress = Progress(plan, stands, attempts)
     return Account(
         row=row,
@@ -72,8 +71,8 @@ async def read_account(database: Database, run_id: RunId, now: datetime) -> Acco
         progress=progress,
         figures={**progress_report(plan, stands, attempts, now), "status": row.status.value},
         now=now,
-        left_behind=left_behind,
-        silent_seconds=vitals.silent_seconds if row.status.going_on and not left_behind else None,
+        left_behind=vitals.left_behind,
+        silent_seconds=vitals.silent_seconds if row.status.going_on and not vitals.left_behind else None,
         asking=who_asks(progress, given.values()),
     )
 
@@ -102,11 +101,6 @@ async def find_run(repository: Repository, run: str | None) -> RunRow:
         problem = f"no run in the database {repository.database.target}"
         raise InvalidInputError([Finding(problem=problem, remedy="start one with: planner-graph run FILE")])
     return latest[0]
-
-
-def is_left_behind(row: RunRow, vitals: Vitals) -> bool:
-    """Tell whether nobody executes a run that is stored as running."""
-    return row.status is RunStatus.RUNNING and not vitals.held
 
 
 def account_json(account: Account) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import psycopg
 
 from planner_graph.cli import screen
-from planner_graph.cli.account import Account, find_run, is_left_behind, read_account
+from planner_graph.cli.account import Account, find_run, read_account
 from planner_graph.cli.bars import Bars
 from planner_graph.cli.live import begun, drawn_live, line
 from planner_graph.cli.outlook import silence_text
@@ -103,7 +103,7 @@ class Watch:
             return f"not started yet\n{go_on}"
         if row.status is RunStatus.PAUSED:
             return f"paused: {row.status_reason or 'no reason was given'}\n{go_on}"
-        if is_left_behind(row, vitals):
+        if vitals.left_behind:
             return f"no process is executing it\n{go_on}"
         return silence_text(vitals.silent_seconds) if row.status.going_on else ""
 

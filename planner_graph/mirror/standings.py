@@ -53,7 +53,7 @@ def agents_now(plan: PlanContents, run: RunRow, attempts: Iterable[AgentRunRow])
 
 
 def standings(agents: Iterable[AgentNow]) -> dict[AgentName, AgentStanding]:
-    """Give the same for a forecast; times are Unix time."""
+    """Give where agents stand as a forecast takes it: by name, times as Unix time."""
     return {here.step.agent: here.standing for here in agents}
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import Final
 
 import psycopg
-from psycopg_pool import PoolTimeout
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -149,7 +148,7 @@ class Access:
         """Tell whether a token that was good is; while the database is away, nobody can have revoked it."""
         try:
             found = await tokens.find(self.database, token)
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout):
+        except (psycopg.OperationalError, psycopg.InterfaceError):
             return True
         return found is not None and found.state is TokenState.USABLE
 

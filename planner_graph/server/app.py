@@ -7,7 +7,6 @@ from importlib.metadata import version
 import psycopg
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
-from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -68,7 +67,6 @@ FORESEEN = (
     HTTPException,
     psycopg.OperationalError,
     psycopg.InterfaceError,
-    PoolTimeout,
 )
 """What routes raise and is answered as a problem; anything else ends at :class:`ResponseHeaders`."""
 

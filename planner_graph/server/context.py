@@ -80,16 +80,8 @@ async def open_context(
                 planner=planner,
                 host=host,
                 feed=feed,
-                hub=RunHub(
-                    feed,
-                    RunSnapshots(reports, repository, host),
-                    ping_seconds=settings.ping_seconds,
-                    slow_seconds=settings.slow_seconds,
-                    most_clients=settings.max_clients,
-                ),
-                live_list=LiveList(
-                    feed, repository, host, ping_seconds=settings.ping_seconds, most_clients=settings.max_clients
-                ),
+                hub=RunHub(feed, RunSnapshots(reports, repository, host), settings),
+                live_list=LiveList(feed, repository, host, settings),
                 workers=workers,
                 plans=plans,
                 reports=reports,

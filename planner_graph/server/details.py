@@ -11,7 +11,7 @@ from planner_graph.mirror.checkpoint import read_checkpoint
 from planner_graph.mirror.standings import AgentNow, agents_now
 from planner_graph.mirror.usage import total_usage
 from planner_graph.server.context import Context
-from planner_graph.server.items import hosted_values
+from planner_graph.server.items import item_values
 from planner_graph.server.problems import ProblemError
 from planner_graph.server.requests import Action
 from planner_graph.server.responses import (
@@ -44,7 +44,7 @@ async def run_detail(context: Context, row: RunRow) -> RunDetail:
     vitals = await repository.vitals(row.run_id)
     questions = await asked(context, row.run_id, listed.status)
     return RunDetail(
-        **hosted_values(listed, context.host),
+        **item_values(listed, context.host),
         plan_hash=listed.plan_hash,
         plan_revision=listed.plan_revision,
         last_sequence=listed.last_sequence,

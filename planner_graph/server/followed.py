@@ -1,16 +1,18 @@
 """One run that clients follow: each of its events is read and encoded once, however many they are."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from datetime import UTC, datetime
+from typing import Any
 
 from planner_graph.mirror.feed import RunFeed
 from planner_graph.mirror.log import FeedClosedError
+from planner_graph.server.bells import Bells, rings
 from planner_graph.server.frames import Frame, end_frame, event_frame, ping_frame
 from planner_graph.server.ring import Ring
 from planner_graph.types import RunId, RunStatus
 
-Snapshots = Callable[[RunId], Awaitable[Frame]]
+Snapshots = Callable[[RunId], Coroutine[Any, Any, Frame]]
 """Says how a run stands at the moment, and after which event."""
 
 PAGE = 50
@@ -27,7 +29,7 @@ class FollowedRun:
     """
 
     def __init__(self, feed: RunFeed, run_id: RunId, snapshots: Snapshots) -> None:
-        self.bells: dict[asyncio.Event, None] = {}
+        self.bells = Bells()
         self._feed = feed
         self._run_id = run_id
         self._snapshots = snapshots
@@ -54,7 +56,7 @@ class FollowedRun:
         self._stopped = True
         if self._following is not None:
             self._following.cancel()
-        self._ring_bells()
+        self.bells.ring()
 
     def close(self) -> None:
         """Read no more, as no client is left."""
@@ -99,7 +101,7 @@ class FollowedRun:
             self._ended = end.status
         elif not self._stopped:
             self._following = asyncio.create_task(self._follow(end.last_sequence))
-            self._following.add_done_callback(lambda _: self._ring_bells())
+            self._following.add_done_callback(lambda _: self.bells.ring())
 
     async def _follow(self, after: int) -> None:
         status = None
@@ -107,19 +109,17 @@ class FollowedRun:
             self._ring.add(event_frame(row))
             if row.event == "run_ended":
                 status = RunStatus(row.data["status"])
-            self._ring_bells()
+            self.bells.ring()
         self._ended = status
-
-    def _ring_bells(self) -> None:
-        for bell in self.bells:
-            bell.set()
 
     def _check(self) -> None:
         """Raise what has ended the following, unless it was the run's own end."""
-        over = self._following is not None and self._following.done() and not self._ended
-        if over and self._following is not None and not self._following.cancelled():
-            self._following.result()
-        if over or self._stopped:
+        following = self._following
+        if following is not None and following.done() and not self._ended:
+            if not following.cancelled():
+                following.result()
+            raise FeedClosedError
+        if self._stopped:
             raise FeedClosedError
 
     async def _reaches(self, sequence: int) -> bool:
@@ -129,7 +129,7 @@ class FollowedRun:
     async def _shared_snapshot(self) -> Frame:
         now = asyncio.get_running_loop().time()
         if self._snapshot is None or (self._snapshot.done() and now > self._snapshot_at + SHARE_SECONDS):
-            self._snapshot = asyncio.create_task(_made(self._snapshots(self._run_id)))
+            self._snapshot = asyncio.create_task(self._snapshots(self._run_id))
             self._snapshot_at = now
         return await asyncio.shield(self._snapshot)
 
@@ -145,17 +145,3 @@ class FollowedRun:
 
     async def _read(self, number: int) -> list[Frame]:
         return [event_frame(row) for row in await self._feed.past(self._run_id, number * PAGE, PAGE)]
-
-
-async def _made(snapshot: Awaitable[Frame]) -> Frame:
-    return await snapshot
-
-
-async def rings(bell: asyncio.Event, seconds: float) -> bool:
-    """Wait for a bell; tells whether it rang in time."""
-    try:
-        async with asyncio.timeout(seconds):
-            await bell.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Self
 
 import psycopg
-from psycopg_pool import PoolTimeout
 
 from planner_graph.compiler.body import Body
 from planner_graph.compiler.bridge import in_thread
@@ -158,7 +157,7 @@ class RunHost:
                     row = await repository.get_run(run_id)
                     log.info("run %s was left behind; it goes on here", run_id)
                     self.start(run_id, row.agents_reference)
-            except (psycopg.Error, PoolTimeout) as error:
+            except psycopg.Error as error:
                 log.warning("runs that were left behind could not be looked for: %s", error)
 
     async def _turn(self, run_id: RunId, reference: str | None, *, resume: bool) -> None:

@@ -10,18 +10,10 @@ from planner_graph.mirror.feed import RunFeed
 from planner_graph.mirror.log import FeedClosedError
 from planner_graph.server.followed import FollowedRun, Snapshots
 from planner_graph.server.frames import Frame
+from planner_graph.server.settings import ServerSettings
 from planner_graph.types import RunId
 
 ResultT = TypeVar("ResultT")
-
-PING_SECONDS = 15.0
-"""After so long without news a client is told that the connection is alive."""
-
-SLOW_SECONDS = 10.0
-"""Who does not take in a few frames within this time is too slow."""
-
-MOST_CLIENTS = 2_000
-"""How many clients are told at a time."""
 
 Bursts = AsyncIterator[list[Frame]]
 """What a client is to be sent, as it comes: a few frames at a time."""
@@ -51,21 +43,11 @@ class RunHub:
     clients wait for it.
     """
 
-    def __init__(
-        self,
-        feed: RunFeed,
-        snapshots: Snapshots,
-        *,
-        ping_seconds: float = PING_SECONDS,
-        slow_seconds: float = SLOW_SECONDS,
-        most_clients: int = MOST_CLIENTS,
-    ) -> None:
+    def __init__(self, feed: RunFeed, snapshots: Snapshots, settings: ServerSettings) -> None:
         self.clients = 0
-        self.slow_seconds = slow_seconds
         self._feed = feed
         self._snapshots = snapshots
-        self._ping_seconds = ping_seconds
-        self._most_clients = most_clients
+        self._settings = settings
         self._runs: dict[RunId, FollowedRun] = {}
         self._closed = False
 
@@ -86,21 +68,19 @@ class RunHub:
         """
         if self._closed:
             raise FeedClosedError
-        if self.clients >= self._most_clients:
-            raise TooManyClientsError(self._most_clients)
-        bell = asyncio.Event()
+        if self.clients >= self._settings.max_clients:
+            raise TooManyClientsError(self._settings.max_clients)
         run = self._runs.get(run_id)
         if run is None:
             run = self._runs[run_id] = FollowedRun(self._feed, run_id, self._snapshots)
-        run.bells[bell] = None
         self.clients += 1
         try:
-            await run.opened()
-            async with aclosing(run.bursts(after, bell, self._ping_seconds)) as bursts:
-                yield bursts
+            with run.bells.hung() as bell:
+                await run.opened()
+                async with aclosing(run.bursts(after, bell, self._settings.ping_seconds)) as bursts:
+                    yield bursts
         finally:
             self.clients -= 1
-            run.bells.pop(bell)
             if not run.bells:
                 self._runs.pop(run_id)
                 run.close()

@@ -8,11 +8,13 @@ from functools import partial
 
 from planner_graph.mirror.feed import Changes, RunFeed
 from planner_graph.mirror.log import FeedClosedError
-from planner_graph.server.followed import rings
+from planner_graph.server.bells import Bells, rings
 from planner_graph.server.frames import Frame, ping_frame, run_frame
 from planner_graph.server.hosting import RunHost
 from planner_graph.server.items import run_item
-from planner_graph.server.live import MOST_CLIENTS, PING_SECONDS, Bursts, TooManyClientsError, TooSlowError
+from planner_graph.server.live import Bursts, TooManyClientsError, TooSlowError
+from planner_graph.server.ring import BURST
+from planner_graph.server.settings import ServerSettings
 from planner_graph.store.outages import Patience
 from planner_graph.store.repository import Repository
 from planner_graph.types import RunId
@@ -26,13 +28,11 @@ SHARE_OF_TIME = 4
 MOST_RUNS = 2_000
 """Runs whose latest change is kept for clients that are behind."""
 
-BURST = 64
-"""Most frames that a client is given at a time."""
-
 LOOK_BACK_SECONDS = 60.0
 """How much further than an outage lasted is looked back after it."""
 
 FOREVER = 10 * 365 * 86_400.0
+"""How long outages are waited for, in seconds: there is nothing else to do."""
 
 
 class LiveList:
@@ -42,24 +42,15 @@ class LiveList:
     then, not how it came there.
     """
 
-    def __init__(
-        self,
-        feed: RunFeed,
-        repository: Repository,
-        host: RunHost,
-        *,
-        ping_seconds: float = PING_SECONDS,
-        most_clients: int = MOST_CLIENTS,
-    ) -> None:
+    def __init__(self, feed: RunFeed, repository: Repository, host: RunHost, settings: ServerSettings) -> None:
         self._feed = feed
         self._repository = repository
         self._host = host
-        self._ping_seconds = ping_seconds
-        self._most_clients = most_clients
+        self._settings = settings
         self._latest: dict[RunId, tuple[int, Frame]] = {}
         self._last = 0
         self._let_go = 0
-        self._bells: dict[asyncio.Event, None] = {}
+        self._bells = Bells()
         self._reading: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -71,7 +62,7 @@ class LiveList:
     def close(self) -> None:
         """Tell no more; who is being told gets a :class:`FeedClosedError`."""
         self._closed = True
-        self._ring_bells()
+        self._bells.ring()
 
     @asynccontextmanager
     async def joined(self) -> AsyncIterator[Bursts]:
@@ -82,18 +73,16 @@ class LiveList:
             FeedClosedError: the list is closed, now or later.
             TooSlowError: later, when the client is too far behind.
         """
-        if self.clients >= self._most_clients:
-            raise TooManyClientsError(self._most_clients)
-        bell = asyncio.Event()
-        self._bells[bell] = None
+        if self.clients >= self._settings.max_clients:
+            raise TooManyClientsError(self._settings.max_clients)
         if self._reading is None:
             self._reading = asyncio.create_task(self._read())
-            self._reading.add_done_callback(lambda _: self._ring_bells())
+            self._reading.add_done_callback(lambda _: self._bells.ring())
         try:
-            async with aclosing(self._bursts(self._last, bell)) as bursts:
-                yield bursts
+            with self._bells.hung() as bell:
+                async with aclosing(self._bursts(self._last, bell)) as bursts:
+                    yield bursts
         finally:
-            self._bells.pop(bell)
             if not self._bells:
                 self._reading.cancel()
                 self._reading = None
@@ -109,7 +98,7 @@ class LiveList:
             if news:
                 told = news[-1][0]
                 yield [frame for _, frame in news]
-            elif not await rings(bell, self._ping_seconds):
+            elif not await rings(bell, self._settings.ping_seconds):
                 yield [ping_frame(datetime.now(UTC))]
 
     def _after(self, told: int) -> list[tuple[int, Frame]]:
@@ -131,7 +120,7 @@ class LiveList:
                 since = clock()
                 for listed in await patience.persist(partial(self._repository.listed, runs)):
                     self._keep(listed.run_id, run_frame(run_item(listed, self._host)))
-                self._ring_bells()
+                self._bells.ring()
                 await asyncio.sleep(max(TURN_SECONDS, SHARE_OF_TIME * (clock() - since)))
 
     async def _changed(self, changes: Changes, patience: Patience, since: float) -> list[RunId]:
@@ -149,7 +138,3 @@ class LiveList:
         self._latest[run_id] = (self._last, frame)
         while len(self._latest) > MOST_RUNS:
             self._let_go, _ = self._latest.pop(next(iter(self._latest)))
-
-    def _ring_bells(self) -> None:
-        for bell in self._bells:
-            bell.set()

@@ -12,7 +12,6 @@ from typing import Any
 
 import psycopg
 from fastapi.exceptions import RequestValidationError
-from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -171,7 +170,7 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911  # one for each ki
             return _of_request(error)
         case HTTPException():
             return _of_framework(error)
-        case psycopg.OperationalError() | psycopg.InterfaceError() | PoolTimeout() | DatabaseUnavailableError():
+        case psycopg.OperationalError() | psycopg.InterfaceError() | DatabaseUnavailableError():
             return Problem(kind="unavailable", detail="the database does not answer; try again in a moment")
     for cause, kind, members in OF_ERRORS:
         if isinstance(error, cause):

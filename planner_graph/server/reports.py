@@ -25,11 +25,9 @@ time, and one that waits, of which a better forecast may be there by then. That 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a run stands: after which event, in which status, and all of it as JSON."""
+    """How a run stands, as JSON, and after which event."""
 
-    run_id: RunId
     sequence: int
-    status: RunStatus
     body: bytes
 
 
@@ -76,4 +74,4 @@ class Reports:
                 mark.run_id, mark.last_sequence, plan, at, now.timestamp(), moving=row.status.going_on
             )
         body = to_json(progress_report(plan, row, attempts, now, outlook=outlook))
-        return mark, Report(mark.run_id, mark.last_sequence, row.status, body)
+        return mark, Report(mark.last_sequence, body)

@@ -10,6 +10,8 @@ from planner_graph.types import RunStatus, Strategy
 from planner_graph.values import Json, Label, Line, Text
 
 LARGEST_SEQUENCE = 2**63 - 1
+"""The largest number of an event that the database knows."""
+
 MOST_ITEMS = 500
 MOST_EVENTS = 1_000
 

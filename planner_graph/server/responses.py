@@ -6,7 +6,6 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from planner_graph.mirror.blocking import Blocked
-from planner_graph.store.listing import Listed
 from planner_graph.store.rows import AgentRunRow, EventRow
 from planner_graph.types import AgentName, AgentStatus, RunId, RunStatus, Strategy
 
@@ -103,30 +102,6 @@ class RunItem(Answer):
     created_at: datetime
     estimated_completion_time: datetime | None
     left_behind: bool
-
-    @classmethod
-    def of(cls, listed: Listed) -> Self:
-        """Make it of a row of the list."""
-        return cls(**item_values(listed))
-
-
-def item_values(listed: Listed) -> dict[str, Any]:
-    """Give the fields of an item."""
-    return {
-        "workflow_execution_id": listed.run_id,
-        "campaign": CampaignName(key=listed.campaign_key, name=listed.campaign_name),
-        "status": listed.status,
-        "status_reason": listed.status_reason,
-        "strategy": listed.strategy,
-        "total_agents": listed.total_agents,
-        "counts": Counts(**listed.counts),
-        "progress_percentage": listed.progress_percentage,
-        "started_at": listed.started_at,
-        "ended_at": listed.ended_at,
-        "created_at": listed.created_at,
-        "estimated_completion_time": listed.estimated_completion_time,
-        "left_behind": listed.left_behind,
-    }
 
 
 class RunList(Answer):

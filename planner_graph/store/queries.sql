@@ -72,92 +72,49 @@ VALUES (%(run_id)s, %(waiting_agents)s, %(execution_metadata)s)
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY
 
 -- name: get_run
-SELECT p.id, p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.execution_strategy, p.status,
-    p.status_reason, p.total_agents, p.estimated_duration_minutes, p.current_step, p.completed_agents,
-    p.failed_agents, p.planning_reasoning, p.plan_hash, p.plan_revision, p.thread_id, p.agents_reference,
-    p.output_folder, p.result, p.usage, p.created_at, p.updated_at, p.started_at, p.ended_at,
-    p.checkpoints_removed_at
-FROM execution_plans p
-JOIN campaigns c ON c.id = p.campaign_id
-WHERE p.workflow_execution_id BETWEEN %(lowest)s AND %(highest)s
-ORDER BY p.workflow_execution_id
+SELECT * FROM planner_graph_runs
+WHERE workflow_execution_id BETWEEN %(lowest)s AND %(highest)s
+ORDER BY workflow_execution_id
 LIMIT 5
 
 -- name: list_runs
-SELECT p.id, p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.execution_strategy, p.status,
-    p.status_reason, p.total_agents, p.estimated_duration_minutes, p.current_step, p.completed_agents,
-    p.failed_agents, p.planning_reasoning, p.plan_hash, p.plan_revision, p.thread_id, p.agents_reference,
-    p.output_folder, p.result, p.usage, p.created_at, p.updated_at, p.started_at, p.ended_at,
-    p.checkpoints_removed_at
-FROM execution_plans p
-JOIN campaigns c ON c.id = p.campaign_id
-ORDER BY p.created_at DESC, p.workflow_execution_id
+SELECT * FROM planner_graph_runs
+ORDER BY created_at DESC, workflow_execution_id
 LIMIT %(limit)s
 
 -- name: list_runs_in_status
-SELECT p.id, p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.execution_strategy, p.status,
-    p.status_reason, p.total_agents, p.estimated_duration_minutes, p.current_step, p.completed_agents,
-    p.failed_agents, p.planning_reasoning, p.plan_hash, p.plan_revision, p.thread_id, p.agents_reference,
-    p.output_folder, p.result, p.usage, p.created_at, p.updated_at, p.started_at, p.ended_at,
-    p.checkpoints_removed_at
-FROM execution_plans p
-JOIN campaigns c ON c.id = p.campaign_id
-WHERE p.status = %(status)s
-ORDER BY p.created_at DESC, p.workflow_execution_id
+SELECT * FROM planner_graph_runs
+WHERE status = %(status)s
+ORDER BY created_at DESC, workflow_execution_id
 LIMIT %(limit)s
 
 -- name: find_runs
--- Latest first; whatever is NULL is not asked for. The sessions are read once, not for each run.
-WITH sessions AS MATERIALIZED (
-    SELECT pid, backend_start FROM pg_stat_activity
-)
-SELECT p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.status, p.status_reason,
-    p.execution_strategy, p.total_agents, p.started_at, p.ended_at, p.created_at, l.estimated_completion_time,
-    l.last_sequence, p.plan_hash, p.plan_revision, p.usage, p.checkpoints_removed_at,
-    NULL::JSONB AS result,
-    cardinality(l.current_agents_running) AS running, cardinality(l.completed_agents) AS completed,
-    cardinality(l.failed_agents) AS failed, cardinality(l.skipped_agents) AS skipped,
-    cardinality(l.waiting_agents) AS waiting,
-    p.status = 'running' AND NOT EXISTS (
-        SELECT FROM run_leases h
-        LEFT JOIN sessions a ON a.pid = h.session_pid AND a.backend_start = h.session_start
-        WHERE h.workflow_execution_id = p.workflow_execution_id AND h.expires_at > clock_timestamp()
-            AND (a.pid IS NOT NULL OR h.renewed_at > clock_timestamp() - make_interval(secs => %(silence)s))
-    ) AS left_behind
-FROM execution_plans p
-JOIN campaigns c ON c.id = p.campaign_id
-JOIN workflow_state_live l USING (workflow_execution_id)
-WHERE (%(statuses)s::TEXT[] IS NULL OR p.status = ANY (%(statuses)s))
-    AND (%(campaign)s::TEXT IS NULL OR c.campaign_key = %(campaign)s)
-    AND (%(strategy)s::TEXT IS NULL OR p.execution_strategy = %(strategy)s)
-    AND (%(created_after)s::TIMESTAMPTZ IS NULL OR p.created_at > %(created_after)s)
+-- Latest first; whatever is NULL is not asked for. A scalar subquery looks at the leases of the runs of one page only.
+SELECT r.*, NULL::JSONB AS result,
+    r.status = 'running' AND (
+        SELECT h.holder FROM planner_graph_living_leases(%(silence)s) h
+        WHERE h.workflow_execution_id = r.workflow_execution_id
+    ) IS NULL AS left_behind
+FROM planner_graph_run_list r
+WHERE (%(statuses)s::TEXT[] IS NULL OR r.status = ANY (%(statuses)s))
+    AND (%(campaign)s::TEXT IS NULL OR r.campaign_key = %(campaign)s)
+    AND (%(strategy)s::TEXT IS NULL OR r.execution_strategy = %(strategy)s)
+    AND (%(created_after)s::TIMESTAMPTZ IS NULL OR r.created_at > %(created_after)s)
     AND (%(before_time)s::TIMESTAMPTZ IS NULL
-        OR (p.created_at, p.workflow_execution_id) < (%(before_time)s, %(before_id)s::UUID))
-ORDER BY p.created_at DESC, p.workflow_execution_id DESC
+        OR (r.created_at, r.workflow_execution_id) < (%(before_time)s, %(before_id)s::UUID))
+ORDER BY r.created_at DESC, r.workflow_execution_id DESC
 LIMIT %(limit)s
 
 -- name: list_these_runs
-WITH sessions AS MATERIALIZED (
-    SELECT pid, backend_start FROM pg_stat_activity
-)
-SELECT p.workflow_execution_id, c.campaign_key, c.name AS campaign_name, p.status, p.status_reason,
-    p.execution_strategy, p.total_agents, p.started_at, p.ended_at, p.created_at, l.estimated_completion_time,
-    l.last_sequence, p.plan_hash, p.plan_revision, p.usage, p.checkpoints_removed_at,
-    CASE WHEN %(with_result)s THEN p.result END AS result,
-    cardinality(l.current_agents_running) AS running, cardinality(l.completed_agents) AS completed,
-    cardinality(l.failed_agents) AS failed, cardinality(l.skipped_agents) AS skipped,
-    cardinality(l.waiting_agents) AS waiting,
-    p.status = 'running' AND NOT EXISTS (
-        SELECT FROM run_leases h
-        LEFT JOIN sessions a ON a.pid = h.session_pid AND a.backend_start = h.session_start
-        WHERE h.workflow_execution_id = p.workflow_execution_id AND h.expires_at > clock_timestamp()
-            AND (a.pid IS NOT NULL OR h.renewed_at > clock_timestamp() - make_interval(secs => %(silence)s))
-    ) AS left_behind
-FROM execution_plans p
-JOIN campaigns c ON c.id = p.campaign_id
-JOIN workflow_state_live l USING (workflow_execution_id)
-WHERE p.workflow_execution_id = ANY (%(run_ids)s::UUID[])
-ORDER BY p.created_at DESC, p.workflow_execution_id DESC
+SELECT r.*, CASE WHEN %(with_result)s THEN p.result END AS result,
+    r.status = 'running' AND (
+        SELECT h.holder FROM planner_graph_living_leases(%(silence)s) h
+        WHERE h.workflow_execution_id = r.workflow_execution_id
+    ) IS NULL AS left_behind
+FROM planner_graph_run_list r
+JOIN execution_plans p USING (workflow_execution_id)
+WHERE r.workflow_execution_id = ANY (%(run_ids)s::UUID[])
+ORDER BY r.created_at DESC, r.workflow_execution_id DESC
 
 -- name: list_lately_changed
 SELECT workflow_execution_id
@@ -216,15 +173,10 @@ LIMIT %(limit)s
 -- name: get_vitals
 SELECT p.status,
     EXTRACT(EPOCH FROM greatest(clock_timestamp() - l.last_heartbeat, INTERVAL '0'))::FLOAT8 AS silent_seconds,
-    (
-        SELECT h.holder
-        FROM run_leases h
-        LEFT JOIN pg_stat_activity a ON a.pid = h.session_pid AND a.backend_start = h.session_start
-        WHERE h.workflow_execution_id = p.workflow_execution_id AND h.expires_at > clock_timestamp()
-            AND (a.pid IS NOT NULL OR h.renewed_at > clock_timestamp() - make_interval(secs => %(silence)s))
-    ) AS holder
+    h.holder
 FROM execution_plans p
 JOIN workflow_state_live l USING (workflow_execution_id)
+LEFT JOIN planner_graph_living_leases(%(silence)s) h USING (workflow_execution_id)
 WHERE p.workflow_execution_id = %(run_id)s
 
 -- name: get_status
@@ -582,10 +534,7 @@ WHERE p.status IN ('pending', 'running', 'pausing', 'cancelling')
     AND p.thread_id = p.workflow_execution_id || ':' || p.plan_revision
     AND p.updated_at < clock_timestamp() - make_interval(secs => %(silence)s)
     AND NOT EXISTS (
-        SELECT FROM run_leases l
-        LEFT JOIN pg_stat_activity a ON a.pid = l.session_pid AND a.backend_start = l.session_start
-        WHERE l.workflow_execution_id = p.workflow_execution_id AND l.expires_at > clock_timestamp()
-            AND (a.pid IS NOT NULL OR l.renewed_at > clock_timestamp() - make_interval(secs => %(silence)s))
+        SELECT FROM planner_graph_living_leases(%(silence)s) h WHERE h.workflow_execution_id = p.workflow_execution_id
     )
 ORDER BY p.created_at, p.workflow_execution_id
 
@@ -637,10 +586,7 @@ WHERE p.workflow_execution_id = %(run_id)s
     AND p.ended_at < %(before)s
     AND p.checkpoints_removed_at IS NULL
     AND NOT EXISTS (
-        SELECT FROM run_leases l
-        LEFT JOIN pg_stat_activity a ON a.pid = l.session_pid AND a.backend_start = l.session_start
-        WHERE l.workflow_execution_id = p.workflow_execution_id AND l.expires_at > clock_timestamp()
-            AND (a.pid IS NOT NULL OR l.renewed_at > clock_timestamp() - make_interval(secs => %(silence)s))
+        SELECT FROM planner_graph_living_leases(%(silence)s) h WHERE h.workflow_execution_id = p.workflow_execution_id
     )
 FOR NO KEY UPDATE SKIP LOCKED
 

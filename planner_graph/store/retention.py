@@ -1,9 +1,8 @@
 """Removes the checkpoints of runs that ended long ago, and of the server what counts no longer.
 
 What the tables tell of the runs stays. A run that has ended is never gone on with, so nobody needs its checkpoints but
-to read whole outputs. They go in small
-transactions, oldest checkpoint first: whoever reads a run meanwhile finds its newest checkpoint whole, or none; whoever
-is killed in the middle leaves the rest to the next time.
+to read whole outputs. They go in small transactions, oldest checkpoint first: whoever reads a run meanwhile finds its
+newest checkpoint whole, or none; whoever is killed in the middle leaves the rest to the next time.
 """
 
 import uuid

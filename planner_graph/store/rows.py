@@ -180,6 +180,11 @@ class Vitals:
         """Whether a living process has that right."""
         return self.holder is not None
 
+    @property
+    def left_behind(self) -> bool:
+        """Whether nobody executes the run, though it is stored as running."""
+        return self.status is RunStatus.RUNNING and not self.held
+
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
         """Make it of a row of the query ``get_vitals``."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from planner_graph.server.metrics import Metrics
-from planner_graph.server.problems import KINDS
+from planner_graph.server.problems import KINDS, OF_ERRORS
 from planner_graph.server.settings import PREFIX
 from tests.application import operations
 
@@ -32,6 +32,12 @@ def test_every_route_says_what_it_does():
 def test_the_docs_name_every_problem_with_its_status_and_no_other():
     named = {row[0].strip(" `"): int(row[1]) for row in rows("Problems")}
     assert named == {kind: status for kind, (status, _) in KINDS.items()}
+
+
+def test_the_docs_name_what_else_a_problem_says():
+    named = {row[0].strip(" `"): set(re.findall(r"`(\w+)`", row[3])) for row in rows("Problems")}
+    silent = [(kind, set(members) - named[kind]) for _, kind, members in OF_ERRORS if set(members) - named[kind]]
+    assert silent == []
 
 
 def test_the_docs_name_every_figure_and_no_other():

@@ -15,6 +15,7 @@ from planner_graph.server import followed
 from planner_graph.server.frames import Frame, event_frame
 from planner_graph.server.live import RunHub, TooManyClientsError
 from planner_graph.server.ring import MOST_FRAMES
+from planner_graph.server.settings import ServerSettings
 from planner_graph.store.repository import Repository
 from planner_graph.types import RunStatus
 from tests.logs import CUT, tell, tell_silently
@@ -68,7 +69,7 @@ async def opened(database, reading, **options):
             told = {"type": "snapshot", "sequence": end.last_sequence, "progress": {"status": end.status.value}}
             return Frame(json.dumps(told), end.last_sequence)
 
-        yield RunHub(feed, snapshot, **{"ping_seconds": NEVER, **options})
+        yield RunHub(feed, snapshot, ServerSettings(**{"ping_seconds": NEVER, **options}))
 
 
 @pytest.fixture
@@ -255,7 +256,7 @@ async def test_a_run_that_nobody_follows_any_more_is_let_be(hub, database, run_i
 
 
 async def test_no_more_clients_are_taken_than_there_is_room_for(database, reading, run_id):
-    async with opened(database, reading, most_clients=1) as hub, hub.joined(run_id):
+    async with opened(database, reading, max_clients=1) as hub, hub.joined(run_id):
         with pytest.raises(TooManyClientsError, match="1 clients follow runs here already; try again later"):
             await told(hub, run_id)
     assert hub.clients == 0

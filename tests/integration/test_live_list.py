@@ -15,6 +15,7 @@ from planner_graph.mirror.log import FeedClosedError
 from planner_graph.server import livelist
 from planner_graph.server.live import TooManyClientsError, TooSlowError
 from planner_graph.server.livelist import LiveList
+from planner_graph.server.settings import ServerSettings
 from planner_graph.store.listing import Listed
 from planner_graph.store.repository import Repository
 from planner_graph.types import RunId, RunStatus
@@ -58,7 +59,7 @@ async def three(repository):
 @pytest.fixture
 async def runs(database, repository, three):  # noqa: ARG001  # they come first
     async with RunFeed(database, look_seconds=NEVER) as feed, asyncio.timeout(15):
-        yield LiveList(feed, repository, HOST, ping_seconds=NEVER)
+        yield LiveList(feed, repository, HOST, ServerSettings(ping_seconds=NEVER))
 
 
 async def accept(repository):
@@ -157,7 +158,7 @@ async def test_who_closes_the_list_tells_all_clients(runs):
 
 
 async def test_no_more_clients_are_taken_than_there_is_room_for(runs):
-    few = LiveList(runs._feed, runs._repository, HOST, most_clients=1)
+    few = LiveList(runs._feed, runs._repository, HOST, ServerSettings(max_clients=1))
     async with few.joined():
         with pytest.raises(TooManyClientsError):
             async with few.joined():

@@ -80,6 +80,7 @@ TABLES = (
     "idempotency_keys",
 )
 APART = ("planner_graph_schema", "api_tokens", "audit_log")  # tables whose rows belong to no campaign
+VIEWS = ("planner_graph_runs", "planner_graph_run_list")
 HASH = "0" * 64
 
 
@@ -324,6 +325,9 @@ def dump(conn):
         """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
         WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2""",
         "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
+        "SELECT viewname, definition FROM pg_views WHERE schemaname = 'public' ORDER BY 1",
+        """SELECT oid::regprocedure::text, pg_get_functiondef(oid) FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace AND proname LIKE 'planner_graph%' ORDER BY 1""",
         "SELECT version FROM planner_graph_schema ORDER BY 1",
     ]
     return [conn.execute(query).fetchall() for query in queries]
@@ -335,7 +339,7 @@ def test_applied_twice_it_is_as_applied_once(empty_dsn):
         once = dump(conn)
         conn.execute(schema(), prepare=False)
         assert dump(conn) == once
-        assert {row[0] for row in once[0]} == {*TABLES, *APART}
+        assert {row[0] for row in once[0]} == {*TABLES, *APART, *VIEWS}
 
 
 def test_columns_that_others_read_keep_their_names_and_types(conn):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from planner_graph.cli.account import LONGEST_SILENCE, Account, account_json, is_left_behind, who_asks
+from planner_graph.cli.account import LONGEST_SILENCE, Account, account_json, who_asks
 from planner_graph.cli.progress import Progress
 from planner_graph.cli.summary import MOST_WAITING, account_text
 from planner_graph.compiler.events import ASKS
@@ -164,10 +164,9 @@ def test_machines_get_all_of_it():
 
 @pytest.mark.parametrize("holder", [None, "a process"])
 def test_a_run_is_left_behind_if_it_should_go_on_and_nobody_holds_it(holder):
-    row = account(chain()).row
     vitals = Vitals(status=RunStatus.RUNNING, holder=holder, silent_seconds=1000.0)
-    assert is_left_behind(row, vitals) == (holder is None)
-    assert not is_left_behind(replace(row, status=RunStatus.PAUSED), vitals)
+    assert vitals.left_behind == (holder is None)
+    assert not replace(vitals, status=RunStatus.PAUSED).left_behind
 
 
 @pytest.mark.parametrize("status", ["running", "paused"])

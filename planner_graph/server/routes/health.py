@@ -2,7 +2,6 @@
 
 import psycopg
 from fastapi import APIRouter
-from psycopg_pool import PoolTimeout
 
 from planner_graph.errors import SchemaVersionError
 from planner_graph.server.context import Context, Shared
@@ -34,7 +33,7 @@ async def problems(context: Context) -> dict[str, str]:
     try:
         async with context.database.pool.connection(timeout=2.0) as conn:
             (await versions(conn)).check()
-    except (psycopg.Error, PoolTimeout):
+    except psycopg.Error:
         wrong["database"] = "the database does not answer"
     except SchemaVersionError as error:
         wrong["schema"] = str(error)

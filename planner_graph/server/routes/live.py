@@ -12,12 +12,10 @@ from planner_graph.server.context import RunPath, Shared
 from planner_graph.server.conversation import converse, part
 from planner_graph.server.openapi import documented
 from planner_graph.server.problems import ProblemError, problem_of
+from planner_graph.server.requests import LARGEST_SEQUENCE as LARGEST
 from planner_graph.server.stream import EventStream
 
 router = APIRouter(tags=["live"])
-
-LARGEST = 2**63 - 1
-"""The largest sequence number that the database knows."""
 
 PROBLEMS = documented("run-not-found", "ambiguous-run")
 
@@ -32,7 +30,7 @@ async def live_list(websocket: WebSocket, context: Shared) -> None:
     """Tell of each run that changes how it stands."""
     async with refusing(websocket):
         async with context.live_list.joined() as bursts:
-            goodbye = await converse(websocket, bursts, context.hub.slow_seconds)
+            goodbye = await converse(websocket, bursts, context.settings.slow_seconds)
         await part(websocket, goodbye)
 
 
@@ -43,7 +41,7 @@ async def live(websocket: WebSocket, run: str, context: Shared) -> None:
         after = whole_number(websocket.query_params.get("after"))
         run_id = (await context.repository.mark(run)).run_id
         async with context.hub.joined(run_id, after) as bursts:
-            goodbye = await converse(websocket, bursts, context.hub.slow_seconds)
+            goodbye = await converse(websocket, bursts, context.settings.slow_seconds)
         await part(websocket, goodbye)
 
 
@@ -63,7 +61,7 @@ async def stream(
     """Tell how a run stands and then all that happens in it: the frames of the WebSocket, one in each event."""
     seen = whole_number(last_event_id) if last_event_id else after
     run_id = (await context.repository.mark(run)).run_id
-    return EventStream(context.hub.joined(run_id, seen), context.hub.slow_seconds)
+    return EventStream(context.hub.joined(run_id, seen), context.settings.slow_seconds)
 
 
 @asynccontextmanager

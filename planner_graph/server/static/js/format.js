@@ -5,7 +5,7 @@ const HOUR = 3600;
 const DAY = 86400;
 const ONE_LINE = 60; // characters of JSON that need no lines of their own
 
-/** Writes a duration: "0.4 s", "12 s", "3 min 20 s", "2 h 05 min", "3 d 4 h". */
+/** Writes a duration: "0.4 s", "12 s", "3 min 20 s", "2 h 05 min", "3 d 04 h". */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined || Number.isNaN(seconds)) return "–";
   const value = Math.max(0, seconds);

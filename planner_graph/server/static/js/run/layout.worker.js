@@ -3,16 +3,15 @@
 import { Graph, layout } from "../../vendor/dagre/dagre.esm.js";
 
 const LARGE = 120; // from so many agents on, the quicker ranking serves, and the picture is made denser
-const GAP = 18;
 const ROOM = 1.25; // height of a dense picture, in heights of its fullest column
 
-self.addEventListener("message", ({ data: { nodes, edges, width, height } }) => {
+self.addEventListener("message", ({ data: { nodes, edges, width, height, gaps } }) => {
   const large = nodes >= LARGE;
   const graph = new Graph();
   graph.setGraph({
     rankdir: "LR",
-    nodesep: GAP,
-    ranksep: 38,
+    nodesep: gaps[1],
+    ranksep: gaps[0],
     edgesep: 8,
     marginx: 12,
     marginy: 12,
@@ -27,23 +26,23 @@ self.addEventListener("message", ({ data: { nodes, edges, width, height } }) => 
     return [x, y];
   });
   const bends = edges.map(([from, to]) => graph.edge(String(from), String(to)).points.map(({ x, y }) => [x, y]));
-  self.postMessage(large ? denser(places, bends, height) : { places, bends });
+  self.postMessage(large ? denser(places, bends, height, gaps[1]) : { places, bends });
 });
 
 /**
  * Takes empty height out of a picture: all is moved closer, and in each column agents are kept apart, in their order.
  */
-function denser(places, bends, height) {
+function denser(places, bends, height, gap) {
   const columns = new Map();
   places.forEach(([x], index) => columns.set(x, [...(columns.get(x) ?? []), index]));
-  const fullest = Math.max(...[...columns.values()].map((column) => column.length)) * (height + GAP);
+  const fullest = Math.max(...[...columns.values()].map((column) => column.length)) * (height + gap);
   const factor = Math.min(1, (fullest * ROOM) / Math.max(...places.map(([, y]) => y)));
   const close = places.map(([x, y]) => [x, y * factor]);
   for (const column of columns.values()) {
     column.sort((a, b) => close[a][1] - close[b][1]);
     apart(
       column.map((index) => close[index]),
-      height + GAP,
+      height + gap,
       fullest * ROOM,
     );
   }

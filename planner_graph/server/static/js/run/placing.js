@@ -46,6 +46,7 @@ export function layOut(plan, edges, done) {
     edges: edges.map(({ from, to }) => [from, to]),
     width: WIDTH,
     height: HEIGHT,
+    gaps: [GAP_X, GAP_Y],
   });
   return () => worker.terminate();
 }

@@ -18,6 +18,7 @@ export class Summary {
     this.failures = h("ul", { class: "failures" });
     this.figures = h("div", { class: "figures" });
     this.bar = h("div", { class: "summary-bar" });
+    this.counts = h("div", { class: "counts" });
     this.eta = h("div", { class: "eta" });
     this.decides = h("p", { class: "muted decides" });
     this.element = h(
@@ -41,7 +42,7 @@ export class Summary {
         "div",
         { class: "summary-progress" },
         this.figures,
-        h("div", { class: "summary-bars" }, this.bar, this.eta, this.decides),
+        h("div", { class: "summary-bars" }, this.bar, this.counts, this.eta, this.decides),
       ),
     );
   }
@@ -111,8 +112,11 @@ export class Summary {
       ["waiting", hasEnded(model.status) ? "not run" : "waiting"],
     ].filter(([key]) => counts[key] || key === "completed");
     put(this.bar, countsBar(counts, model.agents.size));
-    this.counts = words.map(([key, word]) =>
-      h("span", { class: "count", "data-status": key }, h("b", {}, count(counts[key])), " ", word),
+    put(
+      this.counts,
+      words.map(([key, word]) =>
+        h("span", { class: "count", "data-status": key }, h("b", {}, count(counts[key])), " ", word),
+      ),
     );
     const path = model.progress?.remaining_critical_path ?? [];
     this.decides.hidden = !path.length || hasEnded(model.status);
@@ -148,7 +152,7 @@ export class Summary {
           h("span", { class: "muted" }, hasEnded(model.status) ? "in all" : "so far"),
         ),
     );
-    put(this.eta, h("div", { class: "counts" }, this.counts), etaLine(model));
+    put(this.eta, etaLine(model));
   }
 }
 
