@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -114,11 +115,18 @@ class RunHost:
 
     def start(self, run_id: RunId, reference: str | None, *, resume: bool = False) -> None:
         """Execute a run as soon as there is a place; with ``resume`` even if it is paused by then."""
-        if self.closing or self.has(run_id):
+        before = self._executing.get(run_id)
+        if self.closing or run_id in self._waiting or (before is not None and not resume):
             return
-        task = asyncio.create_task(self._turn(run_id, reference, resume=resume), name=f"host {run_id}")
+        task = asyncio.create_task(self._turn(run_id, reference, before, resume=resume), name=f"host {run_id}")
         self._waiting[run_id] = task
-        task.add_done_callback(lambda _: (self._waiting.pop(run_id, None), self._executing.pop(run_id, None)))
+        task.add_done_callback(partial(self._forget, run_id))
+
+    def _forget(self, run_id: RunId, task: asyncio.Task[None]) -> None:
+        """Leave out a turn that is over; another one of the same run may have begun to wait meanwhile."""
+        for tasks in (self._waiting, self._executing):
+            if tasks.get(run_id) is task:
+                del tasks[run_id]
 
     def drop(self, run_id: RunId) -> None:
         """Let a run that waits for its turn wait no more."""
@@ -160,8 +168,12 @@ class RunHost:
             except psycopg.Error as error:
                 log.warning("runs that were left behind could not be looked for: %s", error)
 
-    async def _turn(self, run_id: RunId, reference: str | None, *, resume: bool) -> None:
-        """Wait for a place, then execute the run."""
+    async def _turn(
+        self, run_id: RunId, reference: str | None, before: asyncio.Task[None] | None, *, resume: bool
+    ) -> None:
+        """Wait for a place, and for the turn ``before`` that has yet to let go of the run; then execute it."""
+        if before is not None:
+            await asyncio.wait({before})
         async with self._places:
             self._executing[run_id] = self._waiting.pop(run_id)
             try:
