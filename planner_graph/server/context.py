@@ -1,10 +1,12 @@
 """What the routes of one server share, opened once and passed to all of them."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from functools import partial
+from typing import Annotated, ParamSpec, TypeVar
 
 from fastapi import Depends, Path
 from starlette.requests import HTTPConnection
@@ -29,6 +31,9 @@ from planner_graph.store.rows import RunRow
 WORKERS = 2
 """Threads for what would keep the event loop from answering: plans, pictures, forecasts."""
 
+Parameters = ParamSpec("Parameters")
+ResultT = TypeVar("ResultT")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
@@ -47,6 +52,12 @@ class Context:
     reports: Reports
     metrics: Metrics
     clock: Clock
+
+    async def work(
+        self, do: Callable[Parameters, ResultT], *args: Parameters.args, **options: Parameters.kwargs
+    ) -> ResultT:
+        """Have a thread do what would keep the event loop from answering, and give its result."""
+        return await asyncio.get_running_loop().run_in_executor(self.workers, partial(do, *args, **options))
 
     def stop_telling(self) -> None:
         """Let go of all who follow runs live; they are told to come back."""

@@ -13,13 +13,13 @@ from planner_graph.documents import NOWHERE
 from planner_graph.errors import CampaignError, Finding
 from planner_graph.planning.forecast import forecast
 from planner_graph.planning.planner import MasterPlanner
+from planner_graph.server.context import Context
 from planner_graph.server.requests import PlanBody
 from planner_graph.server.responses import DryRun, Prediction
-from planner_graph.store.repository import Repository
 from planner_graph.types import Strategy
 
 
-async def wanted_campaign(body: PlanBody, repository: Repository, planner: MasterPlanner) -> Campaign:
+async def wanted_campaign(body: PlanBody, context: Context) -> Campaign:
     """Give the campaign that a request brings along or names.
 
     Raises:
@@ -27,8 +27,8 @@ async def wanted_campaign(body: PlanBody, repository: Repository, planner: Maste
         CampaignNotFoundError: no campaign of that name is stored.
     """
     if body.campaign is not None:
-        return read_campaign(body.campaign, planner, body.strategy)
-    return await repository.stored_campaign(body.campaign_id or "")
+        return await context.work(read_campaign, body.campaign, context.planner, body.strategy)
+    return await context.repository.stored_campaign(body.campaign_id or "")
 
 
 def read_campaign(data: dict[str, Any], planner: MasterPlanner, strategy: Strategy | None = None) -> Campaign:

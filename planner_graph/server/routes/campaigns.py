@@ -19,6 +19,6 @@ router = APIRouter(tags=["campaigns"])
 )
 async def store(body: CampaignBody, context: Shared) -> StoredCampaign:
     """Store a campaign that can be planned, in place of the one of the same id; runs keep the one they began with."""
-    campaign = read_campaign(body.campaign, context.planner)
+    campaign = await context.work(read_campaign, body.campaign, context.planner)
     await context.repository.store_campaign(campaign)
     return StoredCampaign(id=campaign.id, campaign=campaign.model_dump(mode="json"))

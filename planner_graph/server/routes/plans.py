@@ -1,7 +1,5 @@
 """Plans on paper: nothing is stored, nothing is run."""
 
-import asyncio
-
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -22,8 +20,7 @@ router = APIRouter(tags=["plans"])
 )
 async def plan(body: PlanBody, context: Shared) -> Response:
     """Give the plan that a run started now would have, why, and how long it should take under each strategy."""
-    campaign = await wanted_campaign(body, context.repository, context.planner)
+    campaign = await wanted_campaign(body, context)
     planner = await context.host.orchestrator.current_planner()
-    loop = asyncio.get_running_loop()
-    made = await loop.run_in_executor(context.workers, dry_run, campaign, planner, body.strategy)
+    made = await context.work(dry_run, campaign, planner, body.strategy)
     return Response(made, media_type="application/json")

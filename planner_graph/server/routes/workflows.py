@@ -69,7 +69,7 @@ async def start(body: PlanBody, context: Shared, actor: Asking, response: Respon
 
 async def _accepted(body: PlanBody, context: Context, actor: Actor, keyed: KeyedRequest | None) -> RunId:
     """Store a run, who started it and by which request, in one transaction; then let it be executed."""
-    campaign = await wanted_campaign(body, context.repository, context.planner)
+    campaign = await wanted_campaign(body, context)
 
     async def first(conn: Connection, run_id: RunId) -> None:
         if keyed is not None:
