@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import socket
 import sys
 from contextlib import nullcontext
@@ -26,6 +27,7 @@ from planner_graph.runtime.execution import RunOutcome
 from planner_graph.server.access import require_usable_token
 from planner_graph.server.app import build_app
 from planner_graph.server.context import Context, open_context
+from planner_graph.server.heads import PromptHeads
 from planner_graph.server.hosting import Agents
 from planner_graph.server.settings import ServerSettings
 from planner_graph.store.database import open_database
@@ -39,6 +41,9 @@ SWITCH_SECONDS = 0.001
 
 SILENT_SECONDS = 30.0
 """How long a client may take in nothing of what it is sent."""
+
+PROXIES = "FORWARDED_ALLOW_IPS"
+"""The variable that names the proxies which are believed when they say for whom they ask; uvicorn reads it."""
 
 LARGEST_FRAME = 4_096
 """Bytes that a client may send in a frame of a WebSocket; it has next to nothing to say."""
@@ -164,14 +169,21 @@ def web_config(context: Context) -> uvicorn.Config:
         host=context.settings.host,
         port=context.settings.port,
         log_config=None,
+        proxy_headers=PROXIES in os.environ,
         access_log=False,
         server_header=False,
         lifespan="off",
         timeout_graceful_shutdown=int(context.settings.close_seconds),
+        http=PromptHeads,
         ws="websockets-sansio",
         ws_max_size=LARGEST_FRAME,
         ws_per_message_deflate=False,  # it costs more than all else, and memory for each client
     )
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Tell whether a record of uvicorn's is worth a line: it takes each WebSocket that is refused for a fault."""
+    return "without completing handshake" not in record.getMessage()
 
 
 def serve(settings: ServerSettings, catalog: Catalog, reference: str | None, dsn: str | None) -> ExitCode:
@@ -180,8 +192,9 @@ def serve(settings: ServerSettings, catalog: Catalog, reference: str | None, dsn
     handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # where it serves is told here
+    logging.getLogger("uvicorn.error").addFilter(is_news)
     sys.setswitchinterval(SWITCH_SECONDS)
-    new_loop = uvicorn.Config("").get_loop_factory()  # that of uvloop where it is installed
+    new_loop = uvicorn.Config("", log_config=None).get_loop_factory()  # that of uvloop where it is installed
     service = Service(settings, catalog, reference, dsn)
     try:
         return interruptible.run(service.carry_out(), service.stop, new_loop=new_loop)

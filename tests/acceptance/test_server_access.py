@@ -16,6 +16,8 @@ from websockets.typing import Subprotocol
 from tests.acceptance.test_runs import AGENTS
 
 PASSWORD = "ge-heim-42"  # noqa: S105  # it is to be looked for
+ANSWER = {"action": "approve", "agent": "nobody"}
+FORWARDED = {"X-Forwarded-For": "203.0.113.7"}
 
 
 @pytest.fixture
@@ -53,9 +55,11 @@ def test_whoever_has_no_token_stays_out_and_no_secret_gets_out(guarded, dsn):
         campaign = {"deliverables": ["summary"], "brief": "facts"}
         started = ask("POST", "/api/v2/workflows", json={"campaign": campaign}).json()
         run = f"/api/v2/workflows/{started['workflow_execution_id']}"
-        assert ask("POST", f"{run}/control", json={"action": "approve", "agent": "nobody"}).status_code == 409
+        assert ask("POST", f"{run}/control", json=ANSWER, headers=FORWARDED).status_code == 409
         assert connected(address, [f"planner-graph.token.{token}x"]) == 401
         assert connected(address, [f"planner-graph.token.{token}"]) == 101
+        assert connected(address, [], f"/workflows/live?token={token}") == 401
+        assert connected(address, [f"planner-graph.token.{token}"], "/nowhere") == 404
         assert is_cut_off_when_its_body_never_ends(address, token)
         with psycopg.connect(dsn, autocommit=True) as conn:
             conn.execute("ALTER TABLE audit_log RENAME TO elsewhere")
@@ -65,12 +69,15 @@ def test_whoever_has_no_token_stays_out_and_no_secret_gets_out(guarded, dsn):
     ended = running.end()
 
     assert "UndefinedTable" in ended.err
+    assert "WebSocket" not in ended.err, "those that are refused are no news"
+    assert "handshake" not in ended.err
     everything = [ended.out, ended.err, *(answer.text + str(answer.headers) for answer in said)]
     everything += [rows(dsn, table) for table in ("run_events", "audit_log", "api_tokens", "execution_plans")]
     for text in everything:
         assert token not in text
         assert PASSWORD not in text
     logged = [json.loads(row) for row in rows(dsn, "audit_log").splitlines()]
+    assert {entry["remote_address"] for entry in logged} == {None, "127.0.0.1"}, "nobody said that a proxy is believed"
     assert [(entry["principal"], entry["action"], entry["outcome"]) for entry in logged] == [
         ("local", "create_token", "done"),
         ("ann", "start", "done"),
@@ -78,9 +85,9 @@ def test_whoever_has_no_token_stays_out_and_no_secret_gets_out(guarded, dsn):
     ]
 
 
-def connected(address, subprotocols):
+def connected(address, subprotocols, path="/workflows/live"):
     """The status of the answer to a WebSocket that is opened."""
-    url = f"{address.replace('http', 'ws', 1)}/api/v2/workflows/live"
+    url = f"{address.replace('http', 'ws', 1)}/api/v2{path}"
     try:
         with connect(url, subprotocols=list(map(Subprotocol, ["planner-graph.v1", *subprotocols]))):
             return 101
