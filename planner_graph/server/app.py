@@ -79,6 +79,7 @@ def build_app(context: Context) -> FastAPI:
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # they would name this server as a proxy sees it
         middleware=middleware(context),
     )
     app.state.context = context

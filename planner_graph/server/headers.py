@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from planner_graph.server.problems import problem_of
+from planner_graph.server.problems import Problem, problem_of
 from planner_graph.text import one_line
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,9 @@ SECURITY = {
     "X-Frame-Options": "DENY",
 }
 """Headers of every answer; a route that says otherwise is right."""
+
+NO_SOCKET = Problem(kind="not-found", detail="no WebSocket has this path")
+"""What a WebSocket is answered that is closed before it opens: no route has its path."""
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NUMBER = REQUEST_ID.lower().encode()
@@ -60,6 +63,9 @@ class ResponseHeaders:
 
         async def sending(message: Message) -> None:
             nonlocal started
+            if message["type"] == "websocket.close" and not started:
+                await NO_SOCKET.response(scope["path"])(scope, receive, sending)
+                return
             if message["type"] in _STARTS:
                 started = True
                 message["headers"] = _completed(message.get("headers", ()), number, private=private)

@@ -1,5 +1,6 @@
 """How much one client may ask for: how often, how large a body, how deep its JSON."""
 
+import asyncio
 import ipaddress
 import math
 import time
@@ -67,7 +68,7 @@ def network_of(address: str) -> str:
 
 
 class Bodies:
-    """Reads the body of a request before anybody else does, and refuses one that is too large, too deep or no UTF-8."""
+    """Reads the body of a request before anybody else does, and refuses what is too large, slow, deep, or no UTF-8."""
 
     def __init__(self, app: ASGIApp, *, limits: Limits) -> None:
         self.app = app
@@ -79,7 +80,7 @@ class Bodies:
         if "content-length" not in headers and "transfer-encoding" not in headers:
             await self.app(scope, receive, send)
             return
-        body = await self._read(headers.get("content-length", ""), receive)
+        body = await self._in_time(headers.get("content-length", ""), receive)
         if body is None:
             return
         problem = body if isinstance(body, Problem) else self._fault(body)
@@ -87,6 +88,16 @@ class Bodies:
             await problem.response(scope["path"])(scope, receive, send)
         elif isinstance(body, bytes):
             await self.app(scope, _again(body, receive), send)
+
+    async def _in_time(self, length: str, receive: Receive) -> bytes | Problem | None:
+        """Give what :meth:`_read` does, as long as that does not take too long."""
+        seconds = self.limits.body_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._read(length, receive)
+        except TimeoutError:
+            detail = f"a body may take {seconds:g} s to come"
+            return Problem(kind="request-timeout", detail=detail, headers={"Connection": "close"})
 
     async def _read(self, length: str, receive: Receive) -> bytes | Problem | None:
         """Give the body, or what is wrong with it as soon as that is known, or ``None`` if the client went away."""

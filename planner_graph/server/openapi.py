@@ -12,6 +12,7 @@ COMMON = (
     "malformed-request",
     "unauthorized",
     "forbidden",
+    "request-timeout",
     "body-too-large",
     "invalid-request",
     "too-many-requests",

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -46,6 +47,9 @@ from planner_graph.server.live import TooManyClientsError
 
 MEDIA_TYPE = "application/problem+json"
 
+MOST_FINDINGS = 1_000
+"""Findings that a problem lists; a megabyte may hold many more faults, and to tell all of them would take seconds."""
+
 LONGEST_SHOWN = 200
 """Characters of a value that a problem quotes."""
 
@@ -57,10 +61,11 @@ KINDS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "forbidden": (403, "This is not allowed"),
         "not-found": (404, "There is no such thing"),
         "run-not-found": (404, "There is no such run"),
-        "agent-not-found": (404, "The plan of the run has no such agent"),
+        "agent-not-found": (404, "There is no such agent"),
         "campaign-not-found": (404, "There is no such campaign"),
         "method-not-allowed": (405, "The resource has no such method"),
         "not-acceptable": (406, "The resource has no such representation"),
+        "request-timeout": (408, "The request takes too long to come"),
         "ambiguous-run": (409, "More than one run is meant"),
         "action-not-allowed": (409, "In its state the run does not allow this"),
         "run-held": (409, "Another process executes the run"),
@@ -85,6 +90,7 @@ OF_STATUS: Mapping[int, str] = MappingProxyType(
         404: "not-found",
         405: "method-not-allowed",
         406: "not-acceptable",
+        408: "request-timeout",
         413: "body-too-large",
         422: "invalid-request",
         429: "too-many-requests",
@@ -175,8 +181,18 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911  # one for each ki
     for cause, kind, members in OF_ERRORS:
         if isinstance(error, cause):
             evidence = {member: getattr(error, name) for member, name in members.items()}
-            return Problem(kind=kind, detail=str(error), evidence=evidence)
+            return Problem(kind=kind, detail=without_commands(str(error)), evidence=evidence)
     return Problem(kind="internal-error", detail="what went wrong is in the server's log")
+
+
+def without_commands(text: str) -> str:
+    """Leave out remedies that need the command line, which whoever asks over HTTP may not have.
+
+    >>> without_commands("no run 'a' in this database; 'planner-graph runs' lists them")
+    "no run 'a' in this database"
+    """
+    said, *others = text.split("; ")
+    return "; ".join([said, *(other for other in others if "planner-graph " not in other)])
 
 
 def finding_json(finding: Finding) -> dict[str, Any]:
@@ -185,7 +201,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
 
 
 def _invalid(kind: str, findings: Iterable[Finding]) -> Problem:
-    told = list(findings)
+    told = list(islice(findings, MOST_FINDINGS))
     detail = "; ".join(finding.problem for finding in told[:3]) + ("; and more" if len(told) > 3 else "")  # noqa: PLR2004
     return Problem(kind=kind, detail=detail, evidence={"findings": [finding_json(finding) for finding in told]})
 

@@ -14,11 +14,12 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 class Limits:
     """What one client may ask of the server.
 
-    ``body_bytes`` is the largest body, ``depth`` how deep its JSON may be nested, ``requests_per_second`` what one
-    client may send on average, with ``burst`` of them at once.
+    ``body_bytes`` is the largest body, which may take ``body_seconds`` to come, ``depth`` how deep its JSON may be
+    nested, ``requests_per_second`` what one client may send on average, with ``burst`` of them at once.
     """
 
     body_bytes: int = 1_048_576
+    body_seconds: float = 30.0
     depth: int = 64
     requests_per_second: float = 500.0
     burst: int = 1_000

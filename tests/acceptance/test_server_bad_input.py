@@ -142,6 +142,7 @@ def test_other_things_that_are_not_there_are_told(served):
     assert unknown["agents"] == ["digger"]
     told(served.client.get("/history", params={"agent": "ghost"}), 404, "agent-not-found")
     told(served.client.get("/nothing"), 404, "not-found")
+    told(served.client.get("/workflows/"), 404, "not-found")
     told(served.client.get("/%2e%2e/%2e%2e/etc/passwd"), 404, "not-found")
     told(served.client.delete(f"/workflows/{run_id}"), 405, "method-not-allowed")
     offered = told(

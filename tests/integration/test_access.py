@@ -285,7 +285,7 @@ async def test_the_audit_log_is_read_page_by_page(database):
     assert subjects == ["4", "3", "2", "1", "0"]
 
 
-@pytest.mark.parametrize("cursor", ["x", "-1", "\u0664", "9" * 30, "1;DROP"])
+@pytest.mark.parametrize("cursor", ["x", "-1", "\u0664", "9" * 30, "0" * 5_000, "1;DROP"])
 async def test_a_cursor_that_is_none_is_refused(database, cursor):
     async with server(database, ServerSettings()) as http:
         answer = await http.get("/api/v2/audit", params={"cursor": cursor})

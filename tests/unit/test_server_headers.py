@@ -1,5 +1,6 @@
 """What every answer carries, and that no error gets past."""
 
+import json
 import re
 
 import pytest
@@ -65,3 +66,12 @@ async def test_what_raises_is_logged_and_answered_without_what_it_was(caplog):
 async def test_websockets_have_a_number_too():
     sent = await open_socket(ResponseHeaders(Recorder(), private=PRIVATE))
     assert b"x-request-id" in dict(sent[0]["headers"])
+
+
+async def test_a_websocket_that_is_closed_before_it_opens_is_answered_with_a_problem():
+    async def app(_, __, send):
+        await send({"type": "websocket.close", "code": 1000})
+
+    start, body = await open_socket(ResponseHeaders(app, private=PRIVATE), "/api/v2/nothing")
+    assert (start["type"], start["status"]) == ("websocket.http.response.start", 404)
+    assert json.loads(body["body"])["type"] == "/problems/not-found"

@@ -1,5 +1,6 @@
 """How often clients may ask, how large and how deep a body may be."""
 
+import asyncio
 import json
 import time
 from contextlib import suppress
@@ -80,6 +81,23 @@ async def test_a_body_that_grows_too_large_is_read_no_further():
     await Bodies(app, limits=SMALL)(scope, receive, send)
     problem = json.loads(answers[1]["body"])
     assert (answers[0]["status"], problem["type"], len(read), app.scopes) == (413, "/problems/body-too-large", 4, [])
+
+
+async def test_a_body_that_does_not_come_is_waited_for_no_longer():
+    async def receive():
+        await asyncio.Event().wait()
+
+    answers = []
+
+    async def send(message):
+        answers.append(message)
+
+    app = Recorder()
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"content-length", b"9")]}
+    await Bodies(app, limits=Limits(body_seconds=0.01))(scope, receive, send)
+    assert (answers[0]["status"], json.loads(answers[1]["body"])["type"]) == (408, "/problems/request-timeout")
+    assert (b"connection", b"close") in answers[0]["headers"]
+    assert app.scopes == []
 
 
 async def test_a_client_that_goes_away_in_the_middle_gets_no_answer():

@@ -10,9 +10,15 @@ from starlette.exceptions import HTTPException
 from planner_graph.errors import (
     AmbiguousRunError,
     CampaignError,
+    CommandRefusedError,
     DatabaseUnavailableError,
     Finding,
+    PlanChangedError,
+    RunHeldError,
     RunNotFoundError,
+    RunNotResumableError,
+    SchemaVersionError,
+    TokenNotFoundError,
     UnboundAgentsError,
 )
 from planner_graph.server.problems import KINDS, OF_ERRORS, OF_STATUS, ProblemError, problem_of
@@ -50,6 +56,27 @@ def test_each_error_becomes_a_problem_with_its_evidence(error, status, kind, evi
     assert told["detail"]
     assert "hush" not in json.dumps(told)
     assert "db.example.org" not in json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RunNotFoundError("abc"),
+        TokenNotFoundError("ann"),
+        RunHeldError("abc", "host/1"),
+        CommandRefusedError("abc", "pause", "it has ended"),
+        RunNotResumableError("abc", "it has ended"),
+        PlanChangedError("abc", ["agent x is new"]),
+        SchemaVersionError(found=1, expected=2),
+    ],
+)
+def test_who_asks_over_http_is_told_no_commands(error):
+    assert "planner-graph " in str(error)
+    assert "planner-graph " not in members(error)["detail"]
+
+
+def test_no_more_is_found_fault_with_than_can_be_told_quickly():
+    assert len(members(CampaignError([FINDING] * 2_000))["findings"]) == 1_000
 
 
 def test_findings_are_told_without_the_names_of_files():

@@ -144,6 +144,6 @@ def _number(cursor: str | None) -> int:
     """
     if cursor is None:
         return NEWEST
-    if not (cursor.isascii() and cursor.isdecimal()) or int(cursor[:20]) > NEWEST:
+    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= len(str(NEWEST))) or int(cursor) > NEWEST:
         raise ProblemError("bad-cursor", f"{cursor[:100]!r} is no cursor of the audit log; leave it out to begin anew")
     return int(cursor)

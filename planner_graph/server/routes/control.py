@@ -1,5 +1,7 @@
 """What is asked of a run: pause, resume, cancel; and answers to agents that ask."""
 
+import logging
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -7,6 +9,7 @@ from planner_graph.compiler.events import WAITING
 from planner_graph.errors import (
     AnswerRefusedError,
     CommandRefusedError,
+    InvalidInputError,
     RunEndedError,
     RunHeldError,
     RunNotResumableError,
@@ -14,13 +17,16 @@ from planner_graph.errors import (
 from planner_graph.server.context import Asking, Context, FoundRun, Shared
 from planner_graph.server.details import allowed_actions, asked
 from planner_graph.server.openapi import documented
-from planner_graph.server.problems import ProblemError
+from planner_graph.server.problems import ProblemError, without_commands
 from planner_graph.server.requests import ControlBody
 from planner_graph.server.responses import ControlResult
 from planner_graph.store import audit
 from planner_graph.store.commands import Command
 from planner_graph.store.rows import RunRow
+from planner_graph.text import one_line
 from planner_graph.types import RunStatus
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/workflows/{run}", tags=["workflows"])
 
@@ -51,7 +57,8 @@ async def control(
         now = await context.repository.get_run(row.run_id)
         held = (await context.repository.vitals(row.run_id)).held
         allowed = allowed_actions(now.status, held=held, questions=await asked(context, now.run_id, now.status))
-        raise ProblemError("action-not-allowed", str(error), allowed_actions=allowed, run_status=now.status) from error
+        detail = without_commands(str(error))
+        raise ProblemError("action-not-allowed", detail, allowed_actions=allowed, run_status=now.status) from error
     response.status_code = 202 if result.status in UNDER_WAY else 200
     return result
 
@@ -97,7 +104,12 @@ async def _require_code(row: RunRow, context: Context) -> None:
     Raises:
         ProblemError: some have none; all of them are named.
     """
-    orchestrator = await context.host.prepare(row.agents_reference)
+    try:
+        orchestrator = await context.host.prepare(row.agents_reference)
+    except InvalidInputError as error:
+        detail = "the server cannot load the code of the run's agents; its log says why"
+        log.warning("the code of run %s cannot be loaded: %s", row.run_id, one_line(str(error)))
+        raise ProblemError("unbound-agents", detail, agents=[]) from error
     plan = await context.plans.get(row.run_id, row.plan_hash)
     unbound = [step.agent for step in plan.steps if step.agent not in orchestrator.agents]
     if unbound:

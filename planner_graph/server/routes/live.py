@@ -66,13 +66,14 @@ async def stream(
 
 @asynccontextmanager
 async def refusing(websocket: WebSocket) -> AsyncIterator[None]:
-    """Answer an error as a problem, as long as the client waits to be let in."""
+    """Answer an error that was foreseen as a problem, as long as the client waits to be let in."""
     try:
         yield
     except Exception as error:
-        if websocket.application_state is not WebSocketState.CONNECTING:
+        problem = problem_of(error)
+        if problem.kind == "internal-error" or websocket.application_state is not WebSocketState.CONNECTING:
             raise
-        await websocket.send_denial_response(problem_of(error).response(websocket.url.path))
+        await websocket.send_denial_response(problem.response(websocket.url.path))
 
 
 def whole_number(text: str | None) -> int | None:
