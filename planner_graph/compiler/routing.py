@@ -54,7 +54,7 @@ def route_by_state(node: str) -> Runnable[Any, Next]:
     return RunnableLambda(route, without_thread)
 
 
-def _by_hand(state: KeptPlan, config: RunnableConfig, node: str) -> Next:
+def _by_hand(state: Mapping[str, Any], config: RunnableConfig, node: str) -> Next:
     """Give what follows ``node`` in a thread whose state somebody changes from outside, in place of that node.
 
     LangGraph forgets then who was to start beside it; who of them has no record yet still starts, and the others wait.
