@@ -14,6 +14,7 @@ from planner_graph.campaign import Campaign
 from planner_graph.compiler.beginning import begin_with
 from planner_graph.compiler.campaigns import compile_planner
 from planner_graph.compiler.compiler import compile_plan
+from planner_graph.compiler.state import StoredPlan
 from planner_graph.errors import (
     CampaignError,
     PlanError,
@@ -418,3 +419,18 @@ def test_a_plan_that_is_none_is_refused_in_words():
     go(graph, WEB, **by("parallel"), interrupt_before=["text"])
     with pytest.raises(StoredPlanError, match="the plan is of version None"):
         graph.update_state(thread(), {"plan": {}}, as_node="facts")
+
+
+def test_a_copy_of_the_stored_plan_looks_at_none_of_its_agents():
+    """LangGraph copies all channels whenever an agent has ended: a plan of 1,000 agents took 20 ms for each."""
+    channel = StoredPlan(["a"])
+    plan: Any = Unread()
+    channel.value = plan
+    assert channel.copy().get() is plan
+
+
+class Unread(dict[str, Any]):
+    """A plan that nobody may look into."""
+
+    def get(self, *_: Any) -> Any:
+        pytest.fail("the plan is looked at")
