@@ -24,6 +24,7 @@ from planner_graph.errors import (
     UnboundAgentsError,
 )
 from planner_graph.planning.planner import MasterPlanner
+from planner_graph.types import AgentName
 from tests.catalogs import catalog, spec
 from tests.fakes import Notebook, thread
 
@@ -423,7 +424,7 @@ def test_a_plan_that_is_none_is_refused_in_words():
 
 def test_a_copy_of_the_stored_plan_looks_at_none_of_its_agents():
     """LangGraph copies all channels whenever an agent has ended: a plan of 1,000 agents took 20 ms for each."""
-    channel = StoredPlan(["a"])
+    channel = StoredPlan([AgentName("a")])
     plan: Any = Unread()
     channel.value = plan
     assert channel.copy().get() is plan
