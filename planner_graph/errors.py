@@ -5,7 +5,7 @@ fields, and builds its message in one place. What is wrong with a user's input i
 which holds *all* findings at once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from signal import Signals
@@ -125,6 +125,15 @@ class PlanMismatchError(PlannerGraphError, ValueError):
             f"the checkpoint was written by plan {checkpoint_hash}, but this graph was compiled from plan {plan_hash}; "
             "resume it with the plan it was started with, or start a new run"
         )
+
+
+class StrangeAgentError(PlannerGraphError, ValueError):
+    """Somebody leads a thread to an ``agent`` that its plan does not have, or gives a record in that one's place."""
+
+    def __init__(self, agent: str, known: Collection[str]) -> None:
+        self.agent = agent
+        problem = f"it is not in the plan; name one of: {', '.join(known)}" if known else "it has no plan; start a run"
+        super().__init__(f"agent {agent!r} has no part in this thread: {problem}")
 
 
 class OutputError(PlannerGraphError, TypeError):

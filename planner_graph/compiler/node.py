@@ -30,7 +30,7 @@ from planner_graph.compiler.output import check_output
 from planner_graph.compiler.retry import is_worth_retrying, seconds_to_wait
 from planner_graph.compiler.state import AgentRecord, ErrorInfo
 from planner_graph.compiler.usage import Prices, UsageMeter, start_meter, usage_of
-from planner_graph.errors import AgentTimeoutError, BodyCancelledError, BodyExitedError, OutputError
+from planner_graph.errors import AgentTimeoutError, BodyCancelledError, BodyExitedError, OutputError, StrangeAgentError
 from planner_graph.planning.contents import Step
 from planner_graph.types import AgentName, AgentStatus
 
@@ -72,7 +72,9 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
         if known is not None:  # it ended before the run was left, and LangGraph visits it once more
             return {self.agent: known}
         invocation = invocation_of(config)
-        step = invocation.plan.by_agent[self.agent]
+        step = invocation.plan.by_agent.get(self.agent)
+        if step is None:  # a Command led here
+            raise StrangeAgentError(self.agent, invocation.plan.by_agent)
         return {self.agent: await AgentExecution(self, step, invocation).carry_out(board, config)}
 
 

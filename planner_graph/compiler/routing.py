@@ -7,9 +7,11 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langgraph.types import Send
 from typing_extensions import TypedDict
 
+from planner_graph.compiler.attempt import state_after
 from planner_graph.compiler.boards import INVOCATION, plan_of
 from planner_graph.compiler.state import PLAN, read_plan
-from planner_graph.compiler.wiring import leads_on
+from planner_graph.compiler.wiring import ENTRY, leads_on, starts_with, visits
+from planner_graph.errors import StrangeAgentError
 from planner_graph.planning.plan import ExecutionPlan
 
 Next = list[str | Send]
@@ -35,11 +37,16 @@ def route_of(plan: ExecutionPlan, node: str) -> Runnable[Any, Next]:
 
 
 def route_by_state(node: str) -> Runnable[Any, Next]:
-    """Build what follows ``node`` in a graph that keeps its plan in the state; nothing if that has no such node."""
+    """Build what follows ``node`` in a graph that keeps its plan in the state.
+
+    Raises:
+        StrangeAgentError: from whoever gives a record in the place of an agent that the plan does not have.
+    """
 
     def route(state: KeptPlan, config: RunnableConfig) -> Next:
-        plan = plan_of(config) if INVOCATION in config["configurable"] else _kept(state)
-        return leads_on(plan, node)
+        return (
+            leads_on(plan_of(config), node) if INVOCATION in config["configurable"] else _by_hand(state, config, node)
+        )
 
     async def without_thread(state: KeptPlan, config: RunnableConfig) -> Next:
         return route(state, config)
@@ -47,6 +54,17 @@ def route_by_state(node: str) -> Runnable[Any, Next]:
     return RunnableLambda(route, without_thread)
 
 
-def _kept(state: Mapping[str, Any]) -> ExecutionPlan:
-    """Give the plan of a thread whose state somebody changes from outside."""
-    return read_plan(state[PLAN], state["plan_hash"])
+def _by_hand(state: Mapping[str, Any], config: RunnableConfig, node: str) -> Next:
+    """Give what follows ``node`` in a thread whose state somebody changes from outside, in place of that node.
+
+    LangGraph forgets then who was to start beside it; who of them has no record yet still starts, and the others wait.
+    """
+    if state.get(PLAN) is None:
+        raise StrangeAgentError(node, ())
+    plan = read_plan(state[PLAN], state["plan_hash"])
+    if node != ENTRY and node not in plan.by_agent:
+        raise StrangeAgentError(node, plan.by_agent)
+    beside = starts_with(plan, node)
+    records = state_after(config, beside)
+    unfinished = [agent for agent in beside if records.get(agent) is None]
+    return visits(plan, unfinished) or leads_on(plan, node)

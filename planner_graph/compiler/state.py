@@ -128,11 +128,13 @@ class StoredPlan(LastValue[dict[str, Any]]):
 
     def __init__(self, agents: Iterable[AgentName], key: str = PLAN) -> None:
         super().__init__(dict[str, Any], key)
-        self.agents = tuple(agents)
+        self.agents = dict.fromkeys(agents)  # in order, and quick to look up
 
     def copy(self) -> Self:
-        """Give the same channel with the same value."""
-        return self.from_checkpoint(self.value)
+        """Give the same channel with the same value; LangGraph asks for that whenever an agent has ended."""
+        channel = type(self)((), self.key)
+        channel.agents, channel.value = self.agents, self.value
+        return channel
 
     def from_checkpoint(self, checkpoint: Any) -> Self:
         """Give the channel as a checkpoint left it."""

@@ -57,11 +57,22 @@ def leads_on(plan: ExecutionPlan, node: str) -> list[str | Send]:
     """
     if plan.strategy is Strategy.ADAPTIVE:
         if node == ENTRY and plan.steps:
-            return [Send(step.agent, {}) for step in plan.steps]
+            return visits(plan, tuple(plan.by_agent))
         return [EXIT] if node in (final_agents(plan) or [ENTRY]) else []
     waves: list[list[str]] = [[ENTRY], *_waves(plan), [EXIT]]
     here = next(number for number, wave in enumerate(waves) if node in wave)
     return list(waves[here + 1])
+
+
+def starts_with(plan: ExecutionPlan, node: str) -> list[str]:
+    """Give the agents that LangGraph starts together with an agent, that one included; none for the entry."""
+    waves = [list(plan.by_agent)] if plan.strategy is Strategy.ADAPTIVE else _waves(plan)
+    return next(([*wave] for wave in waves if node in wave), [])
+
+
+def visits(plan: ExecutionPlan, agents: Sequence[str]) -> list[str | Send]:
+    """Give what makes LangGraph visit these agents: an adaptive plan keeps their order."""
+    return [Send(agent, {}) for agent in agents] if plan.strategy is Strategy.ADAPTIVE else list(agents)
 
 
 def _waves(plan: ExecutionPlan) -> Iterator[list[str]]:

@@ -30,6 +30,7 @@ from planner_graph.runtime.execution import Durability, Execution, OnEvent, RunO
 from planner_graph.runtime.replanning import Proposal, Replanned, Replanning, propose, require_no_change
 from planner_graph.runtime.rerunning import Rerun
 from planner_graph.runtime.services import SharedServices
+from planner_graph.store.accepting import thread_of
 from planner_graph.store.answers import Answered
 from planner_graph.store.commands import Answer, Command
 from planner_graph.store.database import Database
@@ -134,7 +135,7 @@ class CampaignOrchestrator:
         Raises:
             RunNotFoundError: there is no such run.
             RunHeldError: another process is executing it.
-            RunNotResumableError: it has ended.
+            RunNotResumableError: it has ended, or is another graph's whose checkpoints are not in this database.
             PlanMismatchError: its checkpoint was written by another plan.
             LeaseLostError: another process has taken it over meanwhile.
         """
@@ -316,6 +317,8 @@ class CampaignOrchestrator:
         config = config_of(row)
         state = await graph.aget_state(config)
         begun = bool(state.created_at)  # without a checkpoint it never started, or not for long
+        if not begun and row.thread_id != thread_of(row.run_id, row.plan_revision):  # a graph of somebody's own
+            raise RunNotResumableError(row.run_id, "its checkpoints are elsewhere; whoever began it goes on with it")
         return Execution(
             lease=lease,
             plan=plan,

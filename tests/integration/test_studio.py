@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
+from langgraph.types import interrupt
 from langgraph_sdk.runtime import _ExecutionRuntime, _ReadRuntime
 
-from planner_graph import AgentFactory, Campaign, PlanMirror
-from planner_graph.errors import DatabaseUnavailableError, PlanError, UnboundAgentsError
+from planner_graph import AgentFactory, Campaign, CampaignOrchestrator, PlanMirror
+from planner_graph.errors import DatabaseUnavailableError, PlanError, RunNotResumableError, UnboundAgentsError
 from planner_graph.store.database import DSN_VARIABLE
 from planner_graph.store.repository import Repository
 from planner_graph.studio import Studio
@@ -62,6 +63,19 @@ async def test_with_a_database_runs_are_in_its_tables(studio, monkeypatch, dsn, 
     rows = await Repository(database).list_runs()
     assert {row.status for row in rows} == {RunStatus.COMPLETED}
     assert sorted(row.thread_id for row in rows) == ["1", "2", "3"]
+
+
+async def test_a_run_whose_checkpoints_the_server_keeps_cannot_be_resumed_by_others(monkeypatch, dsn, database):
+    """It would begin anew, with another thread beside the server's."""
+    monkeypatch.setenv(DSN_VARIABLE, dsn)
+    notes = Notebook()
+    await run(studio_of(notes, b=lambda _: interrupt("well?")).campaigns(), InMemorySaver())
+    [row] = await Repository(database).list_runs()
+    assert row.status is RunStatus.PAUSED
+    notes.events.clear()
+    with pytest.raises(RunNotResumableError, match="its checkpoints are elsewhere; whoever began it goes on with it"):
+        await CampaignOrchestrator(database, notes.bodies("ab")).resume(row.run_id)
+    assert (notes.started, (await Repository(database).get_run(row.run_id)).status) == ([], RunStatus.PAUSED)
 
 
 async def test_graphs_of_a_studio_share_one_mirror(studio, monkeypatch, dsn):

@@ -14,8 +14,17 @@ from planner_graph.campaign import Campaign
 from planner_graph.compiler.beginning import begin_with
 from planner_graph.compiler.campaigns import compile_planner
 from planner_graph.compiler.compiler import compile_plan
-from planner_graph.errors import CampaignError, PlanError, PlanMismatchError, StoredPlanError, UnboundAgentsError
+from planner_graph.compiler.state import StoredPlan
+from planner_graph.errors import (
+    CampaignError,
+    PlanError,
+    PlanMismatchError,
+    StoredPlanError,
+    StrangeAgentError,
+    UnboundAgentsError,
+)
 from planner_graph.planning.planner import MasterPlanner
+from planner_graph.types import AgentName
 from tests.catalogs import catalog, spec
 from tests.fakes import Notebook, thread
 
@@ -33,6 +42,17 @@ TEAM = (
 PAGE = ["brief", "facts", "picture", "text", "page"]
 SELECT = {"post": ["brief", "facts", "text"], "page": PAGE, "film": ["brief", "film"]}
 POST: Any = {"campaign": {"id": "c", "type": "post"}}
+GIVEN: Any = {
+    "status": "completed",
+    "output": {"facts": "by hand"},
+    "error": None,
+    "reason": None,
+    "replaces": None,
+    "attempts": 1,
+    "started_at": None,
+    "ended_at": "2026-01-01T00:00:00+00:00",
+    "usage": None,
+}
 WEB: Any = {"campaign": {"id": "c", "type": "page"}}
 
 
@@ -222,6 +242,45 @@ def test_a_record_may_be_given_in_an_agents_place(strategy):
     assert notes.inputs["page"][0]["text"] == "by hand"
 
 
+@pytest.mark.parametrize("strategy", ["parallel", "adaptive"])
+def test_who_starts_beside_an_agent_whose_record_is_given_still_runs(strategy):
+    notes = Notebook()
+    graph = compiled(notes, InMemorySaver())
+    go(graph, WEB, **by(strategy), interrupt_before=["picture"])
+    beside = set(graph.get_state(thread()).next)
+    assert {"facts", "picture"} <= beside
+    graph.update_state(thread(), {"facts": GIVEN}, as_node="facts")
+    assert set(graph.get_state(thread()).next) == beside - {"facts"}
+    assert go(graph, None)["result"]["status"] == "completed"
+    assert "facts" not in notes.started
+    assert "picture" in notes.ended
+    assert notes.inputs["text"][0]["facts"] == "by hand"
+
+
+@pytest.mark.parametrize("strategy", ["sequential", "parallel"])
+def test_an_agent_whose_record_is_taken_away_runs_again(strategy):
+    notes = Notebook()
+    graph = compiled(notes, InMemorySaver())
+    go(graph, WEB, **by(strategy), interrupt_before=["page"])
+    graph.update_state(thread(), {"text": None}, as_node="text")
+    assert graph.get_state(thread()).next == ("text",)
+    assert go(graph, None)["result"]["status"] == "completed"
+    assert notes.started.count("text") == 2
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_record_of_an_agent_that_is_not_in_the_plan_is_refused_in_words(strategy):
+    graph = compiled(Notebook(), InMemorySaver())
+    with pytest.raises(StrangeAgentError, match="agent 'film' has no part in this thread: it has no plan; start a run"):
+        graph.update_state(thread(), {"film": GIVEN}, as_node="film")
+    go(graph, POST, **by(strategy))
+    with pytest.raises(StrangeAgentError, match="it is not in the plan; name one of: brief, facts, text"):
+        graph.update_state(thread(), {"film": GIVEN}, as_node="film")
+    assert graph.get_state(thread()).values["result"]["status"] == "completed"
+    with pytest.raises(StrangeAgentError, match="'film' has no part in this thread: it is not in the plan"):
+        go(graph, Command(goto="film"))
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_thread_whose_plan_has_an_agent_that_is_gone_is_refused(strategy):
     """LangGraph would find nothing to do, and return as if all were done."""
@@ -361,3 +420,18 @@ def test_a_plan_that_is_none_is_refused_in_words():
     go(graph, WEB, **by("parallel"), interrupt_before=["text"])
     with pytest.raises(StoredPlanError, match="the plan is of version None"):
         graph.update_state(thread(), {"plan": {}}, as_node="facts")
+
+
+def test_a_copy_of_the_stored_plan_looks_at_none_of_its_agents():
+    """LangGraph copies all channels whenever an agent has ended: a plan of 1,000 agents took 20 ms for each."""
+    channel = StoredPlan([AgentName("a")])
+    plan: Any = Unread()
+    channel.value = plan
+    assert channel.copy().get() is plan
+
+
+class Unread(dict[str, Any]):
+    """A plan that nobody may look into."""
+
+    def get(self, *_: Any) -> Any:
+        pytest.fail("the plan is looked at")
