@@ -167,7 +167,10 @@ class BodyProcessError(PlannerGraphError, ChildProcessError):
     def __init__(self, agent: str, code: int) -> None:
         self.agent = agent
         self.code = code
-        ended = f"ended with exit code {code}" if code >= 0 else f"was stopped by {_signal_name(-code)}"
+        signals = {-signal: signal.name for signal in Signals}
+        ended = (
+            f"ended with exit code {code}" if code >= 0 else f"was stopped by {signals.get(code, f'signal {-code}')}"
+        )
         problem = f"the process of agent {agent!r} {ended} before it gave a result"
         if -code == SIGKILL:
             problem += "; the operating system does that when memory runs out"
@@ -273,16 +276,6 @@ class RunNotResumableError(PlannerGraphError, RuntimeError):
         )
 
 
-class RunBusyError(PlannerGraphError, RuntimeError):
-    """A living process is executing the run, and only that process may say how it stands."""
-
-    def __init__(self, run_id: str) -> None:
-        self.run_id = run_id
-        super().__init__(
-            f"run {run_id} is being executed by another process, which keeps its tables itself; wait until it has ended"
-        )
-
-
 class OutputNotStoredError(PlannerGraphError, LookupError):
     """The checkpoint of a run does not hold the output of an agent."""
 
@@ -291,11 +284,6 @@ class OutputNotStoredError(PlannerGraphError, LookupError):
         self.agent = agent
         remedy = f"'planner-graph status {run_id}' shows what there is"
         super().__init__(f"no output of agent {agent!r} is stored in run {run_id}: {reason}; {remedy}")
-
-
-def _signal_name(number: int) -> str:
-    known = {signal.value: signal.name for signal in Signals}
-    return known.get(number, f"signal {number}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from planner_graph.compiler.events import moment, pause_reason
-from planner_graph.errors import PlannerGraphError, RunBusyError, RunHeldError
+from planner_graph.errors import PlannerGraphError, RunHeldError
 from planner_graph.mirror import differences, tables
 from planner_graph.mirror.checkpoint import CheckpointState, read_checkpoint
 from planner_graph.mirror.differences import Difference, Said
@@ -58,7 +58,7 @@ async def reconcile(
     Raises:
         RunNotFoundError: there is no such run.
         AmbiguousRunError: there is more than one.
-        RunBusyError: a living process is executing it.
+        RunHeldError: a living process is executing it.
         PlanMismatchError: the stored plan is damaged, or the checkpoint was written by another one.
     """
     repository = Repository(database)
@@ -79,7 +79,7 @@ async def reconcile_all(
     for run_id in await Repository(database).run_ids():
         try:
             found.append(await reconcile(database, run_id, dry_run=dry_run, settings=settings))
-        except RunBusyError:
+        except RunHeldError:
             found.append(Reconciliation(run_id=run_id, remark="another process is executing it"))
         except PlannerGraphError as error:
             found.append(Reconciliation(run_id=run_id, problem=str(error)))
@@ -89,10 +89,7 @@ async def reconcile_all(
 @asynccontextmanager
 async def _held(conn: Connection, run_id: RunId) -> AsyncIterator[None]:
     """Hold a run for as long as the block lasts."""
-    try:
-        lease = await leases.acquire(conn, run_id)
-    except RunHeldError as error:
-        raise RunBusyError(run_id) from error
+    lease = await leases.acquire(conn, run_id)
     try:
         yield
     finally:

@@ -30,6 +30,9 @@ def checkpointer(database: Database) -> AsyncPostgresSaver:
 class RunSaver(AsyncPostgresSaver):
     """Saves the checkpoints of one run for as long as its lease is ours, and through outages of the database.
 
+    What is given first is stored first, and after something that could not be stored nothing is: no agent's record is
+    ever there without the records that it was made from.
+
     ``on_failure`` is told the error when something cannot be stored: LangGraph would say so only at the end of the
     superstep, after more agents have run in vain.
 
@@ -50,6 +53,7 @@ class RunSaver(AsyncPostgresSaver):
         self._patience = patience or Patience(repair=database.pool.check)
         self._on_failure = on_failure
         self._landings: dict[str, asyncio.Future[None]] = {}
+        self._last: asyncio.Future[Any] | None = None
 
     def landing(self, task_id: str) -> asyncio.Future[None]:
         """Give a future that is done when what a task wrote is stored; see ``durability="sync"``."""
@@ -84,7 +88,7 @@ class RunSaver(AsyncPostgresSaver):
             landing.set_result(None)
 
     async def _telling(self, call: Callable[[], Any]) -> Any:
-        writing = asyncio.ensure_future(self._patience.persist(call))
+        writing = self._last = asyncio.ensure_future(self._after(self._last, call))
         try:
             return await asyncio.shield(writing)
         except asyncio.CancelledError:  # what an agent has finished is stored, however the run is stopped
@@ -100,6 +104,13 @@ class RunSaver(AsyncPostgresSaver):
                 raise lost from error
             self._on_failure(error)
             raise
+
+    async def _after(self, before: asyncio.Future[Any] | None, call: Callable[[], Any]) -> Any:
+        """Write once what was given ``before`` is stored; fails with its error if that could not be."""
+        if before is not None:
+            await asyncio.wait({before})
+            before.result()
+        return await self._patience.persist(call)
 
     @asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:

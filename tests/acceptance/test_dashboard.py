@@ -106,8 +106,8 @@ async def test_the_timeline_shows_what_was_planned_and_what_was(site, visitor):
     expected = {agent: span["end_seconds"] - span["start_seconds"] for agent, span in spans.items()}
     planned = {agent: await box(visitor, f'g[data-agent="{agent}"] .planned') for agent in spans}
     pixels = planned["author"]["width"] / expected["author"]  # a second's width
-    assert planned["author"]["x"] == pytest.approx(planned["scout"]["x"] + pixels * expected["scout"], abs=4)
-    assert planned["filmer"]["width"] == pytest.approx(max(2, pixels * expected["filmer"]), abs=4)
+    assert planned["author"]["x"] == pytest.approx(planned["scout"]["x"] + pixels * expected["scout"], rel=0.02)
+    assert planned["filmer"]["width"] == pytest.approx(max(2, pixels * expected["filmer"]), rel=0.02)
     actual = {agent: await box(visitor, f'g[data-agent="{agent}"] .actual') for agent in ("scout", "author")}
     assert actual["author"]["x"] >= actual["scout"]["x"]
     words = await visitor.at('g[data-agent="author"] .actual title').text_content()

@@ -69,7 +69,7 @@ def test_a_run_that_is_being_executed_is_left_to_its_process(stored):
     stage = Stage(stored)
     refused = stored("reconcile", stage.run_id())
     assert (refused.code, refused.out) == (2, "")
-    assert f"run {stage.run_id()} is being executed by another process, which keeps its tables itself" in refused.err
+    assert f"run '{stage.run_id()}' is executed by process" in refused.err
     assert "wait until it has ended" in refused.err
     every = stored("reconcile", "--all")
     assert every.code == 0

@@ -11,7 +11,7 @@ import uuid
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from planner_graph.errors import OutputNotStoredError, PlanMismatchError, RunBusyError, RunNotFoundError
+from planner_graph.errors import OutputNotStoredError, PlanMismatchError, RunHeldError, RunNotFoundError
 from planner_graph.mirror.checkpoint import full_output, read_checkpoint
 from planner_graph.mirror.reconcile import LEFT_BEHIND, reconcile, reconcile_all
 from planner_graph.mirror.writer import MirrorWriter
@@ -367,7 +367,7 @@ async def test_a_run_that_is_being_executed_is_refused(database):
     running = asyncio.create_task(run.go())
     async with asyncio.timeout(PATIENCE):
         await team.arrived["edit"].wait()
-        with pytest.raises(RunBusyError, match=f"run {run.run_id} is being executed by another process"):
+        with pytest.raises(RunHeldError, match=f"run '{run.run_id}' is executed by process"):
             await reconcile(database, run.run_id)
         [found] = await reconcile_all(database)
         assert (found.remark, found.settled) == ("another process is executing it", True)
@@ -384,7 +384,7 @@ async def test_a_run_that_a_mirror_follows_is_refused_until_the_mirror_lets_it_g
     async with asyncio.timeout(PATIENCE):
         await team.arrived["edit"].wait()
         await until(Repository(database).run_ids)
-        with pytest.raises(RunBusyError):
+        with pytest.raises(RunHeldError):
             await reconcile(database, run.run_id)
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):

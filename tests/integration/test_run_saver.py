@@ -97,3 +97,15 @@ async def test_a_write_that_is_under_way_is_stored_though_its_task_is_cancelled(
     found = await checkpointer(database).aget_tuple(CONFIG)
     assert found is not None
     assert found.pending_writes == [("task", "channel", "value")]
+
+
+async def test_nothing_is_stored_after_something_that_could_not_be(database, desk):
+    """Seen to fail without an order of writes: a record was there without the one it was made from."""
+    config = await desk.put()
+    await desk.session.execute("ALTER TABLE checkpoint_writes ADD CHECK (task_id <> 'first')")
+    writes = [desk.saver.aput_writes(config, [("channel", "value")], task) for task in ("first", "second")]
+    said = await asyncio.gather(*writes, return_exceptions=True)
+    assert [type(error) for error in said] == [psycopg.errors.CheckViolation] * 2
+    found = await checkpointer(database).aget_tuple(CONFIG)
+    assert found is not None
+    assert found.pending_writes == []
