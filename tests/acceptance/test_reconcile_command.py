@@ -70,7 +70,7 @@ def test_a_run_that_is_being_executed_is_left_to_its_process(stored):
     refused = stored("reconcile", stage.run_id())
     assert (refused.code, refused.out) == (2, "")
     assert f"run '{stage.run_id()}' is executed by process" in refused.err
-    assert "wait until it has ended" in refused.err
+    assert "wait for it" in refused.err
     every = stored("reconcile", "--all")
     assert every.code == 0
     assert every.out == f"run {stage.run_id()}: left alone: another process is executing it\n1 run: 1 left alone\n"

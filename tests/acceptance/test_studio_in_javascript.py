@@ -16,6 +16,7 @@ SDK = "@langchain/langgraph-sdk@1.15.0"
 SCRIPT = Path(__file__).with_name("sdk.mjs")
 EXAMPLE = ROOT / "examples" / "blog_campaign"
 LONGEST_SECONDS = 100
+INSTALL_SECONDS = 60
 
 
 @pytest.fixture(scope="session")
@@ -26,10 +27,11 @@ def sdk(request):
     folder = Path(request.config.cache.mkdir(SDK.rpartition("/")[2].replace("@", "-")))
     if not (folder / "node_modules" / "@langchain").exists():
         command = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", SDK]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
+        try:
+            subprocess.run(command, capture_output=True, text=True, check=True, timeout=INSTALL_SECONDS)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             shutil.rmtree(folder / "node_modules", ignore_errors=True)
-            pytest.skip(f"npm cannot install {SDK}: {done.stderr.strip()[-300:]}")
+            pytest.skip(f"npm cannot install {SDK}: {str(error.stderr or error)[-300:]}")
     return folder
 
 
