@@ -100,6 +100,11 @@ class PlanMirror(PlanObserver):
         if self._writer is not None:
             self._writer.close()
 
+    def hasten(self) -> None:
+        """Let nobody wait for the tables for long any more; for who is stopped while the database is away."""
+        if self._writer is not None:
+            self._writer.hasten()
+
     def follow(self, invocation: uuid.UUID) -> RunFollower:
         """Follow an invocation.
 

@@ -16,6 +16,7 @@ from planner_graph.mirror.entries import Entry, Track
 from planner_graph.mirror.expectation import expected_end
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.store.database import Database
+from planner_graph.store.outages import LAST_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class MirrorWriter:
         self._queue: deque[tuple[Track, Entry | Future[None]]] = deque()
         self._waiters: list[Waiter] = []
         self._followed: dict[Track, None] = {}
+        self._longest = settings.flush_seconds
+        self._flushing: set[Future[None]] = set()
         self._beat_at = 0.0
         self._ready: Future[None] = Future()
         self._delivery: Delivery | None = None
@@ -110,6 +113,13 @@ class MirrorWriter:
         done.set_result(None)
         return done
 
+    def hasten(self) -> None:
+        """Let nobody wait for long any more, neither who flushes, now or later, nor who closes."""
+        with self._lock:
+            self._longest = min(self._longest, LAST_SECONDS)
+            if self._taking:
+                self._loop.call_soon_threadsafe(self._resolve_soon)
+
     def close(self) -> None:
         """Write what is left, for as long as a flush may take, and end."""
         with self._lock:
@@ -123,7 +133,13 @@ class MirrorWriter:
     def _expect(self, done: Future[None]) -> None:
         """Let a flush be done soon, or after the longest time it may take."""
         self._hurry.set()
-        self._loop.call_later(self._settings.flush_seconds, _resolve, done)
+        self._flushing.add(done)
+        done.add_done_callback(self._flushing.discard)
+        self._loop.call_later(self._longest, _resolve, done)
+
+    def _resolve_soon(self) -> None:
+        for done in tuple(self._flushing):
+            self._loop.call_later(self._longest, _resolve, done)
 
     def _stop(self) -> None:
         for event in (self._stopped, self._hurry, self._wake):
@@ -156,7 +172,7 @@ class MirrorWriter:
                 if self._taking:
                     await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(work, self._settings.flush_seconds)
+                    await asyncio.wait_for(work, self._longest)
             except BaseException as error:
                 why_not = self._why_not = f"the mirror broke: {type(error).__name__}: {error}"
                 raise

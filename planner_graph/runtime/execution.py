@@ -110,6 +110,7 @@ class Execution:
             await asyncio.wait({streaming})
         except asyncio.CancelledError:
             self.brake.pause("stopped from outside; resume it to go on", at_once=True)
+            mirror.hasten()
             await self._stopped(streaming)
             if self.brake.stop is not None and self.brake.stop.kind is StopKind.PAUSE:
                 await asyncio.shield(self._pause_soon(self.brake.stop.reason))

@@ -16,6 +16,7 @@ from planner_graph.compiler.events import AgentStarted
 from planner_graph.compiler.observing import Beginning, Ending
 from planner_graph.errors import DatabaseUnavailableError
 from planner_graph.mirror import writer as module
+from planner_graph.mirror import writer as writer_module
 from planner_graph.mirror.entries import Note, Track
 from planner_graph.mirror.follower import RunFollower
 from planner_graph.mirror.handler import PlanMirror
@@ -185,6 +186,20 @@ def test_a_flush_takes_no_longer_than_it_may(notes):
     notes.gate.set()
     writer.close()
     assert one.written == 1
+
+
+def test_who_is_in_a_hurry_waits_for_no_flush_and_no_closing(notes, monkeypatch):
+    monkeypatch.setattr(writer_module, "LAST_SECONDS", 0.05)
+    writer, one = writing(flush_seconds=600), track()
+    notes.gate.clear()
+    writer.put(one, note())
+    before = writer.flush(one)
+    writer.hasten()
+    before.result(SECONDS)
+    writer.flush(one).result(SECONDS)
+    writer.close()
+
+    assert (one.written, one.lost, one.problem) == (0, 1, "the mirror was closed")
 
 
 def test_whoever_gives_up_waiting_does_no_harm(notes):
