@@ -21,6 +21,8 @@ UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 def storable(text: str) -> str:
     """Give ``text`` with each character that PostgreSQL cannot store replaced by U+FFFD; as long as before."""
+    if text.isascii() and "\0" not in text:  # nearly all there is, and ten times as fast to find out
+        return text
     return UNSTORABLE.sub(REPLACEMENT, text)
 
 

@@ -11,7 +11,6 @@ from itertools import zip_longest
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import PipelineStatus, TransactionStatus
-from psycopg.types.json import Jsonb
 
 from planner_graph.compiler.events import Event
 from planner_graph.errors import DatabaseUnavailableError, PlannerGraphError
@@ -22,6 +21,7 @@ from planner_graph.store import leases
 from planner_graph.store.connection import connect
 from planner_graph.store.database import Database
 from planner_graph.store.outages import FIRST_WAIT, may_pass, waits
+from planner_graph.store.plain import jsonb
 from planner_graph.store.queries import query
 from planner_graph.store.transitions import Connection
 
@@ -90,7 +90,7 @@ class Delivery:
         own = {track.lease: track for track in estimates if track.lease and track.own}
         with suppress(psycopg.Error, DatabaseUnavailableError):
             conn = await self._connected()
-            await conn.execute(query("heartbeat"), {"rows": Jsonb(rows)})
+            await conn.execute(query("heartbeat"), {"rows": jsonb(rows)})
             held = await leases.renew(conn, own)
             for lease, track in own.items():
                 if lease not in held:

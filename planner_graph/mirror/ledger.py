@@ -22,6 +22,16 @@ _NOT_PLANNED = "it is not in the run's new plan"
 LEFT_BEHIND = "its process ended before it did"
 """Why an attempt was interrupted that was running when its run went on."""
 
+_UNTRUE = {
+    AgentStatus.RUNNING: AgentStatus.INTERRUPTED,
+    AgentStatus.COMPLETED: AgentStatus.INTERRUPTED,
+    AgentStatus.SKIPPED: AgentStatus.CANCELLED,  # what never started cannot have been interrupted
+}
+"""What becomes of attempts whose results nobody has."""
+
+_TOLD_APART = frozenset({"event", "agent", "at"})
+"""What the log says of an event in columns of their own."""
+
 Attempt = tuple[int, int]
 """Execution and attempt."""
 
@@ -68,6 +78,11 @@ class Ledger:
         self.failed = dict.fromkeys(standing.failed)
         self.waiting = dict.fromkeys(standing.waiting)
         self.skipped = dict.fromkeys(standing.skipped)
+        self._places = {
+            AgentStatus.COMPLETED: self.completed,
+            AgentStatus.FAILED: self.failed,
+            AgentStatus.SKIPPED: self.skipped,
+        }
         self.step = standing.step
         self.sequence = standing.sequence
         self._orders = orders or {}
@@ -116,7 +131,7 @@ class Ledger:
                 case "agent_ended":
                     new = self._end(agent, event)
             if new:
-                data = {key: value for key, value in event.items() if key not in {"event", "agent", "at"}}
+                data = {key: value for key, value in event.items() if key not in _TOLD_APART}
                 self._note(event["event"], agent, moment(event["at"]), data)
 
     def stop(self, status: AgentStatus, at: datetime, why: str) -> None:
@@ -229,11 +244,7 @@ class Ledger:
     def _end(self, agent: AgentName, event: AgentEnded) -> bool:
         record = event["record"]
         status = AgentStatus(record["status"])
-        place = {
-            AgentStatus.COMPLETED: self.completed,
-            AgentStatus.FAILED: self.failed,
-            AgentStatus.SKIPPED: self.skipped,
-        }.get(status)
+        place = self._places.get(status)
         known, row = self._last_row(agent, record)
         if known and known.status is status and known.reason == row.reason and place is not None and agent in place:
             if known != row:
@@ -257,12 +268,13 @@ class Ledger:
         reason = record["reason"] or ("no reason was given" if status is AgentStatus.SKIPPED else None)
         if known and known.status is AgentStatus.FAILED and status is AgentStatus.FAILED:
             return known, replace(known, error=error or known.error, reason=reason, usage=record["usage"])
+        started_at = moment(record["started_at"] or record["ended_at"]) if record["attempts"] else None
         row = AgentRunRow(
             agent_name=agent,
             execution=execution,
             attempt=record["attempts"],
             status=status,
-            started_at=moment(record["started_at"] or record["ended_at"]) if record["attempts"] else None,
+            started_at=known.started_at if known else started_at,
             ended_at=moment(record["ended_at"]),
             error=error,
             reason=reason,
@@ -278,10 +290,12 @@ class Ledger:
         latest = self._execution(agent)
         if not record["attempts"] or not record["started_at"]:
             return latest
+        start = moment(record["started_at"])
+        if (row := self._row(agent, latest, 1)) and row.started_at == start:
+            return latest
         began = {row.execution: row.started_at for row in reversed(self._rows.get(agent, {}).values()) if row.attempt}
         if not began:
             return latest
-        start = moment(record["started_at"])
         return next((execution for execution, at in began.items() if at == start), latest + 1)
 
     def _close(self, row: AgentRunRow) -> None:
@@ -296,22 +310,22 @@ class Ledger:
         Clocks are set back now and then: an attempt ends no earlier than it started.
         """
         start, end = known.started_at if known else row.started_at, row.ended_at
+        if start == row.started_at and not (start and end and end < start):
+            return row
         return replace(row, started_at=start, ended_at=max(end, start) if start and end else end)
 
     def _cut_off(self, agent: AgentName, at: datetime, why: str, but: Attempt | None = None) -> None:
         """Mark attempts that cannot be true any more: a run that was resumed does not have their results."""
-        untrue = {
-            AgentStatus.RUNNING: AgentStatus.INTERRUPTED,
-            AgentStatus.COMPLETED: AgentStatus.INTERRUPTED,
-            AgentStatus.SKIPPED: AgentStatus.CANCELLED,  # what never started cannot have been interrupted
-        }
-        for key, row in list(self._rows.get(agent, {}).items()):
-            if key != but and row.status in untrue:
-                ended_at = row.ended_at or max(at, row.started_at or at)
-                self._write(replace(row, status=untrue[row.status], ended_at=ended_at, reason=why))
+        rows = self._rows.get(agent)
+        if not rows or (len(rows) == 1 and but in rows):
+            return
+        for row in [row for key, row in rows.items() if key != but and row.status in _UNTRUE]:
+            ended_at = row.ended_at or max(at, row.started_at or at)
+            self._write(replace(row, status=_UNTRUE[row.status], ended_at=ended_at, reason=why))
 
     def _execution(self, agent: AgentName) -> int:
-        return max((execution for execution, _ in self._rows.get(agent, {})), default=1)
+        rows = self._rows.get(agent)
+        return max(rows)[0] if rows else 1
 
     def _row(self, agent: AgentName, execution: int, attempt: int) -> AgentRunRow | None:
         return self._rows.get(agent, {}).get((execution, attempt))

@@ -1,6 +1,6 @@
 """Makes events fit for the tables: plain JSON that PostgreSQL can store, large outputs cut to a preview."""
 
-from typing import Any
+from typing import Any, cast
 
 from planner_graph.compiler.events import Event
 from planner_graph.compiler.state import AgentRecord
@@ -17,10 +17,9 @@ def lean_event(event: Event, limit: int, thread_id: str | None) -> Event:
 
 def lean_record(record: AgentRecord, agent: str, limit: int, thread_id: str | None) -> AgentRecord:
     """Give a record as the tables show it, with :func:`shown_output`."""
-    shown = shown_output(record["output"], agent, limit, thread_id)
-    rest: dict[str, Any] = plain_json({key: value for key, value in record.items() if key != "output"})
-    lean: AgentRecord = {**rest, "output": shown}  # type: ignore[typeddict-item]
-    return lean
+    lean = {key: plain_json(value) for key, value in record.items() if key != "output"}
+    lean["output"] = shown_output(record["output"], agent, limit, thread_id)
+    return cast("AgentRecord", lean)
 
 
 def shown_output(output: Any, agent: str, limit: int, thread_id: str | None) -> Any:

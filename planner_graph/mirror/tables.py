@@ -1,13 +1,12 @@
 """Reads the ledgers of runs from the tables and writes what changed in them; the caller holds the transaction."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg.types.json import Jsonb
-
 from planner_graph.mirror.ledger import Ledger, Standing
+from planner_graph.store.plain import jsonb
 from planner_graph.store.queries import query
 from planner_graph.store.rows import AgentRunRow
 from planner_graph.store.transitions import Connection
@@ -39,9 +38,7 @@ async def load(conn: Connection, runs: Iterable[RunId]) -> dict[RunId, Ledger]:
     attempts: dict[RunId, list[AgentRunRow]] = {}
     for row in await (await conn.execute(query("get_agent_runs"), of_runs)).fetchall():
         attempts.setdefault(_id(row), []).append(AgentRunRow.of(row))
-    orders: dict[RunId, dict[Any, int]] = {}
-    for row in await (await conn.execute(query("get_orders"), of_runs)).fetchall():
-        orders.setdefault(_id(row), {})[row["agent_name"]] = row["execution_order"]
+    orders = {_id(row): row["orders"] for row in await (await conn.execute(query("get_orders"), of_runs)).fetchall()}
     standings = await (await conn.execute(query("get_standings"), of_runs)).fetchall()
     return {_id(row): Ledger(_standing(row), attempts.get(_id(row), ()), orders.get(_id(row))) for row in standings}
 
@@ -60,46 +57,29 @@ async def save(
     changed = {run_id: ledger for run_id, ledger in ledgers.items() if always or ledger.changed or ledger.log}
     if not changed:
         return
-    events = [event for run_id, ledger in changed.items() for event in _numbered(run_id, ledger)]
-    attempts = [_attempt(run_id, row) for run_id, ledger in changed.items() for row in ledger.changed.values()]
+    attempts = [_attempts(run_id, ledger) for run_id, ledger in changed.items()]
+    events = [_events(run_id, ledger) for run_id, ledger in changed.items()]
     states = [_state(run_id, ledger, (estimates or {}).get(run_id)) for run_id, ledger in changed.items()]
+    sums = [_sums(run_id, ledger) for run_id, ledger in changed.items()]
     async with conn.pipeline():
-        await conn.execute(query("write_agent_runs"), {"rows": Jsonb(attempts)})
-        await conn.execute(query("write_events"), {"rows": Jsonb(events)})
-        await conn.execute(query("write_live_states"), {"rows": Jsonb(states)})
-        await conn.execute(query("write_plan_states"), {"rows": Jsonb(states)})
-        await conn.execute(query("notify_events"), {"rows": Jsonb(states)})
+        await conn.execute(query("write_agent_runs"), {"rows": jsonb(attempts)})
+        await conn.execute(query("write_events"), {"rows": jsonb(events)})
+        await conn.execute(query("write_live_states"), {"rows": jsonb(states)})
+        await conn.execute(query("write_plan_states"), {"rows": jsonb(sums)})
+        await conn.execute(query("notify_events"), {"rows": jsonb(sums)})
     for ledger in changed.values():
         ledger.saved()
 
 
-def _numbered(run_id: RunId, ledger: Ledger) -> Iterator[dict[str, Any]]:
-    """Give the log of a ledger with the sequence numbers that come next."""
-    for event in ledger.log:
-        ledger.sequence += 1
-        yield {
-            "workflow_execution_id": run_id,
-            "sequence": ledger.sequence,
-            "event": event.event,
-            "agent_name": event.agent,
-            "at": event.at.isoformat(),
-            "data": event.data,
-        }
+def _attempts(run_id: RunId, ledger: Ledger) -> dict[str, Any]:
+    return {"workflow_execution_id": run_id, "attempts": list(ledger.changed.values())}
 
 
-def _attempt(run_id: RunId, row: AgentRunRow) -> dict[str, Any]:
-    return {
-        "workflow_execution_id": run_id,
-        "agent_name": row.agent_name,
-        "execution": row.execution,
-        "attempt": row.attempt,
-        "status": row.status.value,
-        "started_at": row.started_at.isoformat() if row.started_at else None,
-        "ended_at": row.ended_at.isoformat() if row.ended_at else None,
-        "error": row.error,
-        "reason": row.reason,
-        "usage": row.usage,
-    }
+def _events(run_id: RunId, ledger: Ledger) -> dict[str, Any]:
+    """Give the log of a ledger, which the database numbers from ``sequence`` on."""
+    before = ledger.sequence
+    ledger.sequence += len(ledger.log)
+    return {"workflow_execution_id": run_id, "sequence": before, "events": ledger.log}
 
 
 def _state(run_id: RunId, ledger: Ledger, estimated_end: datetime | None) -> dict[str, Any]:
@@ -113,8 +93,19 @@ def _state(run_id: RunId, ledger: Ledger, estimated_end: datetime | None) -> dic
         "skipped": list(ledger.skipped),
         "withdrawn": list(ledger.withdrawn),
         "outputs": ledger.outputs,
-        "usage": ledger.usage,
         "estimated_end": estimated_end.isoformat() if estimated_end else None,
+        "sequence": ledger.sequence,
+    }
+
+
+def _sums(run_id: RunId, ledger: Ledger) -> dict[str, Any]:
+    """Give what the row of the plan repeats of the live state, and the usage, which only it has."""
+    return {
+        "workflow_execution_id": run_id,
+        "step": ledger.step,
+        "completed": list(ledger.completed),
+        "failed": list(ledger.failed),
+        "usage": ledger.usage,
         "sequence": ledger.sequence,
     }
 

@@ -45,7 +45,7 @@ class MirrorWriter:
         self._followed: dict[Track, None] = {}
         self._longest = settings.flush_seconds
         self._flushing: set[Future[None]] = set()
-        self._beat_at = 0.0
+        self._beat_at = time.monotonic()  # what is expected of a run at first, its start says
         self._ready: Future[None] = Future()
         self._delivery: Delivery | None = None
         self._taking = False
@@ -240,9 +240,7 @@ class MirrorWriter:
             elif names.isdisjoint(track.names):
                 names |= track.names
                 batch[track] = [entry]
-                if track not in self._followed:
-                    self._followed[track] = None
-                    self._beat_at = 0.0  # what is expected of it can be said at once
+                self._followed.setdefault(track)
             else:
                 break
             self._queue.popleft()

@@ -9,12 +9,12 @@ from typing import Any
 
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow
-from psycopg.types.json import Jsonb
 
 from planner_graph.campaign import Campaign
 from planner_graph.planning.contents import Step
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store import transitions
+from planner_graph.store.plain import jsonb
 from planner_graph.store.queries import query
 from planner_graph.store.transitions import Connection
 from planner_graph.text import storable
@@ -59,7 +59,7 @@ async def accept(conn: Connection, run_id: RunId, given: Acceptance, *, at: date
         if given.thread_id:
             values["thread_id"] = storable(given.thread_id)
         plan_id = await _id_of(cur, "insert_plan", values)
-        dependencies = {"plan_id": plan_id, "rows": Jsonb(list(dependency_rows(plan)))}
+        dependencies = {"plan_id": plan_id, "rows": jsonb(list(dependency_rows(plan)))}
         await cur.execute(query("insert_agent_dependencies"), dependencies)
         await cur.execute(query("insert_live_state"), live_values(run_id, plan, plan_id))
     told = {"strategy": plan.strategy.value, "total_agents": len(plan.steps), **given.origin}
@@ -81,7 +81,7 @@ def campaign_values(campaign: Campaign) -> dict[str, Any]:
         "campaign_key": campaign.id,
         "name": campaign.name,
         "campaign_type": campaign.type,
-        "definition": Jsonb(campaign.model_dump(mode="json")),
+        "definition": jsonb(campaign.model_dump(mode="json")),
     }
 
 
@@ -94,7 +94,7 @@ def task_values(campaign: Campaign, campaign_id: Any) -> Iterator[dict[str, Any]
             "task_type": task.type,
             "title": task.title,
             "description": task.description,
-            "parameters": Jsonb(task.parameters),
+            "parameters": jsonb(task.parameters),
         }
 
 
@@ -107,7 +107,7 @@ def plan_values(run_id: RunId, campaign: Campaign, plan: ExecutionPlan) -> dict[
         "estimated_duration_minutes": plan.estimated_duration_minutes,
         "plan": plan.model_dump_json(),
         "plan_hash": plan.hash,
-        "campaign": Jsonb(campaign.model_dump(mode="json")),
+        "campaign": jsonb(campaign.model_dump(mode="json")),
         "thread_id": thread_of(run_id, FIRST_REVISION),
     }
 
@@ -141,7 +141,7 @@ def live_values(run_id: RunId, plan: ExecutionPlan, plan_id: Any) -> dict[str, A
     return {
         "run_id": run_id,
         "waiting_agents": [step.agent for step in plan.steps],
-        "execution_metadata": Jsonb(metadata),
+        "execution_metadata": jsonb(metadata),
     }
 
 

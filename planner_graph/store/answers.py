@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from psycopg.types.json import Jsonb
-
 from planner_graph.errors import AnswerRefusedError, RunEndedError
 from planner_graph.store import leases, transitions
-from planner_graph.store.plain import exact_number, plain_json
+from planner_graph.store.plain import exact_number, jsonb, plain_json
 from planner_graph.store.queries import query
 from planner_graph.store.rows import in_utc
 from planner_graph.store.transitions import Connection
@@ -87,7 +85,7 @@ async def give(  # noqa: PLR0913  # what there is to say about an answer
         "run_id": run_id,
         "interrupt_id": interrupt_id,
         "agent": agent,
-        "answer": Jsonb(plain_json(value)),
+        "answer": jsonb(plain_json(value)),
         "by": storable(by),
         "reason": storable(reason) if reason else None,
     }

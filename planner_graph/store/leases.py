@@ -13,9 +13,9 @@ from functools import cache
 from typing import Any
 
 import psycopg
-from psycopg.types.json import Jsonb
 
 from planner_graph.errors import RunHeldError
+from planner_graph.store.plain import jsonb
 from planner_graph.store.queries import query
 from planner_graph.store.transitions import FENCED, Connection
 from planner_graph.types import RunId, RunStatus
@@ -161,4 +161,4 @@ def _name_of(pid: int) -> str:
 
 def _rows(leases: Iterable[Lease]) -> Any:
     rows: list[Mapping[str, Any]] = [{"run_id": lease.run_id, "token": lease.token} for lease in leases]
-    return Jsonb(rows)
+    return jsonb(rows)

@@ -1,20 +1,62 @@
 """Makes values fit for text and jsonb columns, which refuse the character U+0000, lone surrogates and NaN."""
 
+import json
 import math
 from collections.abc import Mapping
-from json import JSONEncoder
+from dataclasses import fields
+from datetime import datetime
 from typing import Any
+
+import orjson
+from psycopg.types.json import Jsonb
 
 from planner_graph.text import storable
 from planner_graph.values import LARGEST_INTEGER
 
 MAX_DEPTH = 60
-_ENCODER = JSONEncoder(ensure_ascii=False, default=str)
+FEW = 16
+"""Texts that are encoded in one go."""
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
+_ATOMS = frozenset({bool, int, type(None)})
+
+
+def jsonb(plain: Any) -> Jsonb:
+    """Give as a value of a statement what is plain JSON already, or dataclasses and times made of it."""
+    return Jsonb(plain, dumps=_encoded)
+
+
+def _encoded(plain: Any) -> bytes | str:
+    try:
+        return orjson.dumps(plain)
+    except TypeError:  # it takes no integer of more than 64 bits
+        return json.dumps(plain, default=_unfolded)
+
+
+def _unfolded(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def plain_json(value: Any, depth: int = 0) -> Any:
-    """Give ``value`` as JSON that PostgreSQL can store: what is no JSON becomes text, what is too deep an ellipsis."""
-    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+    """Give ``value`` as JSON that PostgreSQL can store: what is no JSON becomes text, what is too deep an ellipsis.
+
+    It is called for all that agents do, so the commonest types come first.
+    """
+    kind = type(value)
+    if kind is str:
+        return storable(value)
+    if kind in _ATOMS:
+        return value
+    if kind is dict and depth < MAX_DEPTH:
+        deeper = depth + 1
+        return {storable(str(key)): plain_json(item, deeper) for key, item in value.items()}
+    return _unusual(value, depth)
+
+
+def _unusual(value: Any, depth: int) -> Any:
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, Mapping | list | tuple) and depth >= MAX_DEPTH:
         return "..."
@@ -39,6 +81,8 @@ def beginning(value: Any, limit: int) -> str | None:
 
     Not much more than what is given is encoded, however large the value is.
     """
+    if (whole := _texts_at_once(value, limit)) is not None:
+        return storable(whole[:limit]) if len(whole) > limit else None
     text = ""
     try:
         for part in _ENCODER.iterencode(value):
@@ -48,6 +92,18 @@ def beginning(value: Any, limit: int) -> str | None:
     except RecursionError:
         text = text.ljust(limit + 1, ".")
     return storable(text[:limit]) if len(text) > limit else None
+
+
+def _texts_at_once(value: Any, limit: int) -> str | None:
+    """Give the JSON of a small dict of texts, which most outputs are, of each text as much as may be seen of it."""
+    if type(value) is not dict or len(value) > FEW:
+        return None
+    items = []
+    for key, item in value.items():
+        if type(key) is not str or type(item) is not str:
+            return None
+        items.append(f"{_ENCODER.encode(key)}: {_ENCODER.encode(item[: limit + 1])}")
+    return f"{{{', '.join(items)}}}"
 
 
 def exact_number(digits: str) -> int | float:

@@ -268,7 +268,7 @@ WITH counter AS (
 )
 SELECT pg_notify('planner_graph', workflow_execution_id || ' ' || sequence) FROM appended
 
--- The mirror writes the events of many runs at a time: rows come as one JSON array.
+-- The mirror writes what many runs did at a time: runs come as one JSON array.
 
 -- name: transaction_number
 SELECT pg_current_xact_id()::TEXT AS number
@@ -301,20 +301,22 @@ JOIN workflow_state_live l USING (workflow_execution_id)
 WHERE p.workflow_execution_id = %(run_id)s
 
 -- name: get_orders
-SELECT DISTINCT p.workflow_execution_id, d.agent_name, d.execution_order
+SELECT p.workflow_execution_id, jsonb_object_agg(d.agent_name, d.execution_order) AS orders
 FROM execution_plans p
 JOIN agent_dependencies d ON d.execution_plan_id = p.id
 WHERE p.workflow_execution_id = ANY (%(run_ids)s)
+GROUP BY p.workflow_execution_id
 
 -- name: write_agent_runs
 INSERT INTO agent_runs (
     workflow_execution_id, agent_name, execution, attempt, status, started_at, ended_at, error, reason, usage
 )
-SELECT r.workflow_execution_id, r.agent_name, r.execution, r.attempt, r.status, r.started_at, r.ended_at, r.error,
+SELECT run.workflow_execution_id, r.agent_name, r.execution, r.attempt, r.status, r.started_at, r.ended_at, r.error,
     r.reason, r.usage
-FROM jsonb_to_recordset(%(rows)s) AS r(
-    workflow_execution_id UUID, agent_name TEXT, execution INTEGER, attempt INTEGER, status TEXT,
-    started_at TIMESTAMPTZ, ended_at TIMESTAMPTZ, error JSONB, reason TEXT, usage JSONB
+FROM jsonb_to_recordset(%(rows)s) AS run(workflow_execution_id UUID, attempts JSONB)
+CROSS JOIN LATERAL jsonb_to_recordset(run.attempts) AS r(
+    agent_name TEXT, execution INTEGER, attempt INTEGER, status TEXT, started_at TIMESTAMPTZ, ended_at TIMESTAMPTZ,
+    error JSONB, reason TEXT, usage JSONB
 )
 ON CONFLICT (workflow_execution_id, agent_name, execution, attempt) DO UPDATE
 SET status = EXCLUDED.status,
@@ -326,10 +328,11 @@ SET status = EXCLUDED.status,
 
 -- name: write_events
 INSERT INTO run_events (workflow_execution_id, sequence, event, agent_name, at, data)
-SELECT r.workflow_execution_id, r.sequence, r.event, r.agent_name, r.at, r.data
-FROM jsonb_to_recordset(%(rows)s) AS r(
-    workflow_execution_id UUID, sequence BIGINT, event TEXT, agent_name TEXT, at TIMESTAMPTZ, data JSONB
-)
+SELECT run.workflow_execution_id, run.sequence + r.place, r.event, r.agent, r.at, r.data
+FROM jsonb_to_recordset(%(rows)s) AS run(workflow_execution_id UUID, sequence BIGINT, events JSONB)
+CROSS JOIN LATERAL ROWS FROM (
+    jsonb_to_recordset(run.events) AS (event TEXT, agent TEXT, at TIMESTAMPTZ, data JSONB)
+) WITH ORDINALITY AS r(event, agent, at, data, place)
 
 -- name: write_live_states
 UPDATE workflow_state_live l

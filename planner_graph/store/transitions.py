@@ -11,10 +11,9 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
-from psycopg.types.json import Jsonb
 
 from planner_graph.errors import LeaseLostError, RunEndedError, RunNotFoundError, RunNotResumableError
-from planner_graph.store.plain import plain_json
+from planner_graph.store.plain import jsonb, plain_json
 from planner_graph.store.queries import query
 from planner_graph.text import storable
 from planner_graph.types import AgentStatus, RunId, RunStatus
@@ -113,7 +112,7 @@ async def finish(  # noqa: PLR0913  # what is known of an end
         "run_id": run_id,
         "status": status.value,
         "reason": reason,
-        "result": None if result is None else Jsonb(plain_json(result)),
+        "result": None if result is None else jsonb(plain_json(result)),
         "ended_at": ended_at,
     }
     await conn.execute(query("finish_run"), values)
@@ -135,7 +134,7 @@ async def amend(conn: Connection, run_id: RunId, status: RunStatus, result: Mapp
     before = await lock(conn, run_id)
     if not (before.ended and status.ended):
         raise ValueError(f"run {run_id} is {before.value!r}: only an end is amended, by another one")
-    values = {"run_id": run_id, "status": status.value, "result": Jsonb(plain_json(result))}
+    values = {"run_id": run_id, "status": status.value, "result": jsonb(plain_json(result))}
     await conn.execute(query("amend_run"), values)
 
 
@@ -149,7 +148,7 @@ async def log(  # noqa: PLR0913  # what there is to say about an event
     at: datetime | None = None,
 ) -> None:
     """Append an event, of one ``agent`` or of the run itself, to the log of a run whose lock the transaction holds."""
-    values = {"run_id": run_id, "event": event, "agent": agent, "data": Jsonb(plain_json(data)), "at": at}
+    values = {"run_id": run_id, "event": event, "agent": agent, "data": jsonb(plain_json(data)), "at": at}
     await conn.execute(query("append_event"), values)
 
 
