@@ -87,7 +87,8 @@ class RunFollower(Follower):
         if event["event"] == "agent_interrupted":
             self._asking[event["agent"]] = None
         self._put(lean_event(event, self._preview, self._track.thread_id))
-        await self._writer.room()
+        if self._writer.full:
+            await self._writer.room()
 
     def note(self, note: Note, key: Hashable) -> None:
         """Log something, unless something with that ``key`` was; what comes before the beginning is logged after it."""

@@ -10,7 +10,15 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from planner_graph.compiler.events import AgentEnded, AgentInterrupted, AgentStarted, AttemptFailed, Event, moment
+from planner_graph.compiler.events import (
+    AgentEnded,
+    AgentInterrupted,
+    AgentStarted,
+    AttemptFailed,
+    Event,
+    moment,
+    timestamp,
+)
 from planner_graph.compiler.state import AgentRecord
 from planner_graph.mirror.usage import total_usage
 from planner_graph.store.rows import AgentRunRow
@@ -22,15 +30,15 @@ _NOT_PLANNED = "it is not in the run's new plan"
 LEFT_BEHIND = "its process ended before it did"
 """Why an attempt was interrupted that was running when its run went on."""
 
+_UTC = "+00:00"
+"""How times end that every reader understands."""
+
 _UNTRUE = {
     AgentStatus.RUNNING: AgentStatus.INTERRUPTED,
     AgentStatus.COMPLETED: AgentStatus.INTERRUPTED,
     AgentStatus.SKIPPED: AgentStatus.CANCELLED,  # what never started cannot have been interrupted
 }
 """What becomes of attempts whose results nobody has."""
-
-_TOLD_APART = frozenset({"event", "agent", "at"})
-"""What the log says of an event in columns of their own."""
 
 Attempt = tuple[int, int]
 """Execution and attempt."""
@@ -52,16 +60,6 @@ class Standing:
     sequence: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LoggedEvent:
-    """An event as the log of a run keeps it."""
-
-    event: str
-    agent: AgentName
-    at: datetime
-    data: dict[str, Any]
-
-
 class Ledger:
     """The standing of the agents of one run, brought forward by events.
 
@@ -78,6 +76,7 @@ class Ledger:
         self.failed = dict.fromkeys(standing.failed)
         self.waiting = dict.fromkeys(standing.waiting)
         self.skipped = dict.fromkeys(standing.skipped)
+        self._lists = (self.running, self.completed, self.failed, self.waiting, self.skipped)
         self._places = {
             AgentStatus.COMPLETED: self.completed,
             AgentStatus.FAILED: self.failed,
@@ -101,7 +100,7 @@ class Ledger:
         self.changed: dict[tuple[AgentName, Attempt], AgentRunRow] = {}
         self.outputs: dict[AgentName, Any] = {}
         self.withdrawn: dict[AgentName, None] = {}
-        self.log: list[LoggedEvent] = []
+        self.log: list[Mapping[str, Any]] = []
 
     @property
     def usage(self) -> dict[str, Any] | None:
@@ -131,8 +130,7 @@ class Ledger:
                 case "agent_ended":
                     new = self._end(agent, event)
             if new:
-                data = {key: value for key, value in event.items() if key not in _TOLD_APART}
-                self._note(event["event"], agent, moment(event["at"]), data)
+                self._log(event)
 
     def stop(self, status: AgentStatus, at: datetime, why: str) -> None:
         """Let all attempts end that go on: as ``interrupted``, or as ``cancelled``; their agents wait once more."""
@@ -145,7 +143,7 @@ class Ledger:
         """Let an agent wait once more whose end, or whose start, the checkpoint does not know."""
         self._cut_off(agent, at, why)
         self._move(agent, self.waiting)
-        self._note("agent_reopened", agent, at, {"reason": why})
+        self.log.append({"event": "agent_reopened", "agent": agent, "at": timestamp(at), "reason": why})
 
     def reconcile(self, records: Mapping[AgentName, AgentRecord], at: datetime, *, resumed: bool) -> None:
         """Make the standing that of a checkpoint which holds ``records``; agents without one have not ended.
@@ -338,7 +336,7 @@ class Ledger:
 
     def _move(self, agent: AgentName, place: dict[AgentName, None] | None) -> None:
         """Put an agent at the end of one list and out of all others."""
-        for others in (self.running, self.completed, self.failed, self.waiting, self.skipped):
+        for others in self._lists:
             if others is not place:
                 others.pop(agent, None)
         if place is not None:
@@ -347,5 +345,6 @@ class Ledger:
             self.outputs.pop(agent, None)
             self.withdrawn[agent] = None
 
-    def _note(self, event: str, agent: AgentName, at: datetime, data: dict[str, Any]) -> None:
-        self.log.append(LoggedEvent(event=event, agent=agent, at=at, data=data))
+    def _log(self, event: Mapping[str, Any]) -> None:
+        at = event["at"]
+        self.log.append(event if at.endswith(_UTC) else {**event, "at": timestamp(moment(at))})

@@ -42,10 +42,10 @@ class MirrorWriter:
         self._lock = threading.Lock()
         self._queue: deque[tuple[Track, Entry | Future[None]]] = deque()
         self._waiters: list[Waiter] = []
-        self._followed: dict[Track, None] = {}
+        self._followed: dict[Track, float] = {}
         self._longest = settings.flush_seconds
         self._flushing: set[Future[None]] = set()
-        self._beat_at = time.monotonic()  # what is expected of a run at first, its start says
+        self._beat_at = 0.0
         self._ready: Future[None] = Future()
         self._delivery: Delivery | None = None
         self._taking = False
@@ -85,11 +85,16 @@ class MirrorWriter:
             else:
                 track.lose(1, self._why_not)
 
+    @property
+    def full(self) -> bool:
+        """Whether whoever tells more should wait for room."""
+        return self._taking and len(self._queue) >= self._settings.queue_limit
+
     async def room(self) -> None:
         """Wait for as long as the queue is full."""
         while True:
             with self._lock:
-                if not self._taking or len(self._queue) < self._settings.queue_limit:
+                if not self.full:
                     return
                 loop = asyncio.get_running_loop()
                 room = loop.create_future()
@@ -240,7 +245,7 @@ class MirrorWriter:
             elif names.isdisjoint(track.names):
                 names |= track.names
                 batch[track] = [entry]
-                self._followed.setdefault(track)
+                self._followed.setdefault(track, time.monotonic())
             else:
                 break
             self._queue.popleft()
@@ -250,7 +255,7 @@ class MirrorWriter:
     def _call_waiters(self) -> None:
         """Let those go on who wait for room, if there is some."""
         with self._lock:
-            if not self._waiters or (self._taking and len(self._queue) >= self._settings.queue_limit):
+            if not self._waiters or self.full:
                 return
             waiters, self._waiters = self._waiters, []
         for loop, room in waiters:
@@ -267,16 +272,22 @@ class MirrorWriter:
                 await delivery.touch(self._expectations(followed))
 
     def _expectations(self, followed: list[Track]) -> dict[Track, datetime | None]:
-        """Give when runs are expected to end; one after the other, as forecasts of many take time."""
+        """Give when runs are expected to end; one after the other, as forecasts of many take time.
+
+        Of a run that has just begun nothing is given: what its start says of it cannot be bettered yet.
+        """
         expected: dict[Track, datetime | None] = dict.fromkeys(followed)
-        until = time.monotonic() + FORECAST_SECONDS
+        started = time.monotonic()
         for track in followed:
-            if time.monotonic() > until:
+            if time.monotonic() > started + FORECAST_SECONDS:
                 break
+            since = self._followed.pop(track)
+            self._followed[track] = since  # its turn comes again after all others
+            if started - since < self._settings.heartbeat_seconds:
+                continue
             now = datetime.now(UTC)
             end = expected_end(track, now)
             expected[track] = end and max(end, now + timedelta(seconds=1.5 * self._settings.heartbeat_seconds))
-            self._followed[track] = self._followed.pop(track)  # its turn comes again after all others
         return expected
 
     def _abandon(self, why: str) -> None:

@@ -1,6 +1,5 @@
 """Accepts runs: spreads campaign and plan over the tables; SQL on a connection whose transaction the caller holds."""
 
-import math
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,14 +10,13 @@ from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
 from planner_graph.campaign import Campaign
-from planner_graph.planning.contents import Step
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store import transitions
 from planner_graph.store.plain import jsonb
 from planner_graph.store.queries import query
 from planner_graph.store.transitions import Connection
 from planner_graph.text import storable
-from planner_graph.types import AgentName, DependencyKind, RunId
+from planner_graph.types import RunId
 
 FIRST_REVISION = 1
 
@@ -59,8 +57,7 @@ async def accept(conn: Connection, run_id: RunId, given: Acceptance, *, at: date
         if given.thread_id:
             values["thread_id"] = storable(given.thread_id)
         plan_id = await _id_of(cur, "insert_plan", values)
-        dependencies = {"plan_id": plan_id, "rows": jsonb(list(dependency_rows(plan)))}
-        await cur.execute(query("insert_agent_dependencies"), dependencies)
+        await cur.execute(query("insert_agent_dependencies"), {"plan_id": plan_id})
         await cur.execute(query("insert_live_state"), live_values(run_id, plan, plan_id))
     told = {"strategy": plan.strategy.value, "total_agents": len(plan.steps), **given.origin}
     await transitions.log(conn, run_id, "run_accepted", told, at=at)
@@ -112,24 +109,6 @@ def plan_values(run_id: RunId, campaign: Campaign, plan: ExecutionPlan) -> dict[
     }
 
 
-def dependency_rows(plan: ExecutionPlan) -> Iterator[dict[str, Any]]:
-    """Give the rows of ``insert_agent_dependencies``: for each agent one per kind of dependency, at least one."""
-    for step in plan.steps:
-        for kind, agents in _by_kind(step).items():
-            yield {
-                "agent_name": step.agent,
-                "agent_type": step.type,
-                "depends_on_agents": agents,
-                "dependency_type": kind.value,
-                "execution_order": step.order,
-                "parallel_group_id": step.parallel_group_id,
-                "is_parallel_eligible": step.parallel_group_id is not None,
-                "max_retries": step.max_retries,
-                "timeout_minutes": max(1, math.ceil(step.timeout_seconds / 60)),
-                "resource_requirements": dict(step.resources),
-            }
-
-
 def live_values(run_id: RunId, plan: ExecutionPlan, plan_id: Any) -> dict[str, Any]:
     """Give what ``insert_live_state`` takes: everyone waits."""
     metadata = {
@@ -143,13 +122,6 @@ def live_values(run_id: RunId, plan: ExecutionPlan, plan_id: Any) -> dict[str, A
         "waiting_agents": [step.agent for step in plan.steps],
         "execution_metadata": jsonb(metadata),
     }
-
-
-def _by_kind(step: Step) -> dict[DependencyKind, list[AgentName]]:
-    kinds: dict[DependencyKind, list[AgentName]] = {}
-    for dependency in step.dependencies:
-        kinds.setdefault(dependency.kind, []).append(dependency.agent)
-    return kinds or {DependencyKind.HARD: []}
 
 
 async def _id_of(cur: AsyncCursor[DictRow], name: str, values: Mapping[str, Any]) -> uuid.UUID:

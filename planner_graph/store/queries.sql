@@ -51,17 +51,25 @@ FROM (SELECT %(plan)s::JSONB AS plan) given
 RETURNING id
 
 -- name: insert_agent_dependencies
+-- For each agent one row per kind of dependency, at least one.
 INSERT INTO agent_dependencies (
     execution_plan_id, agent_name, agent_type, depends_on_agents, dependency_type, execution_order,
     parallel_group_id, is_parallel_eligible, max_retries, timeout_minutes, resource_requirements
 )
-SELECT %(plan_id)s, r.agent_name, r.agent_type, r.depends_on_agents, r.dependency_type, r.execution_order,
-    r.parallel_group_id, r.is_parallel_eligible, r.max_retries, r.timeout_minutes, r.resource_requirements
-FROM jsonb_to_recordset(%(rows)s) AS r(
-    agent_name TEXT, agent_type TEXT, depends_on_agents TEXT[], dependency_type TEXT, execution_order INTEGER,
-    parallel_group_id INTEGER, is_parallel_eligible BOOLEAN, max_retries INTEGER, timeout_minutes INTEGER,
-    resource_requirements JSONB
+SELECT p.id, s.agent, s.type, COALESCE(d.agents, ARRAY[]::TEXT[]), COALESCE(d.kind, 'hard'), s."order",
+    s.parallel_group_id, s.parallel_group_id IS NOT NULL, s.max_retries, greatest(1, ceil(s.timeout_seconds / 60)),
+    s.resources
+FROM execution_plans p
+CROSS JOIN LATERAL jsonb_to_recordset(p.plan -> 'steps') AS s(
+    agent TEXT, type TEXT, dependencies JSONB, "order" INTEGER, parallel_group_id INTEGER, max_retries INTEGER,
+    timeout_seconds FLOAT8, resources JSONB
 )
+LEFT JOIN LATERAL (
+    SELECT edge ->> 'kind' AS kind, array_agg(edge ->> 'agent' ORDER BY place) AS agents
+    FROM jsonb_array_elements(s.dependencies) WITH ORDINALITY AS listed(edge, place)
+    GROUP BY 1
+) d ON TRUE
+WHERE p.id = %(plan_id)s
 
 -- name: insert_live_state
 INSERT INTO workflow_state_live (workflow_execution_id, waiting_agents, execution_metadata)
@@ -328,11 +336,10 @@ SET status = EXCLUDED.status,
 
 -- name: write_events
 INSERT INTO run_events (workflow_execution_id, sequence, event, agent_name, at, data)
-SELECT run.workflow_execution_id, run.sequence + r.place, r.event, r.agent, r.at, r.data
+SELECT run.workflow_execution_id, run.sequence + e.place, e.told ->> 'event', e.told ->> 'agent',
+    (e.told ->> 'at')::TIMESTAMPTZ, e.told - ARRAY['event', 'agent', 'at']
 FROM jsonb_to_recordset(%(rows)s) AS run(workflow_execution_id UUID, sequence BIGINT, events JSONB)
-CROSS JOIN LATERAL ROWS FROM (
-    jsonb_to_recordset(run.events) AS (event TEXT, agent TEXT, at TIMESTAMPTZ, data JSONB)
-) WITH ORDINALITY AS r(event, agent, at, data, place)
+CROSS JOIN LATERAL jsonb_array_elements(run.events) WITH ORDINALITY AS e(told, place)
 
 -- name: write_live_states
 UPDATE workflow_state_live l

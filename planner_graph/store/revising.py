@@ -8,7 +8,6 @@ from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store import accepting, transitions
 from planner_graph.store.accepting import thread_of
 from planner_graph.store.leases import Lease
-from planner_graph.store.plain import jsonb
 from planner_graph.store.queries import query
 from planner_graph.store.transitions import Connection
 from planner_graph.text import storable
@@ -47,6 +46,5 @@ async def revise(conn: Connection, lease: Lease, revision: Revision) -> None:
     cursor = await conn.execute(query("revise_plan"), values)
     plan_id = (await cursor.fetchone() or {})["id"]
     await conn.execute(query("delete_agent_dependencies"), {"plan_id": plan_id})
-    dependencies = {"plan_id": plan_id, "rows": jsonb(list(accepting.dependency_rows(plan)))}
-    await conn.execute(query("insert_agent_dependencies"), dependencies)
+    await conn.execute(query("insert_agent_dependencies"), {"plan_id": plan_id})
     await conn.execute(query("revise_live_state"), accepting.live_values(run_id, plan, plan_id))

@@ -164,7 +164,7 @@ def test_what_is_told_for_the_first_time_is_logged_once_and_in_order(events):
         ledger.take([event])
         if not (skipped_before and event["event"] == "agent_ended"):  # a skip said again is no news
             expected.append((event["event"], event["agent"], moment(event["at"])))
-    assert [(entry.event, entry.agent, entry.at) for entry in ledger.log] == expected
+    assert [(entry["event"], entry["agent"], moment(entry["at"])) for entry in ledger.log] == expected
 
 
 @given(histories(), st.data())
