@@ -18,7 +18,7 @@ from planner_graph.server.ring import MOST_FRAMES
 from planner_graph.server.settings import ServerSettings
 from planner_graph.store.repository import Repository
 from planner_graph.types import RunStatus
-from tests.logs import CUT, tell, tell_silently
+from tests.logs import CUT, SILENTLY, tell, tell_silently
 from tests.plans import make_plan
 
 NEVER = 3600.0
@@ -198,7 +198,8 @@ async def test_through_a_database_that_cuts_all_connections_nothing_is_missed(hu
             waiting = asyncio.ensure_future(anext(bursts))
             async with database.pool.connection() as conn:
                 await conn.execute(CUT)
-            await tell_silently(database, run_id, 3)
+                await conn.execute(SILENTLY, {"run_id": run_id, "count": 3, "size": 0})
+            await database.pool.check()
             frames += await waiting
             while frames[-1].sequence % 3 != 1:
                 frames += await anext(bursts)
