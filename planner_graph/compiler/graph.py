@@ -5,7 +5,7 @@ Also with a Ctrl-C that works while several agents run under ``invoke``.
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Self, cast
 
@@ -13,14 +13,18 @@ from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.config import merge_configs
 from langchain_core.runnables.graph import Graph
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import START
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import StateSnapshot, StateUpdate
 
 from planner_graph.compiler.boards import INVOCATION, Invocation
 from planner_graph.compiler.bridge import BackgroundLoop
+from planner_graph.compiler.by_hand import stand_for_agents, with_the_rest, with_whole_records
 from planner_graph.compiler.landing import awaited
 from planner_graph.compiler.observing import Following, observers
 from planner_graph.compiler.picture import Picture, draw, picture_of
 from planner_graph.compiler.state import PLAN, PlanInput, PlanOutput, read_plan
+from planner_graph.compiler.wiring import ENTRY, EXIT
 from planner_graph.planning.plan import ExecutionPlan
 
 MOST_THREADS = 256
@@ -101,6 +105,45 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
         async with following.to_the_end_async(), aclosing(stream):
             async for item in stream:
                 yield item
+
+    def bulk_update_state(self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]) -> RunnableConfig:
+        """Change the state of a thread from outside; ``update_state`` goes through here, too.
+
+        Raises:
+            RecordError: what is given as the record of an agent is none.
+        """
+        given, concerned = self._given(config, supersteps)
+        if concerned:
+            given = self._with_the_rest(self.get_state(config), given)
+        return super().bulk_update_state(config, given)
+
+    async def abulk_update_state(
+        self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]
+    ) -> RunnableConfig:
+        """Change the state of a thread from outside; see :meth:`bulk_update_state`."""
+        given, concerned = self._given(config, supersteps)
+        if concerned:
+            given = self._with_the_rest(await self.aget_state(config), given)
+        return await super().abulk_update_state(config, given)
+
+    def _given(
+        self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]
+    ) -> tuple[Sequence[Sequence[StateUpdate]], bool]:
+        """Give updates with whole records, and whether the first ones stand for agents of this graph."""
+        if config.get("configurable", {}).get("checkpoint_ns"):  # they are for a graph within
+            return supersteps, False
+        agents = self.nodes.keys() - {START, ENTRY, EXIT}
+        whole = [with_whole_records([StateUpdate(*each) for each in updates], agents) for updates in supersteps]
+        return whole, bool(whole and whole[0]) and stand_for_agents(whole[0], agents)
+
+    def _with_the_rest(
+        self, found: StateSnapshot, supersteps: Sequence[Sequence[StateUpdate]]
+    ) -> Sequence[Sequence[StateUpdate]]:
+        kept = found.values.get(PLAN)
+        plan = self.plan or (read_plan(kept, found.values["plan_hash"]) if kept else None)
+        if plan is None:
+            return supersteps
+        return [with_the_rest(plan, found.tasks, supersteps[0], routed=self.plan is None), *supersteps[1:]]
 
     def _with_threads(self, config: RunnableConfig) -> RunnableConfig:
         """Give ``config`` with a thread for every node, unless it sets a limit of its own.

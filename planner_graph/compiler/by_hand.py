@@ -1,0 +1,124 @@
+"""Records that somebody gives in the place of agents, with ``update_state``, and what becomes of the rest of the step.
+
+LangGraph begins a new step then: it forgets what was to start beside the agent, and what had ended beside it already.
+Here the others go on as if the agent itself had given the record.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from langgraph.types import Command, PregelTask, StateUpdate
+from pydantic import TypeAdapter, ValidationError
+
+from planner_graph.compiler.events import timestamp
+from planner_graph.compiler.state import AgentRecord
+from planner_graph.compiler.wiring import visits
+from planner_graph.errors import Finding, InvalidInputError
+from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.types import AgentName, AgentStatus
+
+_RECORD = TypeAdapter(AgentRecord)
+_REMEDY = "give a record as get_state shows them, or its output only"
+
+
+class RecordError(InvalidInputError):
+    """Somebody gave records that no agent could have given."""
+
+    subject = "update of the state"
+
+
+def stand_for_agents(updates: Sequence[StateUpdate], agents: Collection[str]) -> bool:
+    """Tell whether these updates give records in the place of agents, all of them, and lead nowhere by themselves."""
+    return all(update.as_node in agents and not isinstance(update.values, Command) for update in updates)
+
+
+def with_whole_records(updates: Sequence[StateUpdate], agents: Collection[str]) -> list[StateUpdate]:
+    """Complete what updates give as records: the output is enough. ``None`` takes a record away.
+
+    Raises:
+        RecordError: something is none; all faults are named.
+    """
+    findings: list[Finding] = []
+    completed = [
+        update._replace(values=_whole(update.values, agents, findings)) if isinstance(update.values, dict) else update
+        for update in updates
+    ]
+    if findings:
+        raise RecordError(findings)
+    return completed
+
+
+def _whole(values: Mapping[str, Any], agents: Collection[str], findings: list[Finding]) -> dict[str, Any]:
+    whole = dict(values)
+    for agent, record in values.items():
+        if agent in agents and record is not None:
+            whole[agent] = {**_by_hand(), **record} if isinstance(record, Mapping) and "output" in record else record
+            findings += _faults(agent, whole[agent])
+    return whole
+
+
+def _by_hand() -> dict[str, Any]:
+    """Give what a record says beside its output, unless somebody says otherwise."""
+    now = timestamp(datetime.now(UTC))
+    rest = dict.fromkeys(AgentRecord.__annotations__)
+    return {**rest, "status": AgentStatus.COMPLETED.value, "attempts": 1, "ended_at": now}
+
+
+def with_the_rest(
+    plan: ExecutionPlan, tasks: Sequence[PregelTask], updates: Sequence[StateUpdate], *, routed: bool
+) -> Sequence[StateUpdate]:
+    """Give updates that keep, beside the agents whose records they give, the ``tasks`` of the step that is under way.
+
+    Who has ended keeps its record, unless it waited for one that is given now; all others still start. Updates of
+    another step stay as they are. In a graph whose nodes are ``routed`` by its state, who has no record starts anyway.
+    """
+    beside = {AgentName(task.name): task.result for task in tasks if task.name in plan.by_agent}
+    given = {AgentName(update.as_node or "") for update in updates}
+    if not given <= beside.keys() or given == beside.keys():
+        return updates
+    again = _after(plan, given)
+    ended = {agent: found for agent, found in beside.items() if found and agent not in given | again}
+    first, *others = updates
+    values = first.values or {}
+    if routed:
+        kept = {name: record for found in ended.values() for name, record in found.items()}
+        return [first._replace(values={**kept, **values}), *others] if not others else updates
+    unfinished = [agent for agent in plan.by_agent if agent in beside and agent not in given | ended.keys()]
+    leading_on: Any = Command(update=values, goto=visits(plan, unfinished))
+    return [first._replace(values=leading_on), *others, *(StateUpdate(found, name) for name, found in ended.items())]
+
+
+def _after(plan: ExecutionPlan, agents: Collection[AgentName]) -> set[AgentName]:
+    """Give all who wait for these agents, or for one who does."""
+    after: set[AgentName] = set()
+    for step in plan.steps:  # in execution order: whom a step waits for comes before it
+        if any(agent in agents or agent in after for agent in step.waits_for):
+            after.add(step.agent)
+    return after
+
+
+def _faults(agent: str, record: Any) -> Iterator[Finding]:
+    try:
+        found = _RECORD.validate_python(record, strict=True)
+    except ValidationError as error:
+        for fault in error.errors():
+            key = ".".join(map(str, (agent, *fault["loc"])))
+            yield Finding(
+                problem=fault["msg"], remedy="give a record as get_state shows them, or its output only", key=key
+            )
+        return
+    if found["status"] not in {status.value for status in AgentStatus if status.ended}:
+        ends = ", ".join(status.value for status in AgentStatus if status.ended)
+        yield Finding(problem=f"{found['status']!r} is no end", remedy=f"say one of: {ends}", key=f"{agent}.status")
+    for name in ("started_at", "ended_at"):
+        if (time := found[name]) is not None and not _is_time(time):
+            yield Finding(problem=f"{time!r} is no time", remedy="write ISO 8601", key=f"{agent}.{name}")
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

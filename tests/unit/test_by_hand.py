@@ -1,0 +1,191 @@
+"""Records given with update_state in the middle of a step: all others of the step go on as if nothing had happened.
+
+What is said here of both kinds of graph LangGraph alone does of neither: it forgets who was to start beside the agent.
+"""
+
+import asyncio
+from typing import Any
+
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Command, StateUpdate, interrupt
+from typing_extensions import TypedDict
+
+from planner_graph.campaign import Campaign
+from planner_graph.compiler.by_hand import RecordError
+from planner_graph.compiler.campaigns import compile_planner
+from planner_graph.compiler.compiler import compile_plan
+from planner_graph.planning.planner import MasterPlanner
+from tests.catalogs import catalog, spec
+from tests.fakes import Notebook, thread
+
+TEAM = (
+    spec("brief"),
+    spec("facts", after=["brief"]),
+    spec("text", after=["facts"]),
+    spec("picture", after=["brief"]),
+    spec("sound", after=["brief"]),
+    spec("page", after={"hard": ["text"], "soft": ["picture", "sound"]}),
+)
+ALL = [each.name for each in TEAM]
+LEVEL = {"facts", "picture", "sound"}
+INPUT: Any = {"campaign": {"id": "c", "type": "page"}}
+STRATEGIES = ("parallel", "adaptive")
+KINDS = ("fixed", "campaign")
+
+
+def graph_of(kind, strategy, notes, **others):
+    planner = MasterPlanner(catalog(*TEAM, select={"page": ALL}))
+    bodies = notes.bodies(ALL, **others)
+    if kind == "campaign":
+        return compile_planner(planner, bodies, checkpointer=InMemorySaver())
+    plan = planner.create_execution_plan(Campaign(id="c", type="page"), strategy)
+    return compile_plan(plan, bodies, checkpointer=InMemorySaver())
+
+
+def go(graph, given, strategy, config=None, **options):
+    if graph.plan is None:
+        options["context"] = {"strategy": strategy}
+    return asyncio.run(graph.ainvoke(given, config or thread(), **options))
+
+
+def update(graph, how, config, values, as_node):
+    if how == "update_state":
+        return graph.update_state(config, values, as_node=as_node)
+    return asyncio.run(graph.aupdate_state(config, values, as_node=as_node))
+
+
+def asks(_):
+    return interrupt("well?")
+
+
+@pytest.mark.parametrize("how", ["update_state", "aupdate_state"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_was_to_start_beside_the_agent_still_does(kind, strategy, how):
+    notes = Notebook()
+    graph = graph_of(kind, strategy, notes)
+    go(graph, INPUT, strategy, interrupt_before=["picture"])
+    beside = set(graph.get_state(thread()).next)
+    assert beside >= LEVEL
+    update(graph, how, thread(), {"facts": {"output": {"facts": "by hand"}}}, "facts")
+    left = set(graph.get_state(thread()).next)
+    assert left >= beside - {"facts"}
+    assert go(graph, None, strategy)["result"]["status"] == "completed"
+    assert sorted(notes.ended) == sorted(set(ALL) - {"facts"})
+    assert notes.inputs["text"][0]["facts"] == "by hand"
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_had_ended_beside_the_agent_keeps_its_record(kind, strategy):
+    """It was asked for in vain before: an answer in the place of who asks made its finished siblings run again."""
+    notes = Notebook()
+    graph = graph_of(kind, strategy, notes, picture=asks)
+    go(graph, INPUT, strategy)
+    assert {"facts", "sound"} <= set(notes.ended)
+    graph.update_state(thread(), {"picture": {"output": {"picture": "by hand"}}}, as_node="picture")
+    final = go(graph, None, strategy)["result"]
+    assert (final["status"], final["agents"]["picture"]["status"]) == ("completed", "completed")
+    assert sorted(notes.ended) == sorted(set(ALL) - {"picture"})
+    assert notes.inputs["page"][0]["picture"] == "by hand"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fork_in_an_adaptive_step_runs_again_who_waited_for_the_agent_and_nobody_else(kind):
+    notes = Notebook()
+    graph = graph_of(kind, "adaptive", notes)
+    go(graph, INPUT, "adaptive")
+    start = next(state for state in graph.get_state_history(thread()) if "facts" in state.next)
+    notes.events.clear()
+    forked = graph.update_state(start.config, {"facts": {"output": {"facts": "other"}}}, as_node="facts")
+    assert go(graph, None, "adaptive", config=forked)["result"]["status"] == "completed"
+    assert notes.ended == ["text", "page"]
+    assert notes.inputs["text"][-1]["facts"] == "other"
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_several_records_may_be_given_at_once(strategy):
+    notes = Notebook()
+    graph = graph_of("fixed", strategy, notes)
+    go(graph, INPUT, strategy, interrupt_before=["picture"])
+    given = [StateUpdate({agent: {"output": {agent: "by hand"}}}, agent) for agent in ("facts", "sound")]
+    graph.bulk_update_state(thread(), [given])
+    assert go(graph, None, strategy)["result"]["status"] == "completed"
+    assert sorted(notes.ended) == sorted(set(ALL) - {"facts", "sound"})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_leads_on_by_itself_is_left_to_langgraph(kind):
+    notes = Notebook()
+    graph = graph_of(kind, "parallel", notes)
+    go(graph, INPUT, "parallel", interrupt_before=["picture"])
+    record = {"facts": {**graph.get_state(thread()).values["brief"], "output": {"facts": 1}}}
+    graph.update_state(thread(), Command(update=record, goto="sound"), as_node="facts")
+    assert "sound" in graph.get_state(thread()).next
+
+
+def test_the_output_is_enough_of_a_record():
+    graph = graph_of("fixed", "parallel", Notebook())
+    go(graph, INPUT, "parallel", interrupt_before=["picture"])
+    graph.update_state(thread(), {"facts": {"output": {"facts": 1}}}, as_node="facts")
+    record = graph.get_state(thread()).values["facts"]
+    assert record.pop("ended_at").endswith("+00:00")
+    assert record == {
+        "status": "completed",
+        "output": {"facts": 1},
+        "error": None,
+        "reason": None,
+        "replaces": None,
+        "attempts": 1,
+        "started_at": None,
+        "usage": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        ("done", "facts: Input should be a valid dictionary"),
+        ({"status": "completed"}, "facts.output: Field required; give a record as get_state shows them"),
+        ({"output": "text"}, "facts.output: Input should be a valid dictionary"),
+        ({"output": None, "status": "running"}, "facts.status: 'running' is no end; say one of: completed, failed"),
+        ({"output": None, "ended_at": "soon"}, "facts.ended_at: 'soon' is no time; write ISO 8601"),
+        ({"output": None, "attempts": "1"}, "facts.attempts: Input should be a valid integer"),
+    ],
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_record_is_refused_in_words_and_changes_nothing(kind, record, words):
+    graph = graph_of(kind, "parallel", Notebook())
+    go(graph, INPUT, "parallel", interrupt_before=["picture"])
+    before = graph.get_state(thread())
+    with pytest.raises(RecordError, match=f"update of the state has .* problem(s)?:\n(.*\n)*  {words}"):
+        graph.update_state(thread(), {"facts": record}, as_node="facts")
+    assert graph.get_state(thread()) == before
+
+
+def test_a_thread_without_a_plan_has_nothing_to_keep():
+    graph = graph_of("fixed", "parallel", Notebook())
+    graph.update_state(thread(), {"facts": {"output": {"facts": 1}}}, as_node="facts")
+    assert graph.get_state(thread()).values["facts"]["output"] == {"facts": 1}
+
+
+class Outer(TypedDict, total=False):
+    result: Any
+    campaign: Any
+
+
+def test_a_plan_within_another_graph_is_updated_as_langgraph_does():
+    notes = Notebook()
+    inner = compile_plan(graph_of("fixed", "parallel", notes).plan, notes.bodies(ALL, facts=asks))
+    builder = StateGraph(Outer)
+    builder.add_node("inner", inner)
+    builder.add_edge(START, "inner")
+    builder.add_edge("inner", END)
+    outer = builder.compile(checkpointer=InMemorySaver())
+    outer.invoke(INPUT, thread())
+    within: Any = outer.get_state(thread(), subgraphs=True).tasks[0].state
+    outer.update_state(within.config, {"facts": {"output": {"facts": "by hand"}}}, as_node="facts")
+    after: Any = outer.get_state(thread(), subgraphs=True).tasks[0].state
+    assert after.values["facts"]["output"] == {"facts": "by hand"}
