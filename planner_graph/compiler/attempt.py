@@ -45,11 +45,6 @@ def state_before(config: RunnableConfig, channels: Iterable[str]) -> dict[str, A
     return dict(config["configurable"][READ](list(channels)))
 
 
-def state_after(config: RunnableConfig, channels: Iterable[str]) -> dict[str, Any]:
-    """Give what these channels hold once the node with this config has written; for what decides who comes next."""
-    return dict(config["configurable"][READ](list(channels), fresh=True))
-
-
 def has_sync_checkpointer(config: RunnableConfig) -> bool:
     """Tell whether the run stores its checkpoints with a saver that has no async methods."""
     saver = config.get("configurable", {}).get(CHECKPOINTER)

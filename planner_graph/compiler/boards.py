@@ -7,13 +7,14 @@ graphs. Each carries its board along in its config, so none can meet another's, 
 import asyncio
 import weakref
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_stream_writer
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import get_runtime
-from langgraph.types import StateSnapshot
+from langgraph.types import Send, StateSnapshot
 
 from planner_graph.compiler.attempt import state_before
 from planner_graph.compiler.board import Board
@@ -22,6 +23,7 @@ from planner_graph.compiler.failfast import FailFast
 from planner_graph.compiler.landing import TellsLanding
 from planner_graph.compiler.observing import Beginning, Following
 from planner_graph.compiler.state import KEPT, PLAN, AgentRecord, ended_tasks, read_plan
+from planner_graph.compiler.wiring import Step, steps_of
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.scheduler import scheduler_for
 from planner_graph.types import AgentName, Strategy
@@ -35,6 +37,7 @@ class Invocation:
 
     ``known_plan`` is the plan of its graph; where the graph itself plans, it is there once the entry node has made it
     or :func:`plan_of` has read it. ``stores`` is the checkpointer, where agents wait until what they read is stored.
+    A graph that ``plans`` has no edges between its agents.
     An ``inner`` one was made by an agent of another plan, whose workflow execution its config names.
     It does not keep the graph alive: an event loop keeps the contexts of timers that nobody needs any more, and with
     them the configs of runs that have ended.
@@ -49,6 +52,7 @@ class Invocation:
         inner: bool = False,
         stores: TellsLanding | None = None,
     ) -> None:
+        self.plans = plan is None
         self.graph = weakref.ref(graph)
         self.known_plan = plan
         self.following = following if following is not None else Following()
@@ -62,6 +66,23 @@ class Invocation:
         if self.known_plan is None:
             raise AssertionError("no node asks before the plan was made or read")
         return self.known_plan
+
+    @cached_property
+    def steps(self) -> Mapping[str, Step]:
+        """The steps of a graph that plans; in the graph of a plan, edges say who comes next."""
+        return steps_of(self.plan) if self.plans else {}
+
+    def leads_on(self, config: RunnableConfig, agent: AgentName) -> list[str | Send]:
+        """Give whom ``agent`` starts when it has ended.
+
+        LangGraph starts nobody before all of a step have ended, so one leads on for all of them: the first one of those
+        that had no record when the step began, for whoever had may not be visited at all.
+        """
+        step = self.steps.get(agent)
+        if step is None:
+            return []
+        first = next((each for each in step.nodes if state_before(config, [each]).get(each) is None), agent)
+        return step.following if first == agent else []
 
     async def tell(self, event: Event) -> None:
         """Tell whoever streams the graph, and whoever follows it."""

@@ -4,17 +4,19 @@ LangGraph begins a new step then: it forgets what was to start beside the agent,
 Here the others go on as if the agent itself had given the record.
 """
 
+from collections import ChainMap
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Any
 
-from langgraph.types import Command, PregelTask, StateUpdate
+from langgraph.types import Command, Send, StateSnapshot, StateUpdate
 from pydantic import TypeAdapter, ValidationError
 
 from planner_graph.compiler.events import timestamp
 from planner_graph.compiler.state import AgentRecord
-from planner_graph.compiler.wiring import visits
-from planner_graph.errors import Finding, InvalidInputError
+from planner_graph.compiler.wiring import steps_of, visits
+from planner_graph.errors import Finding, InvalidInputError, StrangeAgentError
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.types import AgentName, AgentStatus
 
@@ -66,27 +68,46 @@ def _by_hand() -> dict[str, Any]:
 
 
 def with_the_rest(
-    plan: ExecutionPlan, tasks: Sequence[PregelTask], updates: Sequence[StateUpdate], *, routed: bool
+    plan: ExecutionPlan, found: StateSnapshot, updates: Sequence[StateUpdate], *, routed: bool
 ) -> Sequence[StateUpdate]:
-    """Give updates that keep, beside the agents whose records they give, the ``tasks`` of the step that is under way.
+    """Give updates that keep, beside the agents whose records they give, what there is of their step in ``found``.
 
-    Who has ended keeps its record, unless it waited for one that is given now; all others still start. Updates of
-    another step stay as they are. In a graph whose nodes are ``routed`` by its state, who has no record starts anyway.
+    Who has ended keeps its record, unless it waited for one that is given now; all others still start. In a graph
+    whose agents are ``routed`` by no edges it is also said who comes next.
+
+    Raises:
+        StrangeAgentError: the plan does not have the agent.
     """
-    beside = {AgentName(task.name): task.result for task in tasks if task.name in plan.by_agent}
     given = {AgentName(update.as_node or "") for update in updates}
-    if not given <= beside.keys() or given == beside.keys():
-        return updates
-    again = _after(plan, given)
-    ended = {agent: found for agent, found in beside.items() if found and agent not in given | again}
-    first, *others = updates
-    values = first.values or {}
+    if strangers := sorted(given - plan.by_agent.keys()):
+        raise StrangeAgentError(strangers[0], plan.by_agent)
+    beside = {AgentName(task.name): task.result for task in found.tasks if task.name in plan.by_agent}
+    under_way = given <= beside.keys()
+    again = given | _after(plan, given)
+    kept = [StateUpdate(done, name) for name, done in beside.items() if under_way and done and name not in again]
     if routed:
-        kept = {name: record for found in ended.values() for name, record in found.items()}
-        return [first._replace(values={**kept, **values}), *others] if not others else updates
-    unfinished = [agent for agent in plan.by_agent if agent in beside and agent not in given | ended.keys()]
-    leading_on: Any = Command(update=values, goto=visits(plan, unfinished))
-    return [first._replace(values=leading_on), *others, *(StateUpdate(found, name) for name, found in ended.items())]
+        following = _starting(plan, given, changed(found.values, [*kept, *updates]))
+    elif under_way:
+        settled = {*given, *(update.as_node for update in kept)}
+        following = visits(plan, [agent for agent in plan.by_agent if agent in beside and agent not in settled])
+    else:
+        return updates
+    first, *others = updates
+    leading_on: Any = Command(update=first.values, goto=following)
+    return [first._replace(values=leading_on), *others, *kept]
+
+
+def changed(values: Mapping[str, Any], updates: Sequence[StateUpdate]) -> dict[str, Any]:
+    """Give the values of a state as they are after updates."""
+    return dict(ChainMap(*(dict(update.values or {}) for update in reversed(updates)), dict(values)))
+
+
+def _starting(plan: ExecutionPlan, given: AbstractSet[AgentName], records: Mapping[str, Any]) -> list[str | Send]:
+    """Give who starts after these agents: whoever of their step has no record, else the next step."""
+    for step in steps_of(plan).values():
+        if not given.isdisjoint(step.nodes):
+            return visits(plan, [agent for agent in step.nodes if records.get(agent) is None]) or step.following
+    raise AssertionError("each agent of a plan is in one of its steps")
 
 
 def _after(plan: ExecutionPlan, agents: Collection[AgentName]) -> set[AgentName]:

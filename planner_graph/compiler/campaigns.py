@@ -77,12 +77,11 @@ def compile_planner(  # noqa: PLR0913  # options, all by keyword
     )
     builder.add_node(ENTRY, Entry(lambda state: planned(planner, known, state), assembly.loop), input_schema=schema)
     builder.add_edge(START, ENTRY)
-    builder.add_conditional_edges(ENTRY, route_by_state(ENTRY))
+    builder.add_conditional_edges(ENTRY, route_by_state())
     for agent in known:
         spec = planner.catalog.agents[agent]
         node = assembly.node(agent, isolated=spec.isolation is not None)
         builder.add_node(agent, node, input_schema=node_schema(()), metadata=spec_metadata(spec))
-        builder.add_conditional_edges(agent, route_by_state(agent))
     builder.add_node(EXIT, end(), input_schema=node_schema(known))
     builder.add_edge(EXIT, END)
     picture = picture_of_catalog(planner.catalog, known)

@@ -69,7 +69,7 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
     for sources, target in edges(plan):
         builder.add_edge(sources[0] if len(sources) == 1 else list(sources), target)
     if plan.strategy is Strategy.ADAPTIVE:
-        builder.add_conditional_edges(ENTRY, route_of(plan, ENTRY))
+        builder.add_conditional_edges(ENTRY, route_of(plan))
     return assembly.finish(
         builder, plan=plan, picture=picture_of(plan), checkpointer=checkpointer, store=store, name=name
     )

@@ -17,14 +17,16 @@ from langgraph.graph import START
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StateSnapshot, StateUpdate
 
+from planner_graph.compiler.attempt import CHECKPOINTER
 from planner_graph.compiler.boards import INVOCATION, Invocation
 from planner_graph.compiler.bridge import BackgroundLoop
-from planner_graph.compiler.by_hand import stand_for_agents, with_the_rest, with_whole_records
+from planner_graph.compiler.by_hand import changed, stand_for_agents, with_the_rest, with_whole_records
 from planner_graph.compiler.landing import awaited
 from planner_graph.compiler.observing import Following, observers
 from planner_graph.compiler.picture import Picture, draw, picture_of
-from planner_graph.compiler.state import PLAN, PlanInput, PlanOutput, read_plan
+from planner_graph.compiler.state import PlanInput, PlanOutput, plan_in
 from planner_graph.compiler.wiring import ENTRY, EXIT
+from planner_graph.errors import StrangeAgentError
 from planner_graph.planning.plan import ExecutionPlan
 
 MOST_THREADS = 256
@@ -85,7 +87,8 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
         return self.plan is None and thread is not None and isinstance(self.checkpointer, BaseCheckpointSaver)
 
     def _picture_of(self, kept: Mapping[str, Any]) -> Picture:
-        return picture_of(read_plan(kept[PLAN], kept["plan_hash"])) if kept.get(PLAN) else self.picture
+        plan = plan_in(kept)
+        return picture_of(plan) if plan else self.picture
 
     def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:  # noqa: A002
         """Stream a run as LangGraph does; ``invoke`` goes through here, too."""
@@ -130,7 +133,8 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
         self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]
     ) -> tuple[Sequence[Sequence[StateUpdate]], bool]:
         """Give updates with whole records, and whether the first ones stand for agents of this graph."""
-        if config.get("configurable", {}).get("checkpoint_ns"):  # they are for a graph within
+        where = config.get("configurable", {})
+        if where.get("checkpoint_ns") and CHECKPOINTER not in where:  # they are for a graph within, which is asked next
             return supersteps, False
         agents = self.nodes.keys() - {START, ENTRY, EXIT}
         whole = [with_whole_records([StateUpdate(*each) for each in updates], agents) for updates in supersteps]
@@ -139,11 +143,11 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
     def _with_the_rest(
         self, found: StateSnapshot, supersteps: Sequence[Sequence[StateUpdate]]
     ) -> Sequence[Sequence[StateUpdate]]:
-        kept = found.values.get(PLAN)
-        plan = self.plan or (read_plan(kept, found.values["plan_hash"]) if kept else None)
+        first, *others = supersteps
+        plan = self.plan or plan_in(changed(found.values, first))
         if plan is None:
-            return supersteps
-        return [with_the_rest(plan, found.tasks, supersteps[0], routed=self.plan is None), *supersteps[1:]]
+            raise StrangeAgentError(str(first[0].as_node), ())
+        return [with_the_rest(plan, found, first, routed=self.plan is None), *others]
 
     def _with_threads(self, config: RunnableConfig) -> RunnableConfig:
         """Give ``config`` with a thread for every node, unless it sets a limit of its own.

@@ -12,6 +12,7 @@ from typing import Any
 from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
 from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.errors import GraphBubbleUp, GraphInterrupt, ParentCommand
+from langgraph.types import Command
 
 from planner_graph.clock import Clock
 from planner_graph.compiler.approval import REJECTED, ask
@@ -34,8 +35,10 @@ from planner_graph.errors import AgentTimeoutError, BodyCancelledError, BodyExit
 from planner_graph.planning.contents import Step
 from planner_graph.types import AgentName, AgentStatus
 
+Given = dict[str, Any] | Command[str]
 
-class AgentNode(Runnable[Any, dict[str, Any]]):
+
+class AgentNode(Runnable[Any, Given]):
     """Runs one agent of a plan inside a LangGraph graph; works under ``invoke`` and ``ainvoke`` alike.
 
     What the plan says of the agent, it finds in the plan of the invocation.
@@ -52,7 +55,7 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
         self.loop = loop
         self.prices = prices
 
-    def invoke(self, input: dict[str, Any], config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:  # noqa: A002, ARG002
+    def invoke(self, input: dict[str, Any], config: RunnableConfig | None = None, **_: Any) -> Given:  # noqa: A002, ARG002
         """Give the agent's record under its name, for a sync caller."""
         return self.loop.run(self._visit(config or ensure_config(), sync=True))
 
@@ -61,21 +64,23 @@ class AgentNode(Runnable[Any, dict[str, Any]]):
         input: dict[str, Any],  # noqa: A002, ARG002  # the name is Runnable's; the node reads the state itself
         config: RunnableConfig | None = None,
         **_: Any,
-    ) -> dict[str, Any]:
+    ) -> Given:
         """Give the agent's record under its name."""
         return await self._visit(config or ensure_config(), sync=False)
 
-    async def _visit(self, config: RunnableConfig, *, sync: bool) -> dict[str, Any]:
-        """Give the record that the agent has already, else that of a new execution."""
+    async def _visit(self, config: RunnableConfig, *, sync: bool) -> Given:
+        """Give the record that the agent has already, else that of a new execution, and who is next if no edge says."""
         board = await board_at(config, sync=sync)
-        known = board.state.get(self.agent)
-        if known is not None:  # it ended before the run was left, and LangGraph visits it once more
-            return {self.agent: known}
         invocation = invocation_of(config)
-        step = invocation.plan.by_agent.get(self.agent)
-        if step is None:  # a Command led here
-            raise StrangeAgentError(self.agent, invocation.plan.by_agent)
-        return {self.agent: await AgentExecution(self, step, invocation).carry_out(board, config)}
+        record = board.state.get(self.agent)
+        if record is None:  # else it ended before the run was left, and LangGraph visits it once more
+            step = invocation.plan.by_agent.get(self.agent)
+            if step is None:  # a Command led here
+                raise StrangeAgentError(self.agent, invocation.plan.by_agent)
+            record = await AgentExecution(self, step, invocation).carry_out(board, config)
+        update: dict[str, Any] = {self.agent: record}
+        following = invocation.leads_on(config, self.agent)
+        return Command(update=update, goto=following) if following else update
 
 
 class AgentExecution:

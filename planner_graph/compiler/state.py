@@ -5,7 +5,7 @@ small: LangGraph stores a channel's value once per change, while one merged dict
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Self
 
 from langgraph.channels.last_value import LastValue
@@ -158,6 +158,11 @@ def read_plan(kept: dict[str, Any], plan_hash: str) -> ExecutionPlan:
     if plan.hash != plan_hash:
         raise PlanMismatchError(checkpoint_hash=plan_hash, plan_hash=plan.hash)
     return plan
+
+
+def plan_in(values: Mapping[str, Any]) -> ExecutionPlan | None:
+    """Give the plan that the state of a thread holds, if it holds one; see :func:`read_plan`."""
+    return None if values.get(PLAN) is None else read_plan(values[PLAN], values["plan_hash"])
 
 
 def state_schema(plan: ExecutionPlan) -> type:

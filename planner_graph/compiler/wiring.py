@@ -5,6 +5,8 @@ happened before it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 from langgraph.graph import END, START
 from langgraph.types import Send
@@ -48,31 +50,34 @@ def adaptive(plan: ExecutionPlan) -> Iterator[Edge]:
         yield [last], EXIT
 
 
-def leads_on(plan: ExecutionPlan, node: str) -> list[str | Send]:
-    """Give what starts when ``node`` has ended, where no edges say so: the entry of a plan, or one of its agents.
+class Step(NamedTuple):
+    """Nodes that LangGraph starts together, and what it starts once all of them have ended."""
 
-    An adaptive plan starts all of its agents at once. They go in execution order, which is topological: LangGraph takes
-    them first in, first out, so that under any limit of its own the earliest unfinished one never waits for a later
-    one. The other plans go wave by wave; whoever of a wave ends leads to the whole next one, which starts once.
+    nodes: list[str]
+    following: list[str | Send]
+
+
+def steps_of(plan: ExecutionPlan) -> dict[str, Step]:
+    """Give for each node, but the last one, the step that it is part of."""
+    pairs = [Step(here, visits(plan, there)) for here, there in pairwise(steps(plan))]
+    return {node: step for step in pairs for node in step.nodes}
+
+
+def steps(plan: ExecutionPlan) -> list[list[str]]:
+    """Give the nodes that LangGraph starts together, step by step, from entry to exit.
+
+    The agents of an adaptive plan are one step. They go in execution order, which is topological: LangGraph takes them
+    first in, first out, so that under any limit of its own the earliest unfinished one never waits for a later one.
     """
-    if plan.strategy is Strategy.ADAPTIVE:
-        if node == ENTRY and plan.steps:
-            return visits(plan, tuple(plan.by_agent))
-        return [EXIT] if node in (final_agents(plan) or [ENTRY]) else []
-    waves: list[list[str]] = [[ENTRY], *_waves(plan), [EXIT]]
-    here = next(number for number, wave in enumerate(waves) if node in wave)
-    return list(waves[here + 1])
-
-
-def starts_with(plan: ExecutionPlan, node: str) -> list[str]:
-    """Give the agents that LangGraph starts together with an agent, that one included; none for the entry."""
-    waves = [list(plan.by_agent)] if plan.strategy is Strategy.ADAPTIVE else _waves(plan)
-    return next(([*wave] for wave in waves if node in wave), [])
+    adaptive = plan.strategy is Strategy.ADAPTIVE and plan.steps
+    return [[ENTRY], *([list(plan.by_agent)] if adaptive else _waves(plan)), [EXIT]]
 
 
 def visits(plan: ExecutionPlan, agents: Sequence[str]) -> list[str | Send]:
-    """Give what makes LangGraph visit these agents: an adaptive plan keeps their order."""
-    return [Send(agent, {}) for agent in agents] if plan.strategy is Strategy.ADAPTIVE else list(agents)
+    """Give what makes LangGraph visit these nodes: an adaptive plan keeps the order of its agents."""
+    if plan.strategy is Strategy.ADAPTIVE and EXIT not in agents:
+        return [Send(agent, {}) for agent in agents]
+    return list(agents)
 
 
 def _waves(plan: ExecutionPlan) -> Iterator[list[str]]:

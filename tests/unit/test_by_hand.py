@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from planner_graph.campaign import Campaign
 from planner_graph.compiler.by_hand import RecordError
-from planner_graph.compiler.campaigns import compile_planner
+from planner_graph.compiler.campaigns import PlanningContext, compile_planner
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.planning.planner import MasterPlanner
 from tests.catalogs import catalog, spec
@@ -35,13 +35,14 @@ STRATEGIES = ("parallel", "adaptive")
 KINDS = ("fixed", "campaign")
 
 
-def graph_of(kind, strategy, notes, **others):
+def graph_of(kind, strategy, notes, *, alone=True, **others):
     planner = MasterPlanner(catalog(*TEAM, select={"page": ALL}))
     bodies = notes.bodies(ALL, **others)
+    saver = InMemorySaver() if alone else None
     if kind == "campaign":
-        return compile_planner(planner, bodies, checkpointer=InMemorySaver())
+        return compile_planner(planner, bodies, checkpointer=saver)
     plan = planner.create_execution_plan(Campaign(id="c", type="page"), strategy)
-    return compile_plan(plan, bodies, checkpointer=InMemorySaver())
+    return compile_plan(plan, bodies, checkpointer=saver)
 
 
 def go(graph, given, strategy, config=None, **options):
@@ -176,16 +177,21 @@ class Outer(TypedDict, total=False):
     campaign: Any
 
 
-def test_a_plan_within_another_graph_is_updated_as_langgraph_does():
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_plan_within_another_graph_is_no_different(kind, strategy):
     notes = Notebook()
-    inner = compile_plan(graph_of("fixed", "parallel", notes).plan, notes.bodies(ALL, facts=asks))
-    builder = StateGraph(Outer)
-    builder.add_node("inner", inner)
+    graph = graph_of(kind, strategy, notes, alone=False, picture=asks)
+    builder = StateGraph(Outer, context_schema=PlanningContext)
+    builder.add_node("inner", graph)
     builder.add_edge(START, "inner")
     builder.add_edge("inner", END)
     outer = builder.compile(checkpointer=InMemorySaver())
-    outer.invoke(INPUT, thread())
+    context: Any = {"strategy": strategy}
+    asyncio.run(outer.ainvoke(INPUT, thread(), context=context))
     within: Any = outer.get_state(thread(), subgraphs=True).tasks[0].state
-    outer.update_state(within.config, {"facts": {"output": {"facts": "by hand"}}}, as_node="facts")
-    after: Any = outer.get_state(thread(), subgraphs=True).tasks[0].state
-    assert after.values["facts"]["output"] == {"facts": "by hand"}
+    outer.update_state(within.config, {"picture": {"output": {"picture": "by hand"}}}, as_node="picture")
+    final = asyncio.run(outer.ainvoke(None, thread(), context=context))
+    assert final["result"]["status"] == "completed"
+    assert sorted(notes.ended) == sorted(set(ALL) - {"picture"})
+    assert notes.inputs["page"][0]["picture"] == "by hand"
