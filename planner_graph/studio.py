@@ -34,11 +34,12 @@ log = logging.getLogger(__name__)
 class ServedMirror:
     """The mirror of all runs that a server executes: opened with the first of them, if a database is configured.
 
-    It stays open for as long as the server runs; each run is written when it ends.
+    It stays open for as long as the server runs; each run is written when it ends. One that another process holds ends
+    with an error.
     """
 
     def __init__(self, settings: MirrorSettings | None = None) -> None:
-        self._settings = settings
+        self._settings = (settings or MirrorSettings()).model_copy(update={"exclusive": True})
         self._mirror: PlanMirror | None = None
         self._opening = threading.Lock()  # the server may have several event loops
 

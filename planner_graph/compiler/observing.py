@@ -61,7 +61,7 @@ class Follower(ABC):
 
     @abstractmethod
     def end(self, ending: Ending) -> "Future[None]":
-        """Take note of the ending; whoever invoked the graph gets its result when the future is done."""
+        """Take note of the ending; whoever invoked the graph gets its result when the future is done, or its error."""
 
 
 class PlanObserver(GraphCallbackHandler, ABC):
@@ -126,7 +126,8 @@ class Following:
         except BaseException as error:
             wait(self._end(error))
             raise
-        wait(self._end(None))
+        for ended in self._end(None):
+            ended.result()
 
     @asynccontextmanager
     async def to_the_end_async(self) -> AsyncIterator[None]:
@@ -134,7 +135,7 @@ class Following:
         try:
             yield
         except BaseException as error:
-            await asyncio.gather(*map(asyncio.wrap_future, self._end(error)))
+            await asyncio.gather(*map(asyncio.wrap_future, self._end(error)), return_exceptions=True)
             raise
         await asyncio.gather(*map(asyncio.wrap_future, self._end(None)))
 

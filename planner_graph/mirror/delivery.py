@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import PipelineStatus, TransactionStatus
 
 from planner_graph.compiler.events import Event
-from planner_graph.errors import DatabaseUnavailableError, PlannerGraphError
+from planner_graph.errors import DatabaseUnavailableError, LeaseLostError, PlannerGraphError
 from planner_graph.mirror import tables
 from planner_graph.mirror.entries import Change, Entry, Known, Track
 from planner_graph.mirror.ledger import Ledger
@@ -94,7 +94,7 @@ class Delivery:
             held = await leases.renew(conn, own)
             for lease, track in own.items():
                 if lease not in held:
-                    track.problem = f"another process has taken run {lease.run_id!r} over"
+                    track.refuse(LeaseLostError(lease.run_id))
 
     async def close(self) -> None:
         """Give the connection back."""
@@ -109,6 +109,8 @@ class Delivery:
                 await self.deliver({track: entries})
             return
         for track, entries in batch.items():
+            if leases.is_fenced(error):
+                track.held = LeaseLostError(track.run_id)
             track.lose(len(entries), _fenced_words(track) if leases.is_fenced(error) else _words(error))
 
     async def _write(self, batch: Batch) -> bool:
@@ -183,7 +185,7 @@ async def _apply(conn: Connection, turns: Sequence[Turn]) -> None:
         try:
             await what.apply(conn, track)
         except PlannerGraphError as error:  # raised before it wrote anything
-            track.problem = str(error)
+            track.refuse(error)
     if told:
         await _take(conn, told)
 

@@ -10,7 +10,13 @@ from psycopg.errors import LockNotAvailable
 
 from planner_graph.compiler.events import Event
 from planner_graph.compiler.state import AgentRecord
-from planner_graph.errors import PlanMismatchError, RunNotResumableError
+from planner_graph.errors import (
+    LeaseLostError,
+    PlanMismatchError,
+    PlannerGraphError,
+    RunHeldError,
+    RunNotResumableError,
+)
 from planner_graph.mirror.ledger import Ledger
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store import accepting, leases, transitions
@@ -37,8 +43,9 @@ class Track:
 
     ``plan`` and ``ledger``, which is what the tables said last, are there for as long as the run is followed and nobody
     else writes its tables. ``told`` counts the entries, ``written`` those that are in the tables, ``lost`` those that
-    never will be, for the reason ``problem``. ``place`` is the thread, and where in it the run is. ``lease`` is the
-    right to write it: that of the process that executes it, or the mirror's ``own``.
+    never will be, for the reason ``problem``; ``held`` is that reason if another process has the run. ``place`` is the
+    thread, and where in it the run is. ``lease`` is the right to write it: that of the process that executes it, or the
+    mirror's ``own``.
     """
 
     run_id: RunId
@@ -52,6 +59,7 @@ class Track:
     written: int = 0
     lost: int = 0
     problem: str | None = None
+    held: RunHeldError | LeaseLostError | None = None
 
     @property
     def names(self) -> set[str]:
@@ -61,6 +69,12 @@ class Track:
     def leave(self) -> None:
         """Keep nothing but the counts."""
         self.plan = self.ledger = None
+
+    def refuse(self, error: PlannerGraphError) -> None:
+        """Take note that nothing more of this run can be written."""
+        self.problem = str(error)
+        if isinstance(error, RunHeldError | LeaseLostError):
+            self.held = error
 
     def lose(self, entries: int, problem: str) -> None:
         """Take note that entries will never be in the tables, nor any that follow them."""

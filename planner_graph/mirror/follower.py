@@ -79,11 +79,17 @@ class RunFollower(Follower):
             self._put(note)
 
     async def tell(self, event: Event) -> None:
-        """Take an event; waits only if the queue is full."""
+        """Take an event; waits only if the queue is full.
+
+        Raises:
+            RunHeldError, LeaseLostError: another process executes the run, and this was to be the only one.
+        """
         if self._track is None:
             raise AssertionError("an invocation begins before its agents do")
         if self._ended:  # its agents were told to stop, and this one is late
             return
+        if self._settings.exclusive and self._track.held:
+            raise self._track.held
         if event["event"] == "agent_interrupted":
             self._asking[event["agent"]] = None
         self._put(lean_event(event, self._preview, self._track.thread_id))
@@ -101,7 +107,10 @@ class RunFollower(Follower):
             self._put(note)
 
     def end(self, ending: Ending) -> "Future[None]":
-        """Record how the invocation ended; the future is done when everything is written, or takes too long."""
+        """Record how the invocation ended; the future is done when everything is written, or takes too long.
+
+        It holds an error if another process executes the run, and this was to be the only one.
+        """
         self._on_end()
         self._ended = True
         if self._track is None:
@@ -114,7 +123,8 @@ class RunFollower(Follower):
             self.note(asked(ending.error.args[0]), "asked")
         if not self._managed:
             self._put(self._last(ending))
-        return self._writer.flush(self._track)
+        written = self._writer.flush(self._track)
+        return _unless_held(written, self._track) if self._settings.exclusive else written
 
     def _last(self, ending: Ending) -> Finish | Pause:
         if ending.result is not None:
@@ -132,6 +142,21 @@ class RunFollower(Follower):
     def _put(self, entry: Entry) -> None:
         if self._track is not None:
             self._writer.put(self._track, entry)
+
+
+def _unless_held(written: "Future[None]", track: Track) -> "Future[None]":
+    """Give a future that is done when ``written`` is, with an error if another process turned out to hold the run."""
+    done: Future[None] = Future()
+    done.set_running_or_notify_cancel()
+
+    def tell(_: "Future[None]") -> None:
+        if track.held:
+            done.set_exception(track.held)
+        else:
+            done.set_result(None)
+
+    written.add_done_callback(tell)
+    return done
 
 
 def asked(interrupts: Iterable[Interrupt], checkpoint_id: str | None = None) -> Note:

@@ -19,6 +19,9 @@ class MirrorSettings(Value):
 
     ``output_preview`` is how many characters of one agent's output the live table shows at most, ``all_previews`` how
     many of all outputs of a run together; a run of many agents shows less of each.
+
+    A run does not fail because its tables do, with one exception: an ``exclusive`` mirror ends it with ``RunHeldError``
+    or ``LeaseLostError`` once another process holds it. Before that shows, agents may start for a moment.
     """
 
     delay_seconds: Seconds = 0.005
@@ -29,6 +32,7 @@ class MirrorSettings(Value):
     heartbeat_seconds: PositiveSeconds = 2.0
     output_preview: AtLeastOne = 1_000
     all_previews: AtLeastOne = 64_000
+    exclusive: bool = False
 
     def preview_of_each(self, agents: int) -> int:
         """Give how many characters of each output are shown in a run of so many agents."""

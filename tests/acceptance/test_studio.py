@@ -328,7 +328,9 @@ def run_at_work(server, thread, agent):
     return str(found[0][0])
 
 
-async def test_a_run_that_another_process_takes_over_writes_nothing_more(client, thread, gates, langgraph_server):
+async def test_a_run_that_another_process_takes_over_writes_nothing_more_and_fails(
+    client, thread, gates, langgraph_server
+):
     run = started(client, thread, "porter", gated(gates[0], "owls"))
     run_id = run_at_work(langgraph_server, thread, "porter")
     async with open_database(langgraph_server.dsn) as database:
@@ -336,7 +338,8 @@ async def test_a_run_that_another_process_takes_over_writes_nothing_more(client,
             taken = await leases.acquire(conn, RunId(run_id), take_over=True)
         gates[0].open()
         final = client.runs.join(thread, run)
-        assert final["result"]["deliverables"] == {"page": "about owls | about owls"}
+        assert f"run {run_id!r}" in str(final)
+        assert client.threads.get(thread)["status"] == "error"
         [row] = rows(langgraph_server, PLANS, f"{thread}%")
         assert row["status"] == "running", "its end is not recorded by who lost it"
         async with database.pool.connection() as conn:
