@@ -16,6 +16,7 @@ from planner_graph.cli.progress import Progress
 from planner_graph.cli.styles import AGENT_STYLES, RUN_STYLES
 from planner_graph.cli.usage import usage_text
 from planner_graph.planning.explanation import duration_text
+from planner_graph.store.rows import RunRow
 from planner_graph.text import one_line, utf8
 from planner_graph.types import AgentStatus, RunStatus
 
@@ -120,8 +121,7 @@ def next_step(account: Account) -> str:
     """Say what the user can do now; nothing if all is well."""
     run_id = account.row.run_id
     answer = _answer(account)
-    resume = f"{answer}; then go on" if answer else "go on"
-    resume += f" with it: planner-graph resume {run_id}"
+    resume = f"{answer}; then {how_to_go_on(account.row)}" if answer else how_to_go_on(account.row)
     if account.left_behind:
         return f"no process is executing it; {resume}"
     match account.row.status:
@@ -137,6 +137,13 @@ def next_step(account: Account) -> str:
             return ""
 
 
+def how_to_go_on(row: RunRow) -> str:
+    """Say how to go on with a run, if it is not on a thread that somebody else goes on with."""
+    if row.own_thread:
+        return f"go on with it: planner-graph resume {row.run_id}"
+    return f"whoever began it goes on with it, on thread {one_line(row.thread_id)!r}"
+
+
 def size_of(value: Any) -> str:
     """Say how large a deliverable is, and of what kind.
 
@@ -149,7 +156,7 @@ def size_of(value: Any) -> str:
 
 def _answer(account: Account) -> str:
     """Say how to answer the agents that ask."""
-    if not account.asking:
+    if not account.asking or not account.row.own_thread:
         return ""
     names = one_line(" and ".join(account.asking))
     return f"answer {names}: planner-graph approve {account.row.run_id} {account.asking[0]}, or reject"

@@ -16,6 +16,7 @@ from planner_graph.cli.bars import Bars
 from planner_graph.cli.live import begun, drawn_live, line
 from planner_graph.cli.outlook import silence_text
 from planner_graph.cli.progress import Progress, agent_event
+from planner_graph.cli.summary import how_to_go_on
 from planner_graph.clock import Clock
 from planner_graph.errors import DatabaseUnavailableError
 from planner_graph.mirror.feed import RunFeed
@@ -98,7 +99,7 @@ class Watch:
         if feed.problem:
             return f"the database is away, trying again: {one_line(feed.problem)}"
         row, vitals = await repository.get_run(run_id), await repository.vitals(run_id)
-        go_on = f"go on with it: planner-graph resume {run_id}"
+        go_on = how_to_go_on(row)
         if row.status is RunStatus.PENDING:
             return f"not started yet\n{go_on}"
         if row.status is RunStatus.PAUSED:

@@ -12,7 +12,6 @@ from planner_graph.compiler.state import AgentRecord, Result, stored_records
 from planner_graph.errors import OutputNotStoredError
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store import reading
-from planner_graph.store.accepting import thread_of
 from planner_graph.store.database import Database
 from planner_graph.store.rows import RunRow
 from planner_graph.store.saver import checkpointer
@@ -90,7 +89,7 @@ async def _read(database: Database, row: RunRow, plan: ExecutionPlan) -> Checkpo
     return CheckpointState(
         run_id=row.run_id,
         thread_id=row.thread_id,
-        own=row.thread_id == thread_of(row.run_id, row.plan_revision),
+        own=row.own_thread,
         plan=plan,
         begun=bool(snapshot.created_at),
         records=stored_records(snapshot, plan.by_agent),

@@ -30,7 +30,6 @@ from planner_graph.runtime.execution import Durability, Execution, OnEvent, RunO
 from planner_graph.runtime.replanning import Proposal, Replanned, Replanning, propose, require_no_change
 from planner_graph.runtime.rerunning import Rerun
 from planner_graph.runtime.services import SharedServices
-from planner_graph.store.accepting import thread_of
 from planner_graph.store.answers import Answered
 from planner_graph.store.commands import Answer, Command
 from planner_graph.store.database import Database
@@ -317,7 +316,7 @@ class CampaignOrchestrator:
         config = config_of(row)
         state = await graph.aget_state(config)
         begun = bool(state.created_at)  # without a checkpoint it never started, or not for long
-        if not begun and row.thread_id != thread_of(row.run_id, row.plan_revision):  # a graph of somebody's own
+        if not begun and not row.own_thread:
             raise RunNotResumableError(row.run_id, "its checkpoints are elsewhere; whoever began it goes on with it")
         return Execution(
             lease=lease,

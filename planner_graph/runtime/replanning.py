@@ -27,12 +27,11 @@ from planner_graph.planning.keeping import Keeping, keep
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.store import transitions
-from planner_graph.store.accepting import thread_of
 from planner_graph.store.database import Database
 from planner_graph.store.leases import Lease, is_fenced
 from planner_graph.store.repository import Repository
 from planner_graph.store.revising import Revision, revise
-from planner_graph.store.rows import RunRow
+from planner_graph.store.rows import RunRow, thread_of
 from planner_graph.store.saver import RunSaver
 from planner_graph.types import AgentName, AgentStatus, RunId, RunStatus, Strategy
 

@@ -19,9 +19,10 @@ from planner_graph.errors import CampaignError, RerunRefusedError, nearest
 from planner_graph.mirror.checkpoint import CheckpointState, read_checkpoint
 from planner_graph.planning.keeping import Keeping, keep_before
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.store.accepting import FIRST_REVISION, thread_of
+from planner_graph.store.accepting import FIRST_REVISION
 from planner_graph.store.database import Database
 from planner_graph.store.repository import Repository
+from planner_graph.store.rows import thread_of
 from planner_graph.store.saver import checkpointer
 from planner_graph.types import AgentName, AgentStatus, RunId
 

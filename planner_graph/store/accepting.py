@@ -14,16 +14,12 @@ from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store import transitions
 from planner_graph.store.plain import jsonb
 from planner_graph.store.queries import query
+from planner_graph.store.rows import thread_of
 from planner_graph.store.transitions import Connection
 from planner_graph.text import storable
 from planner_graph.types import RunId
 
 FIRST_REVISION = 1
-
-
-def thread_of(run_id: RunId, revision: int) -> str:
-    """Give the LangGraph thread of a run under one revision of its plan."""
-    return f"{run_id}:{revision}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,9 +6,9 @@ from planner_graph.campaign import Campaign
 from planner_graph.errors import RunNotResumableError
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store import accepting, transitions
-from planner_graph.store.accepting import thread_of
 from planner_graph.store.leases import Lease
 from planner_graph.store.queries import query
+from planner_graph.store.rows import thread_of
 from planner_graph.store.transitions import Connection
 from planner_graph.text import storable
 

@@ -8,6 +8,11 @@ from typing import Any, Self
 from planner_graph.types import AgentName, AgentStatus, RunId, RunStatus, Strategy
 
 
+def thread_of(run_id: RunId, revision: int) -> str:
+    """Give the LangGraph thread of a run under one revision of its plan."""
+    return f"{run_id}:{revision}"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunRow:
     """One run. ``result`` is ``None`` until it ended; ``current_step`` is the furthest step that has begun.
@@ -40,6 +45,11 @@ class RunRow:
     started_at: datetime | None
     ended_at: datetime | None
     checkpoints_removed_at: datetime | None = None
+
+    @property
+    def own_thread(self) -> bool:
+        """Whether the run is on a thread of its own; else it is that of a graph which somebody invoked."""
+        return self.thread_id == thread_of(self.run_id, self.plan_revision)
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:

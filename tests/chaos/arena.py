@@ -29,6 +29,9 @@ ROOT = Path(__file__).parents[2]
 LONGEST_SECONDS = 120.0
 """After so long a run counts as stuck; on a busy computer that takes long."""
 
+LONGEST_REPORT = 2**24
+"""Bytes; it says of each run how it ended, and if that was badly, why."""
+
 
 class Factory:
     """Makes processes; see :mod:`tests.chaos.driver`."""
@@ -67,7 +70,7 @@ class Child:
     async def line(self) -> str:
         """Give the next line it says, nothing at its end."""
         if self._reader is None:
-            self._reader = asyncio.StreamReader()
+            self._reader = asyncio.StreamReader(limit=LONGEST_REPORT)
             reader = self._reader
             self._transport, _ = await asyncio.get_running_loop().connect_read_pipe(
                 lambda: asyncio.StreamReaderProtocol(reader), self._out

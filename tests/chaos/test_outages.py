@@ -16,7 +16,8 @@ from tests.chaos.arena import Arena
 from tests.chaos.conftest import LONG
 from tests.databases import TEMPLATE, Servers, fresh, new_folder
 
-RUNS = 500 if LONG else 50
+RUNS = 50
+ROUNDS = 10 if LONG else 1
 PROCESSES = 5
 PATIENT = {"outage_seconds": 60.0, "seconds": (0.2, 0.4)}
 
@@ -43,7 +44,8 @@ async def own_arena(own_servers, factory, tmp_path, chance):
         next(made)
 
 
-async def test_runs_go_on_through_restarts_of_the_server(own_servers, own_arena, tell):
+@pytest.mark.parametrize("part", range(ROUNDS))
+async def test_runs_go_on_through_restarts_of_the_server(own_servers, own_arena, tell, part):
     """Seen to fail without patience in outages: runs ended with an OperationalError."""
     arena = own_arena
     runs = [await arena.accept(fewest=10, most=14, strategy="adaptive") for _ in range(RUNS)]
@@ -66,7 +68,7 @@ async def test_runs_go_on_through_restarts_of_the_server(own_servers, own_arena,
     assert not stopped, next(what.get("trace", what) for what in stopped.values())
     repeated = sum([await arena.check(run) for run in runs])
     assert restarts >= 2
-    tell(f"server restarted: {RUNS} runs, {restarts} restarts, {repeated} executions repeated")
+    tell(f"server restarted, round {part + 1}: {RUNS} runs, {restarts} restarts, {repeated} executions repeated")
 
 
 async def test_runs_go_on_though_every_connection_is_cut_in_turn(arena, tell):
@@ -74,7 +76,7 @@ async def test_runs_go_on_though_every_connection_is_cut_in_turn(arena, tell):
 
     And without mending the pool: each further try got another connection that had been cut, for ever.
     """
-    runs = [await arena.accept(fewest=10, most=14) for _ in range(RUNS // 10)]
+    runs = [await arena.accept(fewest=10, most=14) for _ in range(RUNS if LONG else RUNS // 10)]
     child = arena.order(runs, **PATIENT)
     await child.begun()
     report, cut = asyncio.create_task(child.report()), 0

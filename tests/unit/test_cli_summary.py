@@ -162,6 +162,13 @@ def test_machines_get_all_of_it():
     assert document["silent_seconds"] == 0.5
 
 
+def test_a_run_on_a_thread_of_somebody_elses_is_theirs_to_go_on_with():
+    asks = replace(attempt("writer", "interrupted"), reason=ASKS)
+    taken = account(chain(), asks, status="paused", thread_id="theirs")
+    taken = replace(taken, asking=(AgentName("writer"),))
+    assert text(taken)[-1] == "whoever began it goes on with it, on thread 'theirs'"
+
+
 @pytest.mark.parametrize("holder", [None, "a process"])
 def test_a_run_is_left_behind_if_it_should_go_on_and_nobody_holds_it(holder):
     vitals = Vitals(status=RunStatus.RUNNING, holder=holder, silent_seconds=1000.0)

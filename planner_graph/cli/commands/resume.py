@@ -26,6 +26,7 @@ from planner_graph.cli.options import (
     StrategyName,
 )
 from planner_graph.cli.running import Session, conduct
+from planner_graph.cli.summary import how_to_go_on
 from planner_graph.errors import CommandRefusedError, InvalidInputError, RunNotResumableError
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
@@ -165,7 +166,8 @@ class Resumption:
         try:
             require_bodies(await repository.load_plan(row.run_id), factory, reference)
         except InvalidInputError as error:
-            error.add_note(f"if they were renamed or removed: planner-graph resume {row.run_id} --replan")
+            renamed = f"if they were renamed or removed: planner-graph resume {row.run_id} --replan"
+            error.add_note(renamed if row.own_thread else how_to_go_on(row))
             raise
 
 
