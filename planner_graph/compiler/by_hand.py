@@ -22,6 +22,7 @@ from planner_graph.types import AgentName, AgentStatus
 
 _RECORD = TypeAdapter(AgentRecord)
 _REMEDY = "give a record as get_state shows them, or its output only"
+_AGAIN = "give one; to let the agent run again, go on from a checkpoint before it did"
 
 
 class RecordError(InvalidInputError):
@@ -77,6 +78,7 @@ def with_the_rest(
 
     Raises:
         StrangeAgentError: the plan does not have the agent.
+        RecordError: edges lead on from an agent that has no record then.
     """
     given = {AgentName(update.as_node or "") for update in updates}
     if strangers := sorted(given - plan.by_agent.keys()):
@@ -85,8 +87,11 @@ def with_the_rest(
     under_way = given <= beside.keys()
     again = given | _after(plan, given)
     kept = [StateUpdate(done, name) for name, done in beside.items() if under_way and done and name not in again]
+    records = changed(found.values, [*kept, *updates])
     if routed:
-        following = _starting(plan, given, changed(found.values, [*kept, *updates]))
+        following = _starting(plan, given, records)
+    elif without := [agent for agent in given if records.get(agent) is None]:
+        raise RecordError([Finding(problem="it has no record", remedy=_AGAIN, key=agent) for agent in sorted(without)])
     elif under_way:
         settled = {*given, *(update.as_node for update in kept)}
         following = visits(plan, [agent for agent in plan.by_agent if agent in beside and agent not in settled])

@@ -166,6 +166,16 @@ def test_what_is_no_record_is_refused_in_words_and_changes_nothing(kind, record,
     assert graph.get_state(thread()) == before
 
 
+@pytest.mark.parametrize("strategy", ["sequential", *STRATEGIES])
+@pytest.mark.parametrize("given", [{"brief": None}, {}])
+def test_where_edges_lead_on_no_record_may_be_missing(strategy, given):
+    """Seen to end in a bare TypeError of the next agent; where nodes lead on, the agent just runs again."""
+    graph = graph_of("fixed", strategy, Notebook())
+    go(graph, INPUT, strategy, interrupt_before=["brief"])
+    with pytest.raises(RecordError, match="brief: it has no record; give one; to let the agent run again, go on from"):
+        graph.update_state(thread(), given, as_node="brief")
+
+
 def test_a_thread_without_a_plan_has_nothing_to_keep():
     graph = graph_of("fixed", "parallel", Notebook())
     graph.update_state(thread(), {"facts": {"output": {"facts": 1}}}, as_node="facts")
