@@ -138,7 +138,7 @@ def next_step(account: Account) -> str:
 
 
 def how_to_go_on(row: RunRow) -> str:
-    """Say how to go on with a run, if it is not on a thread that somebody else goes on with."""
+    """Say how to go on with a run, or that it is for whoever began it."""
     if row.own_thread:
         return f"go on with it: planner-graph resume {row.run_id}"
     return f"whoever began it goes on with it, on thread {one_line(row.thread_id)!r}"
@@ -155,7 +155,7 @@ def size_of(value: Any) -> str:
 
 
 def _answer(account: Account) -> str:
-    """Say how to answer the agents that ask."""
+    """Say how to answer the agents that ask, where an answer from here is heard."""
     if not account.asking or not account.row.own_thread:
         return ""
     names = one_line(" and ".join(account.asking))

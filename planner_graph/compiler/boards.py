@@ -23,7 +23,7 @@ from planner_graph.compiler.failfast import FailFast
 from planner_graph.compiler.landing import TellsLanding
 from planner_graph.compiler.observing import Beginning, Following
 from planner_graph.compiler.state import KEPT, PLAN, AgentRecord, ended_tasks, read_plan
-from planner_graph.compiler.wiring import Step, steps_of
+from planner_graph.compiler.wiring import Superstep, supersteps_of
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.scheduler import scheduler_for
 from planner_graph.types import AgentName, Strategy
@@ -68,21 +68,21 @@ class Invocation:
         return self.known_plan
 
     @cached_property
-    def steps(self) -> Mapping[str, Step]:
-        """The steps of a graph that plans; in the graph of a plan, edges say who comes next."""
-        return steps_of(self.plan) if self.plans else {}
+    def supersteps(self) -> Mapping[str, Superstep]:
+        """The supersteps in a graph that plans; in the graph of a plan, edges say who comes next."""
+        return supersteps_of(self.plan) if self.plans else {}
 
     def leads_on(self, config: RunnableConfig, agent: AgentName) -> list[str | Send]:
         """Give whom ``agent`` starts when it has ended.
 
-        LangGraph starts nobody before all of a step have ended, so one leads on for all of them: the first one of those
-        that had no record when the step began, for whoever had may not be visited at all.
+        LangGraph starts nobody before all of a superstep have ended, so one leads on for all of them: the first one of
+        those that had no record when it began, for whoever had may not be visited at all.
         """
-        step = self.steps.get(agent)
-        if step is None:
+        superstep = self.supersteps.get(agent)
+        if superstep is None:
             return []
-        first = next((each for each in step.nodes if state_before(config, [each]).get(each) is None), agent)
-        return step.following if first == agent else []
+        first = next((each for each in superstep.nodes if state_before(config, [each]).get(each) is None), agent)
+        return superstep.following if first == agent else []
 
     async def tell(self, event: Event) -> None:
         """Tell whoever streams the graph, and whoever follows it."""

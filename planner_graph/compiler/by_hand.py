@@ -4,7 +4,6 @@ LangGraph begins a new step then: it forgets what was to start beside the agent,
 Here the others go on as if the agent itself had given the record.
 """
 
-from collections import ChainMap
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from planner_graph.compiler.events import timestamp
 from planner_graph.compiler.state import AgentRecord
-from planner_graph.compiler.wiring import steps_of, visits
+from planner_graph.compiler.wiring import supersteps_of, visits
 from planner_graph.errors import Finding, InvalidInputError, StrangeAgentError
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.types import AgentName, AgentStatus
@@ -56,12 +55,14 @@ def _whole(values: Mapping[str, Any], agents: Collection[str], findings: list[Fi
     whole = dict(values)
     for agent, record in values.items():
         if agent in agents and record is not None:
-            whole[agent] = {**_by_hand(), **record} if isinstance(record, Mapping) and "output" in record else record
+            whole[agent] = (
+                {**_rest_of_record(), **record} if isinstance(record, Mapping) and "output" in record else record
+            )
             findings += _faults(agent, whole[agent])
     return whole
 
 
-def _by_hand() -> dict[str, Any]:
+def _rest_of_record() -> dict[str, Any]:
     """Give what a record says beside its output, unless somebody says otherwise."""
     now = timestamp(datetime.now(UTC))
     rest = dict.fromkeys(AgentRecord.__annotations__)
@@ -87,7 +88,8 @@ def with_the_rest(
     under_way = given <= beside.keys()
     again = given | _after(plan, given)
     kept = [StateUpdate(done, name) for name, done in beside.items() if under_way and done and name not in again]
-    records = changed(found.values, [*kept, *updates])
+    stored = {name: value for name, value in found.values.items() if not beside.get(AgentName(name))}
+    records = changed(stored, [*kept, *updates])  # get_state shows what the step gave as if it were stored already
     if routed:
         following = _starting(plan, given, records)
     elif without := [agent for agent in given if records.get(agent) is None]:
@@ -103,16 +105,20 @@ def with_the_rest(
 
 
 def changed(values: Mapping[str, Any], updates: Sequence[StateUpdate]) -> dict[str, Any]:
-    """Give the values of a state as they are after updates."""
-    return dict(ChainMap(*(dict(update.values or {}) for update in reversed(updates)), dict(values)))
+    """Give the values of a state as they are after updates; each of its channels holds what it was given last."""
+    after = dict(values)
+    for update in updates:
+        after |= update.values or {}
+    return after
 
 
 def _starting(plan: ExecutionPlan, given: AbstractSet[AgentName], records: Mapping[str, Any]) -> list[str | Send]:
-    """Give who starts after these agents: whoever of their step has no record, else the next step."""
-    for step in steps_of(plan).values():
-        if not given.isdisjoint(step.nodes):
-            return visits(plan, [agent for agent in step.nodes if records.get(agent) is None]) or step.following
-    raise AssertionError("each agent of a plan is in one of its steps")
+    """Give who starts after these agents: whoever of their superstep has no record, else the next superstep."""
+    for superstep in supersteps_of(plan).values():
+        if not given.isdisjoint(superstep.nodes):
+            waiting = [agent for agent in superstep.nodes if records.get(agent) is None]
+            return visits(plan, waiting) or superstep.following
+    raise AssertionError("each agent of a plan is in one of its supersteps")
 
 
 def _after(plan: ExecutionPlan, agents: Collection[AgentName]) -> set[AgentName]:
@@ -130,13 +136,12 @@ def _faults(agent: str, record: Any) -> Iterator[Finding]:
     except ValidationError as error:
         for fault in error.errors():
             key = ".".join(map(str, (agent, *fault["loc"])))
-            yield Finding(
-                problem=fault["msg"], remedy="give a record as get_state shows them, or its output only", key=key
-            )
+            yield Finding(problem=fault["msg"], remedy=_REMEDY, key=key)
         return
-    if found["status"] not in {status.value for status in AgentStatus if status.ended}:
-        ends = ", ".join(status.value for status in AgentStatus if status.ended)
-        yield Finding(problem=f"{found['status']!r} is no end", remedy=f"say one of: {ends}", key=f"{agent}.status")
+    ends = [status.value for status in AgentStatus if status.ended]
+    if (status := found["status"]) not in ends:
+        remedy = f"say one of: {', '.join(ends)}"
+        yield Finding(problem=f"{status!r} is no end", remedy=remedy, key=f"{agent}.status")
     for name in ("started_at", "ended_at"):
         if (time := found[name]) is not None and not _is_time(time):
             yield Finding(problem=f"{time!r} is no time", remedy="write ISO 8601", key=f"{agent}.{name}")

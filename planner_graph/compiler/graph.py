@@ -1,6 +1,7 @@
 """The compiled graph: LangGraph's own, with a board for each invocation, and a picture that shows the plan.
 
-Also with a Ctrl-C that works while several agents run under ``invoke``.
+Also with a Ctrl-C that works while several agents run under ``invoke``, and with records by hand that leave the rest
+of a superstep alone.
 """
 
 import asyncio
@@ -114,22 +115,24 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
 
         Raises:
             RecordError: what is given as the record of an agent is none.
+            StrangeAgentError: it is given in the place of an agent that the plan of the thread does not have.
+            StoredPlanError, PlanMismatchError: the plan in the state cannot be read, or was changed.
         """
-        given, concerned = self._given(config, supersteps)
-        if concerned:
-            given = self._with_the_rest(self.get_state(config), given)
-        return super().bulk_update_state(config, given)
+        whole, for_agents = self._whole(config, supersteps)
+        if for_agents:
+            whole = self._with_the_rest(self.get_state(config), whole)
+        return super().bulk_update_state(config, whole)
 
     async def abulk_update_state(
         self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]
     ) -> RunnableConfig:
         """Change the state of a thread from outside; see :meth:`bulk_update_state`."""
-        given, concerned = self._given(config, supersteps)
-        if concerned:
-            given = self._with_the_rest(await self.aget_state(config), given)
-        return await super().abulk_update_state(config, given)
+        whole, for_agents = self._whole(config, supersteps)
+        if for_agents:
+            whole = self._with_the_rest(await self.aget_state(config), whole)
+        return await super().abulk_update_state(config, whole)
 
-    def _given(
+    def _whole(
         self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]
     ) -> tuple[Sequence[Sequence[StateUpdate]], bool]:
         """Give updates with whole records, and whether the first ones stand for agents of this graph."""

@@ -35,10 +35,11 @@ from planner_graph.errors import AgentTimeoutError, BodyCancelledError, BodyExit
 from planner_graph.planning.contents import Step
 from planner_graph.types import AgentName, AgentStatus
 
-Given = dict[str, Any] | Command[str]
+Update = dict[str, Any] | Command[str]
+"""What a node gives: its agent's record under its name, and who is next, where no edge says so."""
 
 
-class AgentNode(Runnable[Any, Given]):
+class AgentNode(Runnable[Any, Update]):
     """Runs one agent of a plan inside a LangGraph graph; works under ``invoke`` and ``ainvoke`` alike.
 
     What the plan says of the agent, it finds in the plan of the invocation.
@@ -55,8 +56,8 @@ class AgentNode(Runnable[Any, Given]):
         self.loop = loop
         self.prices = prices
 
-    def invoke(self, input: dict[str, Any], config: RunnableConfig | None = None, **_: Any) -> Given:  # noqa: A002, ARG002
-        """Give the agent's record under its name, for a sync caller."""
+    def invoke(self, input: dict[str, Any], config: RunnableConfig | None = None, **_: Any) -> Update:  # noqa: A002, ARG002
+        """Give the agent's record under its name, and who is next, for a sync caller."""
         return self.loop.run(self._visit(config or ensure_config(), sync=True))
 
     async def ainvoke(
@@ -64,11 +65,11 @@ class AgentNode(Runnable[Any, Given]):
         input: dict[str, Any],  # noqa: A002, ARG002  # the name is Runnable's; the node reads the state itself
         config: RunnableConfig | None = None,
         **_: Any,
-    ) -> Given:
-        """Give the agent's record under its name."""
+    ) -> Update:
+        """Give the agent's record under its name, and who is next."""
         return await self._visit(config or ensure_config(), sync=False)
 
-    async def _visit(self, config: RunnableConfig, *, sync: bool) -> Given:
+    async def _visit(self, config: RunnableConfig, *, sync: bool) -> Update:
         """Give the record that the agent has already, else that of a new execution, and who is next if no edge says."""
         board = await board_at(config, sync=sync)
         invocation = invocation_of(config)

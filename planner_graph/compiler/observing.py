@@ -126,8 +126,10 @@ class Following:
         except BaseException as error:
             wait(self._end(error))
             raise
-        for ended in self._end(None):
-            ended.result()
+        ends = self._end(None)
+        wait(ends)
+        for end in ends:
+            end.result()
 
     @asynccontextmanager
     async def to_the_end_async(self) -> AsyncIterator[None]:
@@ -137,7 +139,10 @@ class Following:
         except BaseException as error:
             await asyncio.gather(*map(asyncio.wrap_future, self._end(error)), return_exceptions=True)
             raise
-        await asyncio.gather(*map(asyncio.wrap_future, self._end(None)))
+        ends = self._end(None)
+        await asyncio.gather(*map(asyncio.wrap_future, ends), return_exceptions=True)
+        for end in ends:
+            end.result()
 
     def _end(self, error: BaseException | None) -> "list[Future[None]]":
         gone = isinstance(error, GeneratorExit)  # whoever streamed the run went away; it may have ended by then

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from planner_graph.compiler.boards import INVOCATION, plan_of
 from planner_graph.compiler.state import plan_in
-from planner_graph.compiler.wiring import ENTRY, steps_of
+from planner_graph.compiler.wiring import ENTRY, supersteps_of
 from planner_graph.errors import StrangeAgentError
 from planner_graph.planning.plan import ExecutionPlan
 
@@ -23,10 +23,10 @@ class KeptPlan(TypedDict, total=False):
 
 
 def route_of(plan: ExecutionPlan) -> Runnable[Any, Next]:
-    """Build what follows the entry in the graph of ``plan``."""
+    """Build what follows the entry of an adaptive ``plan``, where no edges lead on."""
 
     def route(_: Any) -> Next:
-        return steps_of(plan)[ENTRY].following
+        return supersteps_of(plan)[ENTRY].following
 
     async def without_thread(_: Any) -> Next:
         return route(_)
@@ -38,14 +38,15 @@ def route_by_state() -> Runnable[Any, Next]:
     """Build what follows the entry in a graph that keeps its plan in the state.
 
     Raises:
-        StrangeAgentError: from whoever changes a thread in the place of the entry before there is a plan.
+        StrangeAgentError: to whoever changes a thread in the place of the entry before there is a plan.
+        StoredPlanError, PlanMismatchError: the plan in the state cannot be read, or was changed.
     """
 
     def route(state: KeptPlan, config: RunnableConfig) -> Next:
         plan = plan_of(config) if INVOCATION in config["configurable"] else plan_in(state)
         if plan is None:
             raise StrangeAgentError(ENTRY, ())
-        return steps_of(plan)[ENTRY].following
+        return supersteps_of(plan)[ENTRY].following
 
     async def without_thread(state: KeptPlan, config: RunnableConfig) -> Next:
         return route(state, config)

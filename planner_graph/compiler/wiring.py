@@ -21,6 +21,17 @@ Edge = tuple[Sequence[str], str]
 """Sources and target; the target starts once all sources have ended."""
 
 
+class Superstep(NamedTuple):
+    """Nodes that LangGraph starts together, and what it starts once all of them have ended.
+
+    The agents of an adaptive plan go in execution order, which is topological: LangGraph takes them first in, first
+    out, so that under any limit of its own the earliest unfinished one never waits for a later one.
+    """
+
+    nodes: list[str]
+    following: list[str | Send]
+
+
 def edges(plan: ExecutionPlan) -> Iterator[Edge]:
     """Give the edges of the graph of ``plan``, from START to END."""
     yield [START], ENTRY
@@ -50,27 +61,11 @@ def adaptive(plan: ExecutionPlan) -> Iterator[Edge]:
         yield [last], EXIT
 
 
-class Step(NamedTuple):
-    """Nodes that LangGraph starts together, and what it starts once all of them have ended."""
-
-    nodes: list[str]
-    following: list[str | Send]
-
-
-def steps_of(plan: ExecutionPlan) -> dict[str, Step]:
-    """Give for each node, but the last one, the step that it is part of."""
-    pairs = [Step(here, visits(plan, there)) for here, there in pairwise(steps(plan))]
-    return {node: step for step in pairs for node in step.nodes}
-
-
-def steps(plan: ExecutionPlan) -> list[list[str]]:
-    """Give the nodes that LangGraph starts together, step by step, from entry to exit.
-
-    The agents of an adaptive plan are one step. They go in execution order, which is topological: LangGraph takes them
-    first in, first out, so that under any limit of its own the earliest unfinished one never waits for a later one.
-    """
-    adaptive = plan.strategy is Strategy.ADAPTIVE and plan.steps
-    return [[ENTRY], *([list(plan.by_agent)] if adaptive else _waves(plan)), [EXIT]]
+def supersteps_of(plan: ExecutionPlan) -> dict[str, Superstep]:
+    """Give for each node, but the last one, the superstep that it is part of."""
+    supersteps = [[ENTRY], *_waves(plan), [EXIT]]
+    pairs = [Superstep(here, visits(plan, there)) for here, there in pairwise(supersteps)]
+    return {node: superstep for superstep in pairs for node in superstep.nodes}
 
 
 def visits(plan: ExecutionPlan, agents: Sequence[str]) -> list[str | Send]:
@@ -81,7 +76,11 @@ def visits(plan: ExecutionPlan, agents: Sequence[str]) -> list[str | Send]:
 
 
 def _waves(plan: ExecutionPlan) -> Iterator[list[str]]:
-    """Give the agents that start together: each by itself, or level by level."""
+    """Give the agents that start together: each by itself, level by level, or all."""
+    if plan.strategy is Strategy.ADAPTIVE:
+        if plan.steps:
+            yield list(plan.by_agent)
+        return
     if plan.strategy is Strategy.SEQUENTIAL:
         yield from ([str(step.agent)] for step in plan.steps)
         return

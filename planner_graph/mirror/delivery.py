@@ -109,9 +109,10 @@ class Delivery:
                 await self.deliver({track: entries})
             return
         for track, entries in batch.items():
-            if leases.is_fenced(error):
+            fenced = leases.is_fenced(error)
+            if fenced:
                 track.held = LeaseLostError(track.run_id)
-            track.lose(len(entries), _fenced_words(track) if leases.is_fenced(error) else _words(error))
+            track.lose(len(entries), _fenced_words(track) if fenced else _words(error))
 
     async def _write(self, batch: Batch) -> bool:
         conn = await self._connected()

@@ -43,9 +43,9 @@ class Track:
 
     ``plan`` and ``ledger``, which is what the tables said last, are there for as long as the run is followed and nobody
     else writes its tables. ``told`` counts the entries, ``written`` those that are in the tables, ``lost`` those that
-    never will be, for the reason ``problem``; ``held`` is that reason if another process has the run. ``place`` is the
-    thread, and where in it the run is. ``lease`` is the right to write it: that of the process that executes it, or the
-    mirror's ``own``.
+    never will be, for the reason ``problem``; ``held`` is the error to end the run with if another process has it, or
+    it is gone. ``place`` is the thread, and where in it the run is. ``lease`` is the right to write it: that of the
+    process that executes it, or the mirror's ``own``.
     """
 
     run_id: RunId

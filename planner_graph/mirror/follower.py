@@ -93,7 +93,7 @@ class RunFollower(Follower):
         if event["event"] == "agent_interrupted":
             self._asking[event["agent"]] = None
         self._put(lean_event(event, self._preview, self._track.thread_id))
-        if self._writer.full:
+        if self._writer.full:  # nearly never; a glance costs less than to await
             await self._writer.room()
 
     def note(self, note: Note, key: Hashable) -> None:

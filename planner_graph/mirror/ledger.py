@@ -31,7 +31,7 @@ LEFT_BEHIND = "its process ended before it did"
 """Why an attempt was interrupted that was running when its run went on."""
 
 _UTC = "+00:00"
-"""How times end that every reader understands."""
+"""How times of our own end; PostgreSQL would read one without an offset in the time zone of the session."""
 
 _UNTRUE = {
     AgentStatus.RUNNING: AgentStatus.INTERRUPTED,
@@ -150,7 +150,7 @@ class Ledger:
 
         Agents that run are left alone, unless the run is being ``resumed``.
         """
-        for agent in [agent for ended in (self.completed, self.failed, self.skipped) for agent in ended]:
+        for agent in [agent for ended in self._places.values() for agent in ended]:
             if agent not in records:
                 self.reopen(agent, at, _NOT_STORED)
             elif self._last_row(agent, records[agent])[0] is None:
@@ -171,7 +171,7 @@ class Ledger:
 
         The ledger must know the places of the agents in the new plan. What agents did that are not in it stays.
         """
-        listed = [*self.running, *self.completed, *self.failed, *self.waiting, *self.skipped]
+        listed = [agent for place in self._lists for agent in place]
         for agent in [agent for agent in listed if agent not in self._orders]:
             self._move(agent, None)
             for row in [row for row in self._rows.get(agent, {}).values() if row.status is AgentStatus.RUNNING]:
@@ -266,13 +266,16 @@ class Ledger:
         reason = record["reason"] or ("no reason was given" if status is AgentStatus.SKIPPED else None)
         if known and known.status is AgentStatus.FAILED and status is AgentStatus.FAILED:
             return known, replace(known, error=error or known.error, reason=reason, usage=record["usage"])
-        started_at = moment(record["started_at"] or record["ended_at"]) if record["attempts"] else None
+        if known:
+            started_at = known.started_at  # what was told counts, and the row need not be copied for it
+        else:
+            started_at = moment(record["started_at"] or record["ended_at"]) if record["attempts"] else None
         row = AgentRunRow(
             agent_name=agent,
             execution=execution,
             attempt=record["attempts"],
             status=status,
-            started_at=known.started_at if known else started_at,
+            started_at=started_at,
             ended_at=moment(record["ended_at"]),
             error=error,
             reason=reason,
@@ -290,7 +293,7 @@ class Ledger:
             return latest
         start = moment(record["started_at"])
         if (row := self._row(agent, latest, 1)) and row.started_at == start:
-            return latest
+            return latest  # nearly always; what follows is for runs that were cut off
         began = {row.execution: row.started_at for row in reversed(self._rows.get(agent, {}).values()) if row.attempt}
         if not began:
             return latest
@@ -346,5 +349,6 @@ class Ledger:
             self.withdrawn[agent] = None
 
     def _log(self, event: Mapping[str, Any]) -> None:
+        """Keep an event as it was told, its time with an offset."""
         at = event["at"]
         self.log.append(event if at.endswith(_UTC) else {**event, "at": timestamp(moment(at))})

@@ -17,7 +17,7 @@ def lean_event(event: Event, limit: int, thread_id: str | None) -> Event:
 
 def lean_record(record: AgentRecord, agent: str, limit: int, thread_id: str | None) -> AgentRecord:
     """Give a record as the tables show it, with :func:`shown_output`."""
-    lean = {key: plain_json(value) for key, value in record.items() if key != "output"}
+    lean: dict[str, Any] = {key: plain_json(value) for key, value in record.items() if key != "output"}
     lean["output"] = shown_output(record["output"], agent, limit, thread_id)
     return cast("AgentRecord", lean)
 

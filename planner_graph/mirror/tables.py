@@ -60,13 +60,14 @@ async def save(
     attempts = [_attempts(run_id, ledger) for run_id, ledger in changed.items()]
     events = [_events(run_id, ledger) for run_id, ledger in changed.items()]
     states = [_state(run_id, ledger, (estimates or {}).get(run_id)) for run_id, ledger in changed.items()]
+    ends = [{"workflow_execution_id": run_id, "sequence": ledger.sequence} for run_id, ledger in changed.items()]
     sums = [_sums(run_id, ledger) for run_id, ledger in changed.items()]
     async with conn.pipeline():
         await conn.execute(query("write_agent_runs"), {"rows": jsonb(attempts)})
         await conn.execute(query("write_events"), {"rows": jsonb(events)})
         await conn.execute(query("write_live_states"), {"rows": jsonb(states)})
         await conn.execute(query("write_plan_states"), {"rows": jsonb(sums)})
-        await conn.execute(query("notify_events"), {"rows": jsonb(sums)})
+        await conn.execute(query("notify_events"), {"rows": jsonb(ends)})
     for ledger in changed.values():
         ledger.saved()
 
@@ -106,7 +107,6 @@ def _sums(run_id: RunId, ledger: Ledger) -> dict[str, Any]:
         "completed": list(ledger.completed),
         "failed": list(ledger.failed),
         "usage": ledger.usage,
-        "sequence": ledger.sequence,
     }
 
 

@@ -42,7 +42,7 @@ class MirrorWriter:
         self._lock = threading.Lock()
         self._queue: deque[tuple[Track, Entry | Future[None]]] = deque()
         self._waiters: list[Waiter] = []
-        self._followed: dict[Track, float] = {}
+        self._followed: dict[Track, float] = {}  # since when, by the monotonic clock
         self._longest = settings.flush_seconds
         self._flushing: set[Future[None]] = set()
         self._beat_at = 0.0
@@ -87,7 +87,7 @@ class MirrorWriter:
 
     @property
     def full(self) -> bool:
-        """Whether whoever tells more should wait for room."""
+        """Whether whoever tells more should wait for room: a glance, without the lock."""
         return self._taking and len(self._queue) >= self._settings.queue_limit
 
     async def room(self) -> None:
@@ -274,7 +274,7 @@ class MirrorWriter:
     def _expectations(self, followed: list[Track]) -> dict[Track, datetime | None]:
         """Give when runs are expected to end; one after the other, as forecasts of many take time.
 
-        Of a run that has just begun nothing is given: what its start says of it cannot be bettered yet.
+        Of a run that has only just begun, or gone on, nothing is given: what its start says cannot be bettered yet.
         """
         expected: dict[Track, datetime | None] = dict.fromkeys(followed)
         started = time.monotonic()

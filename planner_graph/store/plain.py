@@ -14,8 +14,8 @@ from planner_graph.text import storable
 from planner_graph.values import LARGEST_INTEGER
 
 MAX_DEPTH = 60
-FEW = 16
-"""Texts that are encoded in one go."""
+MOST_TEXTS = 16
+"""Texts of one value that are encoded at once; of a value with more, no more than what is shown."""
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 _ATOMS = frozenset({bool, int, type(None)})
@@ -29,11 +29,12 @@ def jsonb(plain: Any) -> Jsonb:
 def _encoded(plain: Any) -> bytes | str:
     try:
         return orjson.dumps(plain)
-    except TypeError:  # it takes no integer of more than 64 bits
+    except TypeError:  # an integer of more than 64 bits, for example
         return json.dumps(plain, default=_unfolded)
 
 
 def _unfolded(value: Any) -> Any:
+    """Give what orjson encodes by itself, and the standard library does not: times and dataclasses."""
     if isinstance(value, datetime):
         return value.isoformat()
     return {field.name: getattr(value, field.name) for field in fields(value)}
@@ -79,7 +80,7 @@ def preview(value: Any, limit: int, **about: Any) -> Any:
 def beginning(value: Any, limit: int) -> str | None:
     """Give the first ``limit`` characters of the JSON of ``value``, or ``None`` if it has no more than these.
 
-    Not much more than what is given is encoded, however large the value is.
+    Some times as much is encoded at most, however large the value is.
     """
     if (whole := _texts_at_once(value, limit)) is not None:
         return storable(whole[:limit]) if len(whole) > limit else None
@@ -96,7 +97,7 @@ def beginning(value: Any, limit: int) -> str | None:
 
 def _texts_at_once(value: Any, limit: int) -> str | None:
     """Give the JSON of a small dict of texts, which most outputs are, of each text as much as may be seen of it."""
-    if type(value) is not dict or len(value) > FEW:
+    if type(value) is not dict or len(value) > MOST_TEXTS:
         return None
     items = []
     for key, item in value.items():

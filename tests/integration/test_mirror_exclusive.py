@@ -84,8 +84,10 @@ async def test_an_exclusive_one_that_is_held_already_fails(tables, run_id):
     async with PlanMirror(tables.dsn) as first, PlanMirror(tables.dsn, settings=EXCLUSIVE) as second:
         running = asyncio.create_task(graph_of(DIAMOND, b=hold).ainvoke(INPUT, config(first, run_id)))
         await held.wait()
-        with pytest.raises(RunHeldError, match=f"run '{run_id}' is executed by process"):
-            await graph_of(DIAMOND).ainvoke(INPUT, config(second, run_id))
-        over.set()
+        try:
+            with pytest.raises(RunHeldError, match=f"run '{run_id}' is executed by process"):
+                await graph_of(DIAMOND).ainvoke(INPUT, config(second, run_id))
+        finally:
+            over.set()
         assert (await running)["result"]["status"] == "completed"
         assert first.report(run_id).caught_up

@@ -1,9 +1,16 @@
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from psycopg.adapt import PyFormat, Transformer
 
-from planner_graph.store.plain import MAX_DEPTH, beginning, exact_number, plain_json, preview
+from planner_graph.store.plain import MAX_DEPTH, MOST_TEXTS, beginning, exact_number, jsonb, plain_json, preview
+from planner_graph.store.rows import AgentRunRow
+from planner_graph.text import storable
+from planner_graph.types import AgentName, AgentStatus
 
 
 def test_json_stays_as_it_is():
@@ -46,6 +53,41 @@ def test_a_value_nested_beyond_measure_has_one_too():
 
 def test_a_beginning_holds_nothing_that_postgres_refuses():
     assert beginning("\ud800" * 20, 10) == '"' + "\ufffd" * 9
+
+
+@given(st.dictionaries(st.text(), st.text(), max_size=2 * MOST_TEXTS), st.integers(1, 200))
+def test_a_beginning_is_that_of_the_whole_json(value, limit):
+    """Small dicts of texts, which are encoded otherwise, are no different."""
+    whole = storable(json.dumps(value, ensure_ascii=False))
+    assert beginning(value, limit) == (whole[:limit] if len(whole) > limit else None)
+
+
+@pytest.mark.parametrize("number", [1, 2**64, -(2**70)])
+def test_rows_are_encoded_as_they_are_whatever_numbers_they_hold(number):
+    """The fast encoder takes 64 bits, the other one no dataclasses."""
+    began = datetime(2030, 1, 1, 12, tzinfo=UTC)
+    row = AgentRunRow(
+        agent_name=AgentName("ä"),
+        execution=1,
+        attempt=number,
+        status=AgentStatus.RUNNING,
+        started_at=began,
+        ended_at=None,
+        usage={"calls": number},
+    )
+    dumper = Transformer().get_dumper(jsonb(None), PyFormat.TEXT)
+    [read] = json.loads(bytes(dumper.dump(jsonb([row])) or b""))
+    assert datetime.fromisoformat(read.pop("started_at")) == began
+    assert read == {
+        "agent_name": "ä",
+        "execution": 1,
+        "attempt": number,
+        "status": "running",
+        "ended_at": None,
+        "error": None,
+        "reason": None,
+        "usage": {"calls": number},
+    }
 
 
 @pytest.mark.parametrize("number", [0, -7, 2**53 - 1, 1e30, -1e300])
