@@ -6,6 +6,7 @@ Here the others go on as if the agent itself had given the record.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,10 +15,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from planner_graph.compiler.events import timestamp
 from planner_graph.compiler.state import AgentRecord
-from planner_graph.compiler.wiring import supersteps_of, visits
+from planner_graph.compiler.wiring import ENTRY, EXIT, supersteps_of, visits
 from planner_graph.errors import Finding, InvalidInputError, StrangeAgentError
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.types import AgentName, AgentStatus
+from planner_graph.types import AgentName, AgentStatus, Strategy
 
 _RECORD = TypeAdapter(AgentRecord)
 _REMEDY = "give a record as get_state shows them, or its output only"
@@ -30,9 +31,13 @@ class RecordError(InvalidInputError):
     subject = "update of the state"
 
 
-def stand_for_agents(updates: Sequence[StateUpdate], agents: Collection[str]) -> bool:
-    """Tell whether these updates give records in the place of agents, all of them, and lead nowhere by themselves."""
-    return all(update.as_node in agents and not isinstance(update.values, Command) for update in updates)
+def concern_agents(updates: Sequence[StateUpdate], agents: Collection[str]) -> bool:
+    """Tell whether each of these updates is in the place of an agent, or leaves open in whose place it is."""
+    return all(
+        (update.as_node is None or update.as_node in agents)
+        and (update.values is None or isinstance(update.values, dict | Command))
+        for update in updates
+    )
 
 
 def with_whole_records(updates: Sequence[StateUpdate], agents: Collection[str]) -> list[StateUpdate]:
@@ -42,10 +47,14 @@ def with_whole_records(updates: Sequence[StateUpdate], agents: Collection[str]) 
         RecordError: something is none; all faults are named.
     """
     findings: list[Finding] = []
-    completed = [
-        update._replace(values=_whole(update.values, agents, findings)) if isinstance(update.values, dict) else update
-        for update in updates
-    ]
+    completed = []
+    for update in updates:
+        values: Any = update.values
+        if isinstance(values, dict):
+            values = _whole(values, agents, findings)
+        elif isinstance(values, Command) and isinstance(values.update, dict):
+            values = replace(values, update=_whole(values.update, agents, findings))
+        completed.append(update._replace(values=values))
     if findings:
         raise RecordError(findings)
     return completed
@@ -72,7 +81,7 @@ def _rest_of_record() -> dict[str, Any]:
 def with_the_rest(
     plan: ExecutionPlan, found: StateSnapshot, updates: Sequence[StateUpdate], *, routed: bool
 ) -> Sequence[StateUpdate]:
-    """Give updates that keep, beside the agents whose records they give, what there is of their step in ``found``.
+    """Give updates that keep, beside the agents whose records they give, what there is of their superstep in ``found``.
 
     Who has ended keeps its record, unless it waited for one that is given now; all others still start. In a graph
     whose agents are ``routed`` by no edges it is also said who comes next.
@@ -81,35 +90,96 @@ def with_the_rest(
         StrangeAgentError: the plan does not have the agent.
         RecordError: edges lead on from an agent that has no record then.
     """
-    given = {AgentName(update.as_node or "") for update in updates}
+    beside = {AgentName(task.name): task.result or {} for task in found.tasks if task.name in plan.by_agent}
+    first, *others = _placed(plan, found, updates, routed=routed)
+    if first.as_node in {None, ENTRY, EXIT}:
+        return [first, *others]
+    values = changed({}, updates)
+    given = {AgentName(update.as_node or "") for update in (first, *others)}
     if strangers := sorted(given - plan.by_agent.keys()):
         raise StrangeAgentError(strangers[0], plan.by_agent)
-    beside = {AgentName(task.name): task.result for task in found.tasks if task.name in plan.by_agent}
     under_way = given <= beside.keys()
+    if under_way:
+        given |= beside.keys() & values.keys()
     again = given | _after(plan, given)
-    kept = [StateUpdate(done, name) for name, done in beside.items() if under_way and done and name not in again]
+    kept = {agent: done for agent, done in beside.items() if under_way and done and agent not in again}
+    all_values = {name: record for done in kept.values() for name, record in done.items()} | values
     stored = {name: value for name, value in found.values.items() if not beside.get(AgentName(name))}
-    records = changed(stored, [*kept, *updates])  # get_state shows what the step gave as if it were stored already
+    records = stored | all_values  # get_state shows what the superstep gave as if it were stored already
+    asked = [target for update in updates for target in _goto(update)]
     if routed:
-        following = _starting(plan, given, records)
-    elif without := [agent for agent in given if records.get(agent) is None]:
+        return [_leading_on(first, all_values, _starting(plan, given, records), asked)]
+    if without := [agent for agent in given if records.get(agent) is None]:
         raise RecordError([Finding(problem="it has no record", remedy=_AGAIN, key=agent) for agent in sorted(without)])
-    elif under_way:
-        settled = {*given, *(update.as_node for update in kept)}
-        following = visits(plan, [agent for agent in plan.by_agent if agent in beside and agent not in settled])
-    else:
+    if not under_way:
         return updates
-    first, *others = updates
-    leading_on: Any = Command(update=first.values, goto=following)
-    return [first._replace(values=leading_on), *others, *kept]
+    if plan.strategy is Strategy.ADAPTIVE:  # the entry visits all once more, and they lead to the exit together
+        asked = [target for target in asked if _name(target) not in plan.by_agent]
+        return [_leading_on(first._replace(as_node=ENTRY), all_values, [], asked)]
+    waiting = [agent for agent in plan.by_agent if agent in beside and agent not in given | kept.keys()]
+    own = {name: value for name, value in values.items() if name not in given or name == first.as_node}
+    return [
+        _leading_on(first, own, visits(plan, waiting), asked),
+        *(StateUpdate({agent: values[agent]}, agent) for agent in given if agent != first.as_node),
+        *(StateUpdate(done, agent) for agent, done in kept.items()),
+    ]
 
 
 def changed(values: Mapping[str, Any], updates: Sequence[StateUpdate]) -> dict[str, Any]:
     """Give the values of a state as they are after updates; each of its channels holds what it was given last."""
     after = dict(values)
     for update in updates:
-        after |= update.values or {}
+        given: Any = update.values
+        after |= (given.update if isinstance(given, Command) else given) or {}
     return after
+
+
+def _goto(update: StateUpdate) -> list[str | Send]:
+    """Give where an update leads by itself."""
+    given: Any = update.values
+    if not isinstance(given, Command):
+        return []
+    return [given.goto] if isinstance(given.goto, str | Send) else list(given.goto)
+
+
+def _name(target: str | Send) -> str:
+    return target.node if isinstance(target, Send) else target
+
+
+def _leading_on(
+    update: StateUpdate, values: dict[str, Any], following: list[str | Send], asked: list[str | Send]
+) -> StateUpdate:
+    """Give an update that starts who follows, and who is ``asked`` for as well; nobody twice."""
+    names = {_name(target) for target in following}
+    goto = [*following, *(target for target in asked if _name(target) not in names)]
+    leading_on: Any = Command(update=values, goto=goto)
+    return update._replace(values=leading_on)
+
+
+def _placed(
+    plan: ExecutionPlan, found: StateSnapshot, updates: Sequence[StateUpdate], *, routed: bool
+) -> Sequence[StateUpdate]:
+    """Say in whose place an update is that leaves it open: of the agent whose record it gives, if that is under way.
+
+    Else, where agents are routed by no edges, it is that of the superstep before; LangGraph takes the node that ended
+    last, and nothing would lead on from there.
+    """
+    [*named] = updates
+    if len(named) > 1 or named[0].as_node is not None:
+        return updates
+    waiting = list(found.next)
+    place = next((agent for agent in changed({}, updates) if agent in waiting and agent in plan.by_agent), None)
+    if place is None and routed:
+        place = _before(plan, waiting[0]) if waiting else EXIT
+    return [named[0]._replace(as_node=place)]
+
+
+def _before(plan: ExecutionPlan, node: str) -> str | None:
+    """Give a node of the superstep that leads to ``node``."""
+    for superstep in supersteps_of(plan).values():
+        if node in map(_name, superstep.following):
+            return superstep.nodes[0]
+    return None
 
 
 def _starting(plan: ExecutionPlan, given: AbstractSet[AgentName], records: Mapping[str, Any]) -> list[str | Send]:

@@ -7,6 +7,7 @@ of a superstep alone.
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from typing import Any, Self, cast
 
@@ -21,7 +22,7 @@ from langgraph.types import StateSnapshot, StateUpdate
 from planner_graph.compiler.attempt import CHECKPOINTER
 from planner_graph.compiler.boards import INVOCATION, Invocation
 from planner_graph.compiler.bridge import BackgroundLoop
-from planner_graph.compiler.by_hand import changed, stand_for_agents, with_the_rest, with_whole_records
+from planner_graph.compiler.by_hand import changed, concern_agents, with_the_rest, with_whole_records
 from planner_graph.compiler.landing import awaited
 from planner_graph.compiler.observing import Following, observers
 from planner_graph.compiler.picture import Picture, draw, picture_of
@@ -118,39 +119,47 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
             StrangeAgentError: it is given in the place of an agent that the plan of the thread does not have.
             StoredPlanError, PlanMismatchError: the plan in the state cannot be read, or was changed.
         """
-        whole, for_agents = self._whole(config, supersteps)
-        if for_agents:
-            whole = self._with_the_rest(self.get_state(config), whole)
-        return super().bulk_update_state(config, whole)
+        if not supersteps or _is_for_a_graph_within(config):
+            return super().bulk_update_state(config, supersteps)
+        here = config
+        for updates in supersteps:
+            whole: Sequence[StateUpdate] = self._with_whole_records(updates)
+            if self._concerns_agents(whole):
+                whole = self._with_the_rest(self.get_state(here), whole)
+            after = super().bulk_update_state(here, [whole])
+            here = _as_in(config, after)
+        return after
 
     async def abulk_update_state(
         self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]
     ) -> RunnableConfig:
         """Change the state of a thread from outside; see :meth:`bulk_update_state`."""
-        whole, for_agents = self._whole(config, supersteps)
-        if for_agents:
-            whole = self._with_the_rest(await self.aget_state(config), whole)
-        return await super().abulk_update_state(config, whole)
+        if not supersteps or _is_for_a_graph_within(config):
+            return await super().abulk_update_state(config, supersteps)
+        here = config
+        for updates in supersteps:
+            whole: Sequence[StateUpdate] = self._with_whole_records(updates)
+            if self._concerns_agents(whole):
+                whole = self._with_the_rest(await self.aget_state(here), whole)
+            after = await super().abulk_update_state(here, [whole])
+            here = _as_in(config, after)
+        return after
 
-    def _whole(
-        self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]
-    ) -> tuple[Sequence[Sequence[StateUpdate]], bool]:
-        """Give updates with whole records, and whether the first ones stand for agents of this graph."""
-        where = config.get("configurable", {})
-        if where.get("checkpoint_ns") and CHECKPOINTER not in where:  # they are for a graph within, which is asked next
-            return supersteps, False
-        agents = self.nodes.keys() - {START, ENTRY, EXIT}
-        whole = [with_whole_records([StateUpdate(*each) for each in updates], agents) for updates in supersteps]
-        return whole, bool(whole and whole[0]) and stand_for_agents(whole[0], agents)
+    @property
+    def _agents(self) -> AbstractSet[str]:
+        return self.nodes.keys() - {START, ENTRY, EXIT}
 
-    def _with_the_rest(
-        self, found: StateSnapshot, supersteps: Sequence[Sequence[StateUpdate]]
-    ) -> Sequence[Sequence[StateUpdate]]:
-        first, *others = supersteps
-        plan = self.plan or plan_in(changed(found.values, first))
-        if plan is None:
-            raise StrangeAgentError(str(first[0].as_node), ())
-        return [with_the_rest(plan, found, first, routed=self.plan is None), *others]
+    def _with_whole_records(self, updates: Sequence[StateUpdate]) -> list[StateUpdate]:
+        return with_whole_records([StateUpdate(*each) for each in updates], self._agents)
+
+    def _concerns_agents(self, updates: Sequence[StateUpdate]) -> bool:
+        return bool(updates) and concern_agents(updates, self._agents)
+
+    def _with_the_rest(self, found: StateSnapshot, updates: Sequence[StateUpdate]) -> Sequence[StateUpdate]:
+        plan = self.plan or plan_in(changed(found.values, updates))
+        if plan is None and updates[0].as_node is not None:
+            raise StrangeAgentError(updates[0].as_node, ())
+        return with_the_rest(plan, found, updates, routed=self.plan is None) if plan else updates
 
     def _with_threads(self, config: RunnableConfig) -> RunnableConfig:
         """Give ``config`` with a thread for every node, unless it sets a limit of its own.
@@ -182,6 +191,18 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
             stores=awaited(self.checkpointer, options or {}, limited=bool(known.get("max_concurrency"))),
         )
         return {**given, "configurable": {**given.get("configurable", {}), INVOCATION: invocation}}, following
+
+
+def _is_for_a_graph_within(config: RunnableConfig) -> bool:
+    """Tell whether LangGraph hands an update over to a graph within this one, which is asked next."""
+    where = config.get("configurable", {})
+    return bool(where.get("checkpoint_ns")) and CHECKPOINTER not in where
+
+
+def _as_in(config: RunnableConfig, after: RunnableConfig) -> RunnableConfig:
+    """Give the config of a checkpoint, with the checkpointer that LangGraph lends to a graph within another one."""
+    lent = {key: value for key, value in config.get("configurable", {}).items() if key == CHECKPOINTER}
+    return {**after, "configurable": {**after["configurable"], **lent}}
 
 
 def _deeper(xray: int | bool) -> int | bool:  # noqa: FBT001  # the type is LangGraph's

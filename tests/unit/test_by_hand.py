@@ -32,6 +32,7 @@ ALL = [each.name for each in TEAM]
 LEVEL = {"facts", "picture", "sound"}
 INPUT: Any = {"campaign": {"id": "c", "type": "page"}}
 STRATEGIES = ("parallel", "adaptive")
+ALL_STRATEGIES = ("sequential", *STRATEGIES)
 KINDS = ("fixed", "campaign")
 
 
@@ -130,25 +131,127 @@ def test_a_fork_in_an_adaptive_step_runs_again_who_waited_for_the_agent_and_nobo
     assert notes.inputs["text"][-1]["facts"] == "other"
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_several_records_may_be_given_at_once(strategy):
+GIVEN = {agent: {"output": {agent: "by hand"}} for agent in ALL}
+
+
+def given(*agents):
+    return {agent: GIVEN[agent] for agent in agents}
+
+
+def completes(graph, strategy, *, config=None):
+    final = go(graph, None, strategy, config=config)
+    assert final["result"]["status"] == "completed"
+    return final
+
+
+@pytest.mark.parametrize("strategy", ALL_STRATEGIES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("update", [None, {"campaign": {"id": "c", "type": "page", "brief": "other"}}])
+def test_an_update_that_names_no_node_goes_on_from_where_it_is(kind, strategy, update):
+    """Seen to end the thread in silence: in a graph that plans, no edge leads on from a node."""
     notes = Notebook()
-    graph = graph_of("fixed", strategy, notes)
+    graph = graph_of(kind, strategy, notes)
     go(graph, INPUT, strategy, interrupt_before=["picture"])
-    given = [StateUpdate({agent: {"output": {agent: "by hand"}}}, agent) for agent in ("facts", "sound")]
-    graph.bulk_update_state(thread(), [given])
-    assert go(graph, None, strategy)["result"]["status"] == "completed"
+    before = set(graph.get_state(thread()).next)
+    graph.update_state(thread(), update)
+    assert set(graph.get_state(thread()).next) == before
+    completes(graph, strategy)
+    assert sorted(notes.ended) == sorted(ALL)
+
+
+@pytest.mark.parametrize("strategy", ALL_STRATEGIES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("where", ["facts", "finish"])
+def test_a_fork_that_changes_nothing_runs_the_rest(kind, strategy, where):
+    notes = Notebook()
+    graph = graph_of(kind, strategy, notes)
+    go(graph, INPUT, strategy)
+    past = next(state for state in graph.get_state_history(thread()) if where in state.next)
+    notes.events.clear()
+    completes(graph, strategy, config=graph.update_state(past.config, None))
+    assert notes.ended == [] if where == "finish" else {"facts", "text", "page"} <= set(notes.ended)
+
+
+@pytest.mark.parametrize("strategy", ALL_STRATEGIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_record_of_an_agent_that_is_next_is_given_in_its_place(kind, strategy):
+    notes = Notebook()
+    graph = graph_of(kind, strategy, notes, page=asks)
+    go(graph, INPUT, strategy)
+    graph.update_state(thread(), given("page"))
+    assert completes(graph, strategy)["result"]["deliverables"] == {"page": "by hand"}
+    assert sorted(notes.ended) == sorted(set(ALL) - {"page"})
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_several_records_may_be_given_at_once(kind, strategy):
+    notes = Notebook()
+    graph = graph_of(kind, strategy, notes)
+    go(graph, INPUT, strategy, interrupt_before=["picture"])
+    graph.bulk_update_state(thread(), [[StateUpdate(given(agent), agent) for agent in ("facts", "sound")]])
+    completes(graph, strategy)
     assert sorted(notes.ended) == sorted(set(ALL) - {"facts", "sound"})
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_leads_on_by_itself_is_left_to_langgraph(kind):
+def test_and_one_after_the_other(kind, strategy):
     notes = Notebook()
-    graph = graph_of(kind, "parallel", notes)
-    go(graph, INPUT, "parallel", interrupt_before=["picture"])
-    record = {"facts": {**graph.get_state(thread()).values["brief"], "output": {"facts": 1}}}
-    graph.update_state(thread(), Command(update=record, goto="sound"), as_node="facts")
-    assert "sound" in graph.get_state(thread()).next
+    graph = graph_of(kind, strategy, notes)
+    go(graph, INPUT, strategy, interrupt_before=["picture"])
+    graph.bulk_update_state(thread(), [[StateUpdate(given(agent), agent)] for agent in ("facts", "sound")])
+    completes(graph, strategy)
+    assert sorted(notes.ended) == sorted(set(ALL) - {"facts", "sound"})
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_of_several_may_be_that_of_an_agent_that_had_ended(kind, strategy):
+    """LangGraph takes one value for each channel and superstep."""
+    notes = Notebook()
+    graph = graph_of(kind, strategy, notes, picture=asks)
+    go(graph, INPUT, strategy)
+    graph.update_state(thread(), given("picture", "sound"), as_node="picture")
+    completes(graph, strategy)
+    assert sorted(notes.ended) == sorted(set(ALL) - {"picture"})
+    assert notes.inputs["page"][-1]["sound"] == "by hand"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("agent", ["a", "b"])
+def test_a_last_agent_of_several_does_not_end_the_run(kind, strategy, agent):
+    """Seen to end in a KeyError of the exit, which started beside those that were left."""
+    notes, team = Notebook(), (spec("a"), spec("b"), spec("c", after=["a"]))
+    planner = MasterPlanner(catalog(*team, select={"page": ["a", "b", "c"]}))
+    bodies = notes.bodies(["a", "b", "c"], a=asks)
+    if kind == "campaign":
+        graph = compile_planner(planner, bodies, checkpointer=InMemorySaver())
+    else:
+        plan = planner.create_execution_plan(Campaign(id="c", type="page"), strategy)
+        graph = compile_plan(plan, bodies, checkpointer=InMemorySaver())
+    go(graph, INPUT, strategy)
+    graph.update_state(thread(), {agent: {"output": {agent: 1}}}, as_node=agent)
+    if agent == "b":
+        assert "__interrupt__" in go(graph, None, strategy)
+        go(graph, Command(resume=1), strategy)
+    else:
+        completes(graph, strategy)
+    assert graph.get_state(thread()).values["result"]["status"] == "completed"
+    assert notes.ended == ["b", "c"]
+
+
+@pytest.mark.parametrize("goto", [(), "sound"])
+@pytest.mark.parametrize("strategy", ALL_STRATEGIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_command_may_give_records_too_and_lead_on(kind, strategy, goto):
+    notes = Notebook()
+    graph = graph_of(kind, strategy, notes)
+    go(graph, INPUT, strategy, interrupt_before=["facts"])
+    graph.update_state(thread(), Command(update=given("facts"), goto=goto), as_node="facts")
+    completes(graph, strategy)
+    assert sorted(notes.ended) == sorted(set(ALL) - {"facts"})
 
 
 def test_the_output_is_enough_of_a_record():
@@ -190,7 +293,7 @@ def test_what_is_no_record_is_refused_in_words_and_changes_nothing(kind, record,
     assert graph.get_state(thread()) == before
 
 
-@pytest.mark.parametrize("strategy", ["sequential", *STRATEGIES])
+@pytest.mark.parametrize("strategy", ALL_STRATEGIES)
 @pytest.mark.parametrize("given", [{"brief": None}, {}])
 def test_where_edges_lead_on_no_record_may_be_missing(strategy, given):
     """Seen to end in a bare TypeError of the next agent; where nodes lead on, the agent just runs again."""
