@@ -51,6 +51,7 @@ class Board:
         self._drain_requested = drain_requested
         self._waiting: dict[AgentName, _Waiting] = {}
         self._stopped: dict[AgentName, BaseException] = {}
+        self._visited: set[AgentName] = set()
         self._alarm: asyncio.TimerHandle | None = None
         for agent in scheduler.demands:
             if self.state.get(agent) is not None:
@@ -60,6 +61,15 @@ class Board:
     def stop(self) -> Obstacle | None:
         """Why no further agent starts, if that is so."""
         return None if self._fail_fast is None else self._fail_fast.obstacle
+
+    def visit(self, agent: AgentName) -> bool:
+        """Tell whether this is the first visit to ``agent``, which is to give its record.
+
+        LangGraph comes twice, even at the same time, if a ``Command`` leads there that is to start anyway.
+        """
+        first = agent not in self._visited
+        self._visited.add(agent)
+        return first
 
     @asynccontextmanager
     async def turn(self, agent: AgentName, has_work: Callable[[], bool] = lambda: True) -> AsyncIterator[None]:

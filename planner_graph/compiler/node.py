@@ -73,6 +73,9 @@ class AgentNode(Runnable[Any, Update]):
         """Give the record that the agent has already, else that of a new execution, and who is next if no edge says."""
         board = await board_at(config, sync=sync)
         invocation = invocation_of(config)
+        following = invocation.leads_on(config, self.agent)
+        if not board.visit(self.agent):
+            return Command(goto=following)
         record = board.state.get(self.agent)
         if record is None:  # else it ended before the run was left, and LangGraph visits it once more
             step = invocation.plan.by_agent.get(self.agent)
@@ -80,7 +83,6 @@ class AgentNode(Runnable[Any, Update]):
                 raise StrangeAgentError(self.agent, invocation.plan.by_agent)
             record = await AgentExecution(self, step, invocation).carry_out(board, config)
         update: dict[str, Any] = {self.agent: record}
-        following = invocation.leads_on(config, self.agent)
         return Command(update=update, goto=following) if following else update
 
 
