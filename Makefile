@@ -42,7 +42,7 @@ contracts: $(VENV)/.test-installed
 pytest: $(VENV)/.test-installed
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-chaos: $(VENV)/.test-installed ## Kill, freeze and cut off many more runs than the tests do; takes an hour or so.
+chaos: $(VENV)/.test-installed ## Kill, freeze and cut off many more runs than the tests do; takes a quarter of an hour, or an hour on a busy machine.
 	PLANNER_GRAPH_CHAOS=long $(BIN)/pytest tests/chaos
 
 bench: $(VENV)/.test-installed ## Run the benchmarks and print their tables.
