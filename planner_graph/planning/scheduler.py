@@ -105,6 +105,7 @@ class Scheduler:
                 self._followers[before].append(demand.agent)
         amounts = {UNSAFE_POOL: 1.0, **(capacities or {})}
         self._pools = {name: _Pool(amount, rate_window(name)) for name, amount in amounts.items()}
+        self._rates = [pool for pool in self._pools.values() if pool.window is not None]
         # One queue per distinct need: where a pool is exhausted, one look is enough for all who wait for it.
         self._ready: dict[tuple[tuple[str, float], ...], list[tuple[float, int, AgentName]]] = {}
         self._newly_ready: list[AgentName] = []
@@ -141,15 +142,16 @@ class Scheduler:
         if self.halted:
             return []
         started = self._queue_newly_ready(passes)
-        for pool in self._pools.values():
+        for pool in self._rates:
             pool.expire(now)
         while self.max_parallel is None or len(self.running) < self.max_parallel:
-            fitting = [queue[0] for needs, queue in self._queues() if self._fit(needs)]
+            fitting = [queue[0] for wanted, queue in self._queues() if self._fit(wanted)]
             if not fitting:
                 break
             agent = min(fitting)[2]
-            heappop(self._ready[self._needs(agent)])
-            for name, amount in self._needs(agent):
+            taken = self._needs(agent)
+            heappop(self._ready[taken])
+            for name, amount in taken:
                 self._pools[name].take(amount, now)
             self.running.add(agent)
             started.append(agent)
@@ -157,9 +159,9 @@ class Scheduler:
 
     def wake_at(self) -> float | None:
         """Give the time at which a rate pool frees up for someone who waits only for that; ``None`` if nobody does."""
-        if self.halted or not self._queues():
+        if self.halted or not self._rates or not self._queues():
             return None
-        expiries = [expiry for pool in self._pools.values() if (expiry := pool.next_expiry()) is not None]
+        expiries = [expiry for pool in self._rates if (expiry := pool.next_expiry()) is not None]
         return min(expiries, default=None)
 
     def _queue_if_ready(self, agent: AgentName) -> None:
