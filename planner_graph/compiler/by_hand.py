@@ -84,7 +84,8 @@ def with_the_rest(
     """Give updates that keep, beside the agents whose records they give, what there is of their superstep in ``found``.
 
     Who has ended keeps its record, unless it waited for one that is given now; all others still start. In a graph
-    whose agents are ``routed`` by no edges it is also said who comes next.
+    whose agents are ``routed`` by no edges it is also said who comes next. An update of an earlier superstep leads on
+    from there, as LangGraph has it.
 
     Raises:
         StrangeAgentError: the plan does not have the agent.
@@ -101,9 +102,11 @@ def with_the_rest(
     under_way = given <= beside.keys()
     if under_way:
         given |= beside.keys() & values.keys()
-    again = given | _after(plan, given)
+    again = given | _after(plan, given & values.keys())
     kept = {agent: done for agent, done in beside.items() if under_way and done and agent not in again}
     all_values = {name: record for done in kept.values() for name, record in done.items()} | values
+    if plan.strategy is Strategy.ADAPTIVE and not under_way:  # no later superstep is that of those who waited
+        all_values = dict.fromkeys(agent for agent in again - given if found.values.get(agent)) | all_values
     stored = {name: value for name, value in found.values.items() if not beside.get(AgentName(name))}
     records = stored | all_values  # get_state shows what the superstep gave as if it were stored already
     asked = [target for update in updates for target in _goto(update)]
@@ -111,18 +114,16 @@ def with_the_rest(
         return [_leading_on(first, all_values, _starting(plan, given, records), asked)]
     if without := [agent for agent in given if records.get(agent) is None]:
         raise RecordError([Finding(problem="it has no record", remedy=_AGAIN, key=agent) for agent in sorted(without)])
-    if not under_way:
-        return updates
+    if not found.created_at or not (under_way or plan.strategy is Strategy.ADAPTIVE):
+        return [first, *others]
     if plan.strategy is Strategy.ADAPTIVE:  # the entry visits all once more, and they lead to the exit together
         asked = [target for target in asked if _name(target) not in plan.by_agent]
         return [_leading_on(first._replace(as_node=ENTRY), all_values, [], asked)]
     waiting = [agent for agent in plan.by_agent if agent in beside and agent not in given | kept.keys()]
     own = {name: value for name, value in values.items() if name not in given or name == first.as_node}
-    return [
-        _leading_on(first, own, visits(plan, waiting), asked),
-        *(StateUpdate({agent: values[agent]}, agent) for agent in given if agent != first.as_node),
-        *(StateUpdate(done, agent) for agent, done in kept.items()),
-    ]
+    of_others = {agent: {agent: values[agent]} for agent in given & values.keys() if agent != first.as_node} | kept
+    leading = _leading_on(first, own, visits(plan, waiting), asked)
+    return [leading, *(StateUpdate(what, agent) for agent, what in of_others.items())]
 
 
 def changed(values: Mapping[str, Any], updates: Sequence[StateUpdate]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from typing import Any, Self, cast
 
 from langchain_core.runnables import RunnableConfig, ensure_config
@@ -17,12 +17,13 @@ from langchain_core.runnables.graph import Graph
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import START
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import StateSnapshot, StateUpdate
+from langgraph.types import Command, StateSnapshot, StateUpdate
 
 from planner_graph.compiler.attempt import CHECKPOINTER
 from planner_graph.compiler.boards import INVOCATION, Invocation
 from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.by_hand import changed, concern_agents, with_the_rest, with_whole_records
+from planner_graph.compiler.joins import superstep_replaced
 from planner_graph.compiler.landing import awaited
 from planner_graph.compiler.observing import Following, observers
 from planner_graph.compiler.picture import Picture, draw, picture_of
@@ -123,10 +124,10 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
             return super().bulk_update_state(config, supersteps)
         here = config
         for updates in supersteps:
-            whole: Sequence[StateUpdate] = self._with_whole_records(updates)
-            if self._concerns_agents(whole):
-                whole = self._with_the_rest(self.get_state(here), whole)
-            after = super().bulk_update_state(here, [whole])
+            given = self._with_whole_records(updates)
+            whole = self._with_the_rest(self.get_state(here), given) if self._concerns_agents(given) else given
+            with superstep_replaced() if _replaces(whole) else nullcontext():
+                after = super().bulk_update_state(here, [whole])
             here = _as_in(config, after)
         return after
 
@@ -138,10 +139,10 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
             return await super().abulk_update_state(config, supersteps)
         here = config
         for updates in supersteps:
-            whole: Sequence[StateUpdate] = self._with_whole_records(updates)
-            if self._concerns_agents(whole):
-                whole = self._with_the_rest(await self.aget_state(here), whole)
-            after = await super().abulk_update_state(here, [whole])
+            given = self._with_whole_records(updates)
+            whole = self._with_the_rest(await self.aget_state(here), given) if self._concerns_agents(given) else given
+            with superstep_replaced() if _replaces(whole) else nullcontext():
+                after = await super().abulk_update_state(here, [whole])
             here = _as_in(config, after)
         return after
 
@@ -191,6 +192,12 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
             stores=awaited(self.checkpointer, options or {}, limited=bool(known.get("max_concurrency"))),
         )
         return {**given, "configurable": {**given.get("configurable", {}), INVOCATION: invocation}}, following
+
+
+def _replaces(updates: Sequence[StateUpdate]) -> bool:
+    """Tell whether updates say themselves who starts, in the place of who would have."""
+    values: list[Any] = [update.values for update in updates]
+    return any(isinstance(given, Command) for given in values)
 
 
 def _is_for_a_graph_within(config: RunnableConfig) -> bool:

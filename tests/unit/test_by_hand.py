@@ -183,6 +183,58 @@ def test_a_record_of_an_agent_that_is_next_is_given_in_its_place(kind, strategy)
     assert sorted(notes.ended) == sorted(set(ALL) - {"page"})
 
 
+@pytest.mark.parametrize("strategy", ALL_STRATEGIES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("as_node", [None, "page"])
+def test_an_agent_that_waits_for_several_is_replaced_like_any_other(kind, strategy, as_node):
+    """Seen to run all the same, and to overwrite the record: what had started its superstep was still there."""
+    notes = Notebook()
+    graph = graph_of(kind, strategy, notes)
+    go(graph, INPUT, strategy, interrupt_before=["page"])
+    graph.update_state(thread(), given("page"), as_node=as_node)
+    assert completes(graph, strategy)["result"]["deliverables"] == {"page": "by hand"}
+    assert graph.get_state(thread()).next == ()
+    assert sorted(notes.ended) == sorted(set(ALL) - {"page"})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_siblings_that_wait_for_several_run_once(kind):
+    notes = Notebook()
+    team = (
+        spec("a"),
+        spec("b"),
+        spec("j", after=["a", "b"]),
+        spec("i", after=["a", "b"]),
+        spec("z", after=["j", "i"]),
+    )
+    planner = MasterPlanner(catalog(*team, select={"page": [each.name for each in team]}))
+    bodies = notes.bodies([each.name for each in team], i=asks)
+    if kind == "campaign":
+        graph = compile_planner(planner, bodies, checkpointer=InMemorySaver())
+    else:
+        plan = planner.create_execution_plan(Campaign(id="c", type="page"), "parallel")
+        graph = compile_plan(plan, bodies, checkpointer=InMemorySaver())
+    go(graph, INPUT, "parallel")
+    graph.update_state(thread(), {"i": {"output": {"i": "by hand"}}}, as_node="i")
+    assert graph.get_state(thread()).next == ("z",)
+    completes(graph, "parallel")
+    assert sorted(notes.ended) == ["a", "b", "j", "z"]
+    assert notes.inputs["z"][0]["i"] == "by hand"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ended", [False, True])
+def test_in_an_adaptive_plan_those_that_waited_run_again_even_late(kind, ended):
+    notes = Notebook()
+    graph = graph_of(kind, "adaptive", notes)
+    go(graph, INPUT, "adaptive", **({} if ended else {"interrupt_before": ["finish"]}))
+    notes.events.clear()
+    graph.update_state(thread(), given("facts"), as_node="facts")
+    completes(graph, "adaptive")
+    assert notes.ended == ["text", "page"]
+    assert notes.inputs["text"][-1]["facts"] == "by hand"
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_several_records_may_be_given_at_once(kind, strategy):
