@@ -33,7 +33,7 @@ from planner_graph.compiler.state import AgentRecord, ErrorInfo
 from planner_graph.compiler.usage import Prices, UsageMeter, start_meter, usage_of
 from planner_graph.errors import AgentTimeoutError, BodyCancelledError, BodyExitedError, OutputError, StrangeAgentError
 from planner_graph.planning.contents import Step
-from planner_graph.types import AgentName, AgentStatus
+from planner_graph.types import AgentName, AgentStatus, Strategy
 
 Update = dict[str, Any] | Command[str]
 """What a node gives: its agent's record under its name, and who is next, where no edge says so."""
@@ -100,7 +100,7 @@ class AgentExecution:
     async def carry_out(self, board: Board, config: RunnableConfig) -> AgentRecord:
         """Give the agent's record."""
         agent, invocation = self.step.agent, self.invocation
-        state = ChainMap(board.state, state_before(config, ["campaign", *self._reads()]))
+        state = self._state(board, config)
         async with board.turn(agent, has_work=lambda: self._obstacle(state, board) is None):
             obstacle = self._obstacle(state, board)
             record = self._skipped(obstacle) if obstacle else await self._run(state, config, invocation)
@@ -108,8 +108,12 @@ class AgentExecution:
             board.settle(agent, record, landing_here(invocation.stores) if invocation.stores else None)
         return record
 
-    def _reads(self) -> list[AgentName]:
-        return [dependency.agent for dependency in self.step.dependencies]
+    def _state(self, board: Board, config: RunnableConfig) -> Mapping[str, Any]:
+        """Give campaign and records: the board of an adaptive plan holds all, others only those of this invocation."""
+        if self.invocation.plan.strategy is Strategy.ADAPTIVE:
+            return board.state
+        reads = [dependency.agent for dependency in self.step.dependencies]
+        return ChainMap(board.state, state_before(config, ["campaign", *reads]))
 
     def _obstacle(self, state: Mapping[str, Any], board: Board) -> Obstacle | None:
         """Say why the agent does not run: for its own reasons, else because the plan starts no further agent."""

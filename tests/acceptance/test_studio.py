@@ -262,14 +262,14 @@ def test_breakpoints_history_and_forks_work_at_each_agent(client, thread, strate
 
 @pytest.mark.parametrize("strategy", ["parallel", "adaptive"])
 def test_a_record_may_be_given_by_hand_its_output_is_enough_and_what_is_none_is_refused(client, thread, strategy):
-    given = {"campaign": {"type": "reviewed", "brief": "mice"}}
+    given = {"campaign": {"type": "reviewed", "brief": "voles"}}
     client.runs.wait(thread, "team", input=given, context={"strategy": strategy})
     drafted = client.threads.get_state(thread)["values"].get("drafter")
     with pytest.raises(httpx.HTTPStatusError, match="reviewer: Input should be a valid dictionary; give a record as"):
         client.threads.update_state(thread, {"reviewer": "fine"}, as_node="reviewer")
     client.threads.update_state(thread, {"reviewer": {"output": {"verdict": "by hand"}}}, as_node="reviewer")
     final = client.runs.wait(thread, "team", input=None)
-    assert final["result"]["deliverables"] == {"page": "about mice | by hand"}
+    assert final["result"]["deliverables"] == {"page": "about voles | by hand"}
     if strategy == "parallel":
         assert client.threads.get_state(thread)["values"]["drafter"] == drafted
 
