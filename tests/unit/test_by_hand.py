@@ -36,9 +36,10 @@ ALL_STRATEGIES = ("sequential", *STRATEGIES)
 KINDS = ("fixed", "campaign")
 
 
-def graph_of(kind, strategy, notes, *, alone=True, **others):
-    planner = MasterPlanner(catalog(*TEAM, select={"page": ALL}))
-    bodies = notes.bodies(ALL, **others)
+def graph_of(kind, strategy, notes, *, team=TEAM, alone=True, **others):
+    names = [each.name for each in team]
+    planner = MasterPlanner(catalog(*team, select={"page": names}))
+    bodies = notes.bodies(names, **others)
     saver = InMemorySaver() if alone else None
     if kind == "campaign":
         return compile_planner(planner, bodies, checkpointer=saver)
@@ -207,13 +208,7 @@ def test_its_siblings_that_wait_for_several_run_once(kind):
         spec("i", after=["a", "b"]),
         spec("z", after=["j", "i"]),
     )
-    planner = MasterPlanner(catalog(*team, select={"page": [each.name for each in team]}))
-    bodies = notes.bodies([each.name for each in team], i=asks)
-    if kind == "campaign":
-        graph = compile_planner(planner, bodies, checkpointer=InMemorySaver())
-    else:
-        plan = planner.create_execution_plan(Campaign(id="c", type="page"), "parallel")
-        graph = compile_plan(plan, bodies, checkpointer=InMemorySaver())
+    graph = graph_of(kind, "parallel", notes, team=team, i=asks)
     go(graph, INPUT, "parallel")
     graph.update_state(thread(), {"i": {"output": {"i": "by hand"}}}, as_node="i")
     assert graph.get_state(thread()).next == ("z",)
@@ -276,13 +271,7 @@ def test_one_of_several_may_be_that_of_an_agent_that_had_ended(kind, strategy):
 def test_a_last_agent_of_several_does_not_end_the_run(kind, strategy, agent):
     """Seen to end in a KeyError of the exit, which started beside those that were left."""
     notes, team = Notebook(), (spec("a"), spec("b"), spec("c", after=["a"]))
-    planner = MasterPlanner(catalog(*team, select={"page": ["a", "b", "c"]}))
-    bodies = notes.bodies(["a", "b", "c"], a=asks)
-    if kind == "campaign":
-        graph = compile_planner(planner, bodies, checkpointer=InMemorySaver())
-    else:
-        plan = planner.create_execution_plan(Campaign(id="c", type="page"), strategy)
-        graph = compile_plan(plan, bodies, checkpointer=InMemorySaver())
+    graph = graph_of(kind, strategy, notes, team=team, a=asks)
     go(graph, INPUT, strategy)
     graph.update_state(thread(), {agent: {"output": {agent: 1}}}, as_node=agent)
     if agent == "b":
