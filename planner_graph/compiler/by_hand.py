@@ -14,7 +14,7 @@ from langgraph.types import Command, Send, StateSnapshot, StateUpdate
 from pydantic import TypeAdapter, ValidationError
 
 from planner_graph.compiler.events import timestamp
-from planner_graph.compiler.state import AgentRecord
+from planner_graph.compiler.state import KEPT, AgentRecord
 from planner_graph.compiler.wiring import ENTRY, EXIT, supersteps_of, visits
 from planner_graph.errors import Finding, InvalidInputError, StrangeAgentError
 from planner_graph.planning.plan import ExecutionPlan
@@ -84,8 +84,8 @@ def with_the_rest(
     """Give updates that keep, beside the agents whose records they give, what there is of their superstep in ``found``.
 
     Who has ended keeps its record, unless it waited for one that is given now; all others still start. In a graph
-    whose agents are ``routed`` by no edges it is also said who comes next. An update of an earlier superstep leads on
-    from there, as LangGraph has it.
+    whose agents are ``routed`` by no edges it is also said who comes next. After an update of an earlier superstep
+    those that waited for the agent run again, and nobody else that has a record.
 
     Raises:
         StrangeAgentError: the plan does not have the agent.
@@ -105,18 +105,20 @@ def with_the_rest(
     again = given | _after(plan, given & values.keys())
     kept = {agent: done for agent, done in beside.items() if under_way and done and agent not in again}
     all_values = {name: record for done in kept.values() for name, record in done.items()} | values
-    if plan.strategy is Strategy.ADAPTIVE and not under_way:  # no later superstep is that of those who waited
+    if not under_way:
         all_values = dict.fromkeys(agent for agent in again - given if found.values.get(agent)) | all_values
     stored = {name: value for name, value in found.values.items() if not beside.get(AgentName(name))}
     records = stored | all_values  # get_state shows what the superstep gave as if it were stored already
+    if not under_way:
+        all_values[KEPT] = [agent for agent in plan.by_agent if records.get(agent) is not None]
     asked = [target for update in updates for target in _goto(update)]
     if routed:
         return [_leading_on(first, all_values, _starting(plan, given, records), asked)]
     if without := [agent for agent in given if records.get(agent) is None]:
         raise RecordError([Finding(problem="it has no record", remedy=_AGAIN, key=agent) for agent in sorted(without)])
-    if not found.created_at or not (under_way or plan.strategy is Strategy.ADAPTIVE):
+    if not found.created_at:
         return [first, *others]
-    if plan.strategy is Strategy.ADAPTIVE:  # the entry visits all once more, and they lead to the exit together
+    if not under_way or plan.strategy is Strategy.ADAPTIVE:  # all are visited once more, and lead to the exit together
         asked = [target for target in asked if _name(target) not in plan.by_agent]
         return [_leading_on(first._replace(as_node=ENTRY), all_values, [], asked)]
     waiting = [agent for agent in plan.by_agent if agent in beside and agent not in given | kept.keys()]

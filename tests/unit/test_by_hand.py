@@ -217,17 +217,29 @@ def test_its_siblings_that_wait_for_several_run_once(kind):
     assert notes.inputs["z"][0]["i"] == "by hand"
 
 
+@pytest.mark.parametrize("strategy", ALL_STRATEGIES)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("ended", [False, True])
-def test_in_an_adaptive_plan_those_that_waited_run_again_even_late(kind, ended):
+def test_after_a_late_record_those_that_waited_run_again_and_the_result_is_theirs(kind, strategy, ended):
+    """Seen to keep the old result: of several last agents, one did not run again, and the exit waited for it."""
     notes = Notebook()
-    graph = graph_of(kind, "adaptive", notes)
-    go(graph, INPUT, "adaptive", **({} if ended else {"interrupt_before": ["finish"]}))
+
+    def quotes(agent, other):
+        def body(inputs):
+            notes.begin(agent, inputs)
+            notes.end(agent)
+            return f"{agent} of {inputs[other]}"
+
+        return body
+
+    team = (spec("a"), spec("b", after=["a"]), spec("c"), spec("d", after=["b"]))
+    graph = graph_of(kind, strategy, notes, team=team, b=quotes("b", "a"), d=quotes("d", "b"))
+    go(graph, INPUT, strategy, **({} if ended else {"interrupt_before": ["finish"]}))
     notes.events.clear()
-    graph.update_state(thread(), given("facts"), as_node="facts")
-    completes(graph, "adaptive")
-    assert notes.ended == ["text", "page"]
-    assert notes.inputs["text"][-1]["facts"] == "by hand"
+    graph.update_state(thread(), {"a": {"output": {"a": "other"}}}, as_node="a")
+    final = completes(graph, strategy)
+    assert notes.ended == ["b", "d"]
+    assert final["result"]["deliverables"] == {"c": 1, "d": "d of b of other"}
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
