@@ -1,0 +1,100 @@
+"""The one error tree of the package.
+
+Every error derives from :class:`PlannerGraphError` and from the built-in type that fits it, carries its evidence as
+fields, and builds its message in one place. What is wrong with a user's input is told by :class:`InvalidInputError`,
+which holds *all* findings at once.
+"""
+
+from planner_graph.errors.access import KeyReusedError, RequestRepeatedError, TokenNameTakenError, TokenNotFoundError
+from planner_graph.errors.agents import (
+    AgentTimeoutError,
+    BodyCancelledError,
+    BodyExitedError,
+    BodyProcessError,
+    NoCurrentAgentError,
+    OutputError,
+)
+from planner_graph.errors.base import Finding, InvalidInputError, PlannerGraphError, nearest
+from planner_graph.errors.database import (
+    DatabaseUnavailableError,
+    MirrorNotOpenError,
+    MirrorOpenError,
+    SchemaVersionError,
+)
+from planner_graph.errors.planning import (
+    AgentBindingError,
+    CampaignError,
+    CatalogError,
+    CycleError,
+    DocumentError,
+    PlanError,
+    PlanMismatchError,
+    StoredPlanError,
+    StrangeAgentError,
+    UnboundAgentsError,
+)
+from planner_graph.errors.runs import (
+    AmbiguousRunError,
+    AnswerRefusedError,
+    BadCursorError,
+    CampaignNotFoundError,
+    CommandRefusedError,
+    LeaseLostError,
+    OutputNotStoredError,
+    PlanChangedError,
+    RerunRefusedError,
+    RunEndedError,
+    RunHeldError,
+    RunIdError,
+    RunNotFoundError,
+    RunNotResumableError,
+)
+
+__all__ = [
+    "AgentBindingError",
+    "AgentTimeoutError",
+    "AmbiguousRunError",
+    "AnswerRefusedError",
+    "BadCursorError",
+    "BodyCancelledError",
+    "BodyExitedError",
+    "BodyProcessError",
+    "CampaignError",
+    "CampaignNotFoundError",
+    "CatalogError",
+    "CommandRefusedError",
+    "CycleError",
+    "DatabaseUnavailableError",
+    "DocumentError",
+    "Finding",
+    "InvalidInputError",
+    "KeyReusedError",
+    "LeaseLostError",
+    "MirrorNotOpenError",
+    "MirrorOpenError",
+    "NoCurrentAgentError",
+    "OutputError",
+    "OutputNotStoredError",
+    "PlanChangedError",
+    "PlanError",
+    "PlanMismatchError",
+    "PlannerGraphError",
+    "RequestRepeatedError",
+    "RerunRefusedError",
+    "RunEndedError",
+    "RunHeldError",
+    "RunIdError",
+    "RunNotFoundError",
+    "RunNotResumableError",
+    "SchemaVersionError",
+    "StoredPlanError",
+    "StrangeAgentError",
+    "TokenNameTakenError",
+    "TokenNotFoundError",
+    "UnboundAgentsError",
+    "nearest",
+]
+
+for _name in __all__:
+    # retry_on in catalogs and stored plans names these classes by this module, wherever they are defined
+    globals()[_name].__module__ = __name__

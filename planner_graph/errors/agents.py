@@ -1,0 +1,68 @@
+"""What goes wrong in one agent while it runs."""
+
+from signal import Signals
+
+from planner_graph.errors.base import PlannerGraphError
+
+SIGKILL = 9
+"""The signal that no process survives; Windows has no name for it."""
+
+
+class OutputError(PlannerGraphError, TypeError):
+    """A body returned something that its agent's declaration does not allow."""
+
+    def __init__(self, agent: str, problem: str) -> None:
+        self.agent = agent
+        super().__init__(f"output of agent {agent!r}: {problem}")
+
+
+class BodyCancelledError(PlannerGraphError, RuntimeError):
+    """A body ended as cancelled though nobody cancelled the run."""
+
+    def __init__(self, agent: str) -> None:
+        self.agent = agent
+        super().__init__(f"agent {agent!r} was cancelled from within, by its own code or by something it awaited")
+
+
+class BodyExitedError(PlannerGraphError, RuntimeError):
+    """A body asked the process to exit, which would have taken the rest of the run with it."""
+
+    def __init__(self, agent: str, code: object) -> None:
+        self.agent = agent
+        self.code = code
+        super().__init__(f"agent {agent!r} called exit({'' if code is None else repr(code)}); raise an error instead")
+
+
+class BodyProcessError(PlannerGraphError, ChildProcessError):
+    """The process in which a body ran ended without an answer; ``code`` is its exit code, a signal's is negative."""
+
+    def __init__(self, agent: str, code: int) -> None:
+        self.agent = agent
+        self.code = code
+        signals = {-signal: signal.name for signal in Signals}
+        ended = (
+            f"ended with exit code {code}" if code >= 0 else f"was stopped by {signals.get(code, f'signal {-code}')}"
+        )
+        problem = f"the process of agent {agent!r} {ended} before it gave a result"
+        if -code == SIGKILL:
+            problem += "; the operating system does that when memory runs out"
+        super().__init__(problem)
+
+
+class AgentTimeoutError(PlannerGraphError, TimeoutError):
+    """All attempts of an agent together have used up its time."""
+
+    def __init__(self, agent: str, seconds: float) -> None:
+        self.agent = agent
+        self.seconds = seconds
+        super().__init__(f"no result within {seconds:g} s, the limit of all attempts together")
+
+
+class NoCurrentAgentError(PlannerGraphError, LookupError):
+    """Somebody asked for the current agent where none is running."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no agent is running here; call current_agent() in the body of an agent or in what it calls, "
+            "and start threads of your own in a copy of its context (contextvars.copy_context().run)"
+        )
