@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS planner_graph_schema (
     CONSTRAINT planner_graph_schema_version_positive CHECK (version > 0)
 );
 
-INSERT INTO planner_graph_schema (version) VALUES (4) ON CONFLICT (version) DO NOTHING;
+INSERT INTO planner_graph_schema (version) VALUES (5) ON CONFLICT (version) DO NOTHING;
 
 -- What was asked for, under the id its author gave it, as it was last accepted. What a certain run was asked for
 -- stands in that run's row.
@@ -248,7 +248,8 @@ CREATE TABLE IF NOT EXISTS run_events (
     CONSTRAINT run_events_event_known CHECK (event IN (
         'run_accepted', 'run_started', 'run_interrupted', 'run_resumed', 'run_pausing', 'run_paused', 'run_cancelling',
         'run_taken_over', 'run_replanned', 'run_ended', 'run_reconciled',
-        'agent_started', 'attempt_failed', 'agent_interrupted', 'agent_answered', 'agent_ended', 'agent_reopened'
+        'agent_started', 'attempt_failed', 'agent_warning', 'agent_interrupted', 'agent_answered', 'agent_ended',
+        'agent_reopened'
     )),
     CONSTRAINT run_events_agent_if_of_agent CHECK ((agent_name IS NULL) = (event LIKE 'run\_%')),
     CONSTRAINT run_events_data_object CHECK (jsonb_typeof(data) = 'object')

@@ -33,6 +33,18 @@ class DependencyKind(StrEnum):
     OPTIONAL = "optional"
 
 
+class Effects(StrEnum):
+    """What an agent changes outside of its run, hence what it costs to repeat it.
+
+    ``none``: nothing; it may be repeated and reused freely. ``idempotent``: a repetition with the same key changes
+    nothing more. ``external``: each repetition is a further effect; the agent starts only when all it reads is stored.
+    """
+
+    NONE = "none"
+    IDEMPOTENT = "idempotent"
+    EXTERNAL = "external"
+
+
 class RunStatus(StrEnum):
     """State of a run."""
 

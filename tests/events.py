@@ -48,3 +48,14 @@ def interrupted(agent, seconds, attempt=1, reason="asks a human", usage=None):
         "reason": reason,
         "usage": usage,
     }
+
+
+def warned(agent, seconds, attempt=1):
+    return {
+        "event": "agent_warning",
+        "agent": agent,
+        "attempt": attempt,
+        "at": at(seconds),
+        "code": "extra_outputs",
+        "message": "key 'age' is not declared",
+    }

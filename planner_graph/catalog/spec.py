@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from planner_graph.errors import nearest
-from planner_graph.types import AgentName, DependencyKind
+from planner_graph.types import AgentName, DependencyKind, Effects
 from planner_graph.values import (
     Amount,
     Count,
@@ -273,6 +273,11 @@ class AgentSpec(Value):
     )
     approval: Approval | None = Field(
         default=None, description="required: a person must approve it before it runs; if rejected, it is skipped."
+    )
+    effects: Effects = Field(
+        default=Effects.IDEMPOTENT,
+        description="What it changes outside of the run. none: nothing. idempotent: a repetition with the same key "
+        "changes nothing more. external: each repetition is a further effect.",
     )
     fallback: Name | None = Field(default=None, description="Agent that takes over when all attempts are used up.")
     cost_estimate_usd: Amount = Field(default=0.0, description="What one attempt usually costs.")

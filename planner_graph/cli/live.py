@@ -12,7 +12,7 @@ from planner_graph.cli.figures import timer
 from planner_graph.cli.progress import AgentState, Progress
 from planner_graph.cli.screen import console
 from planner_graph.clock import Clock
-from planner_graph.compiler.events import Event
+from planner_graph.compiler.events import AgentWarning, Event
 from planner_graph.planning.explanation import duration_text
 from planner_graph.text import one_line
 
@@ -100,6 +100,8 @@ def line(event: Event, agent: AgentState, progress: Progress) -> str:
         case "attempt_failed":
             wait = event["retry_in_seconds"]
             return agent.note + ("" if wait is None else f"; attempt {event['attempt'] + 1} in {timer(wait)}")
+        case "agent_warning":
+            return warning(event)
         case "agent_interrupted":
             return f"interrupted: {event['reason']}"
         case "agent_ended":
@@ -107,6 +109,11 @@ def line(event: Event, agent: AgentState, progress: Progress) -> str:
             time = f" after {timer(seconds)}" if seconds is not None else ""
             reason = f": {agent.note}" if agent.note else ""
             return f"{agent.status}{time}{reason} ({progress.ended} of {len(progress.agents)})"
+
+
+def warning(event: AgentWarning) -> str:
+    """Return the line of a warning, without the agent's name."""
+    return f"warning: {event['message']}"
 
 
 class BarsView:
@@ -125,9 +132,11 @@ class BarsView:
         self._live.start()
 
     def on_event(self, event: Event) -> None:
-        """Bring the bars up to date; they are drawn again in their own rhythm."""
+        """Bring the bars up to date; they are drawn again in their own rhythm. A warning is printed above them."""
         if self._bars is not None:
             self._bars.progress.apply(event)
+        if event["event"] == "agent_warning":
+            self._screen.print(one_line(f"{event['agent']}: {warning(event)}"), markup=False, highlight=False)
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""Events that a running plan tells: agent started, attempt failed, agent interrupted, agent ended.
+"""Events that a running plan tells: agent started, attempt failed, agent warning, agent interrupted, agent ended.
 
 They travel as LangGraph custom stream events (``stream_mode="custom"``), so that anyone who streams the graph sees who
 really runs; observers of the plan are told the same ones.
@@ -6,6 +6,7 @@ really runs; observers of the plan are told the same ones.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, Literal, TypedDict, cast
 
 from planner_graph.compiler.state import AgentRecord, ErrorInfo
@@ -29,6 +30,26 @@ class AttemptFailed(TypedDict):
     at: str
     error: ErrorInfo
     retry_in_seconds: float | None
+
+
+class WarningCode(StrEnum):
+    """What a warning is about."""
+
+    EXTRA_OUTPUTS = "extra_outputs"
+
+
+class AgentWarning(TypedDict):
+    """Something about an attempt that a person should look at, though it does not fail: ``code`` says what, for programs.
+
+    ``message`` says it in words.
+    """
+
+    event: Literal["agent_warning"]
+    agent: str
+    attempt: int
+    at: str
+    code: str
+    message: str
 
 
 ASKS = "it waits for an answer"
@@ -71,9 +92,9 @@ class AgentEnded(TypedDict):
     record: AgentRecord
 
 
-Event = AgentStarted | AttemptFailed | AgentInterrupted | AgentEnded
+Event = AgentStarted | AttemptFailed | AgentWarning | AgentInterrupted | AgentEnded
 
-_KINDS = {"agent_started", "attempt_failed", "agent_interrupted", "agent_ended"}
+_KINDS = {"agent_started", "attempt_failed", "agent_warning", "agent_interrupted", "agent_ended"}
 
 
 def timestamp(time: datetime) -> str:

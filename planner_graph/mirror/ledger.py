@@ -125,6 +125,8 @@ class Ledger:
                     new = self._start(agent, event)
                 case "attempt_failed":
                     new = self._fail(agent, event)
+                case "agent_warning":
+                    new = True  # changes nothing but the log
                 case "agent_interrupted":
                     new = self._interrupt(agent, event)
                 case "agent_ended":

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field
 
 from planner_graph.catalog.spec import Approval, Backoff, Isolation
-from planner_graph.types import AgentName, DependencyKind, Strategy
+from planner_graph.types import AgentName, DependencyKind, Effects, Strategy
 from planner_graph.values import JsonObject, Value
 
 SCHEMA_VERSION: Final = 1
@@ -18,6 +18,10 @@ ItemT = TypeVar("ItemT")
 
 UNLESS_DEFAULT = Field(exclude_if=operator.not_)
 """What leaves a field out of a plan's JSON while it says nothing: plans that do not use it keep their hashes."""
+
+
+UNLESS_IDEMPOTENT = Field(exclude_if=Effects.IDEMPOTENT.__eq__)
+"""The same for a field whose default is not empty."""
 
 
 def _sorted_by_key(items: dict[str, ItemT]) -> dict[str, ItemT]:
@@ -93,6 +97,7 @@ class Step(Value):
     do_not_retry: Annotated[tuple[str, ...], UNLESS_DEFAULT] = ()
     isolation: Annotated[Isolation | None, UNLESS_DEFAULT] = None
     approval: Annotated[Approval | None, UNLESS_DEFAULT] = None
+    effects: Annotated[Effects, UNLESS_IDEMPOTENT] = Effects.IDEMPOTENT
     fallback: AgentName | None
     replaces: AgentName | None = None
     cost_estimate_usd: float

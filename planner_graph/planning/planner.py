@@ -205,6 +205,7 @@ def _declared(spec: AgentSpec, campaign: Campaign) -> dict[str, Any]:
         "do_not_retry": spec.do_not_retry,
         "isolation": spec.isolation,
         "approval": spec.approval,
+        "effects": spec.effects,
         "fallback": spec.fallback,
         "cost_estimate_usd": spec.cost_estimate_usd,
         "configuration": {**spec.configuration, **campaign.configuration.get(spec.name, {})},

@@ -16,7 +16,7 @@ from psycopg.rows import DictRow
 from planner_graph.errors import DatabaseUnavailableError, SchemaVersionError
 from planner_graph.store.queries import query
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """The version that ``schema.sql`` describes."""
 
 CHECKPOINT_VERSION = len(AsyncPostgresSaver.MIGRATIONS) - 1

@@ -10,7 +10,7 @@ from planner_graph.planning.contents import DroppedDependency, Duration, Estimat
 from planner_graph.planning.keeping import keep
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
-from planner_graph.types import AgentName, AgentStatus, DependencyKind, Strategy
+from planner_graph.types import AgentName, AgentStatus, DependencyKind, Effects, Strategy
 from tests.property.dags import Wish, bounded, plannable_wishes
 
 few = settings(bounded, max_examples=10)
@@ -40,6 +40,7 @@ OF_STEP = {
     "do_not_retry": ("ValueError",),
     "isolation": "process",
     "approval": "required",
+    "effects": Effects.EXTERNAL,
     "fallback": X,
     "replaces": X,
     "cost_estimate_usd": 99.0,

@@ -4,8 +4,10 @@ import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.console import Console
 
 from planner_graph.cli.live import BarsView, LinesView, view
+from tests.events import warned
 from tests.plans import make_plan
 from tests.unit.test_cli_progress import attempt, ended, failed, going, started
 
@@ -49,6 +51,25 @@ def test_where_there_is_no_terminal_each_event_is_a_line(capsys):
         "a: failed after 9.0 s: TimeoutError after 2 attempts: too slow (1 of 2)",
         "b: skipped: hard dependency 'a' failed (2 of 2)",
     ]
+
+
+def test_a_warning_is_a_line_and_changes_no_bar(capsys):
+    lines, progress = LinesView(StoppedClock()), going(make_plan({"a": []}))
+    lines.begin(progress)
+    lines.on_event(started("a", 0))
+    before = progress.agents
+    lines.on_event(warned("a", 1))
+    assert progress.agents == before
+    assert capsys.readouterr().err.splitlines()[-1].partition(" ")[2] == "a: warning: key 'age' is not declared"
+
+
+def test_a_warning_is_printed_above_the_bars():
+    text = io.StringIO()
+    bars = BarsView(Console(file=text, force_terminal=True, width=60), StoppedClock())
+    with bars:
+        bars.begin(going(make_plan({"a": []})))
+        bars.on_event(warned("a", 1) | {"message": "key '[red]\x1b' is not declared"})
+    assert "a: warning: key '[red]\\x1b' is not declared" in text.getvalue()
 
 
 def test_a_run_that_goes_on_says_what_is_done(capsys):

@@ -7,7 +7,7 @@ import pytest
 from planner_graph.compiler.events import moment
 from planner_graph.mirror.ledger import Ledger, Standing
 from planner_graph.types import AgentName, AgentStatus
-from tests.events import ERROR, at, attempt_failed, ended, interrupted, started
+from tests.events import ERROR, at, attempt_failed, ended, interrupted, started, warned
 
 ORDERS = {AgentName("planner"): 1, AgentName("writer"): 2, AgentName("editor"): 3}
 
@@ -79,6 +79,14 @@ def test_each_attempt_has_its_own_row():
     )
     assert rows(ledger) == [("planner", 1, 1, "failed"), ("planner", 1, 2, "completed")]
     assert [row.started_at for row in ledger.changed.values()] == [moment(at(1)), moment(at(3))]
+
+
+def test_a_warning_is_logged_and_changes_nothing_else():
+    before = after(started("planner", 1))
+    warned_of = after(started("planner", 1), warned("planner", 2))
+    assert warned_of.rows == before.rows
+    assert list(warned_of.running) == ["planner"]
+    assert warned_of.log[-1] == warned("planner", 2)
 
 
 def test_an_agent_whose_last_attempt_failed_has_failed_and_says_why():

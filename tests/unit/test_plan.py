@@ -148,6 +148,7 @@ def test_what_a_catalog_leaves_at_its_default_is_not_in_the_bytes_of_a_plan():
         "do_not_retry": ["OSError"],
         "isolation": "process",
         "approval": "required",
+        "effects": "external",
     }
     without, with_them = planned(spec("a")), planned(spec("a", **added))
     (plain,), (full,) = (json.loads(plan.canonical_json())["steps"] for plan in (without, with_them))

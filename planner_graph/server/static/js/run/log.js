@@ -173,6 +173,8 @@ export function describe({ event, data: given }) {
       return { says: data.attempt > 1 ? `starts, try ${data.attempt}` : "starts", status: "running" };
     case "attempt_failed":
       return { says: failed(data), status: data.retry_in_seconds == null ? "failed" : "retrying" };
+    case "agent_warning":
+      return { says: `warning: ${data.message}`, status: "interrupted" };
     case "agent_interrupted":
       return { says: `is interrupted${because}`, status: "interrupted" };
     case "agent_answered":
