@@ -39,9 +39,9 @@ class WarningCode(StrEnum):
 
 
 class AgentWarning(TypedDict):
-    """Something about an attempt that a person should look at, though it does not fail: ``code`` says what, for programs.
+    """Something about an attempt that a person should look at, though the attempt does not fail because of it.
 
-    ``message`` says it in words.
+    ``code`` is a :class:`WarningCode`, for programs; ``message`` says it in words.
     """
 
     event: Literal["agent_warning"]
