@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from planner_graph.campaign import Limits as Limits
     from planner_graph.campaign import Task as Task
     from planner_graph.catalog.catalog import Catalog as Catalog
-    from planner_graph.catalog.catalog import Condition as Condition
-    from planner_graph.catalog.catalog import Rule as Rule
     from planner_graph.catalog.catalog import agent as agent
+    from planner_graph.catalog.rule import Condition as Condition
+    from planner_graph.catalog.rule import ProductSpec as ProductSpec
+    from planner_graph.catalog.rule import Rule as Rule
     from planner_graph.catalog.spec import AgentSpec as AgentSpec
     from planner_graph.compiler.beginning import begin_with as begin_with
     from planner_graph.compiler.campaigns import compile_planner as compile_planner
@@ -57,7 +58,7 @@ _HOMES = {
     "Campaign": "campaign",
     "CampaignOrchestrator": "runtime.orchestrator",
     "Catalog": "catalog.catalog",
-    "Condition": "catalog.catalog",
+    "Condition": "catalog.rule",
     "DependencyKind": "types",
     "ExecutionPlan": "planning.plan",
     "Finding": "errors",
@@ -72,7 +73,8 @@ _HOMES = {
     "PlanMirror": "mirror.handler",
     "PlannerGraphError": "errors",
     "PlannerSettings": "planning.planner",
-    "Rule": "catalog.catalog",
+    "ProductSpec": "catalog.rule",
+    "Rule": "catalog.rule",
     "RunFeed": "mirror.feed",
     "RunOutcome": "runtime.execution",
     "RunStatus": "types",

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from planner_graph.catalog.catalog import Catalog, Rule
+from planner_graph.catalog.catalog import Catalog
+from planner_graph.catalog.rule import Rule
 from planner_graph.catalog.spec import AgentSpec
 
 

@@ -9,41 +9,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import Field, PrivateAttr
 
 from planner_graph import documents
-from planner_graph.catalog.spec import AgentSpec, Name
+from planner_graph.catalog.rule import Rule
+from planner_graph.catalog.spec import AgentSpec
 from planner_graph.documents import NOWHERE, Document, KeyPath
 from planner_graph.errors import CatalogError, Finding, nearest
 from planner_graph.types import AgentName
-from planner_graph.values import Flag, Label, Value, without_repeats
+from planner_graph.values import Value
 
 _SPEC_ATTRIBUTE = "__planner_graph_agent__"
 SECTIONS = ("agents", "rules")
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 EntryT = TypeVar("EntryT", "AgentSpec", "Rule")
-
-
-class Condition(Value):
-    """When a rule applies: every key that is given must match the campaign. No key at all matches always."""
-
-    campaign_type: Label | None = None
-    content_type: Label | None = None
-    task_type: Label | None = None
-    include_images: Flag | None = None
-
-
-class Rule(Value):
-    """Agents that a kind of campaign needs."""
-
-    name: Label
-    when: Condition = Field(default=Condition(), description="Every key given must match; none: always.")
-    select: Annotated[tuple[Name, ...], without_repeats("agent")] = Field(
-        min_length=1, description="Names of the agents needed."
-    )
 
 
 class Catalog(Value):

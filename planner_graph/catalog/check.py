@@ -3,9 +3,10 @@
 Circular dependencies are not looked for here: they depend on which agents are selected, so planning names them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from planner_graph.catalog.catalog import Catalog
+from planner_graph.catalog.rule import Rule
 from planner_graph.catalog.spec import AgentSpec
 from planner_graph.errors import Finding, nearest
 from planner_graph.types import AgentName
@@ -26,6 +27,10 @@ class _Check:
         self.catalog = catalog
         self.circles = _fallback_circles(catalog.agents)
         self.hints_left = MAX_HINTS
+        self.givers: dict[str, list[AgentName]] = {}
+        for spec in catalog.agents.values():
+            for output in spec.outputs:
+                self.givers.setdefault(output, []).append(spec.name)
 
     def findings(self) -> list[Finding]:
         found: list[Finding] = []
@@ -65,11 +70,7 @@ class _Check:
 
     def outputs(self) -> Iterator[Finding]:
         """Report outputs of several agents, unless all but one stand in for that one."""
-        givers: dict[str, list[AgentName]] = {}
-        for spec in self.catalog.agents.values():
-            for output in spec.outputs:
-                givers.setdefault(output, []).append(spec.name)
-        for output, names in givers.items():
+        for output, names in self.givers.items():
             if len(names) == 1:
                 continue
             stand_ins = {other for name in names for other in _stand_ins(name, self.catalog.agents)}
@@ -82,19 +83,39 @@ class _Check:
 
     def rules(self) -> Iterator[Finding]:
         for rule in self.catalog.rules.values():
-            for position, name in enumerate(rule.select):
-                if name not in self.catalog.agents:
-                    path = ("rules", rule.name, "select", position)
-                    problem = f"rule {rule.name!r} selects an unknown agent {name!r}"
-                    yield self.catalog.finding(path, problem, self.remedy(name))
+            for key, names in (("select", rule.select), ("without", rule.without)):
+                verb = "selects" if key == "select" else "leaves out"
+                for position, name in enumerate(names):
+                    if name not in self.catalog.agents:
+                        problem = f"rule {rule.name!r} {verb} an unknown agent {name!r}"
+                        yield self.catalog.finding(("rules", rule.name, key, position), problem, self.remedy(name))
+            for position, name in enumerate(rule.without):
+                if name in rule.select:
+                    problem = f"rule {rule.name!r} selects agent {name!r} and leaves it out"
+                    path = ("rules", rule.name, "without", position)
+                    yield self.catalog.finding(path, problem, "name it under one of 'select' and 'without'")
+            yield from self.products(rule)
+
+    def products(self, rule: Rule) -> Iterator[Finding]:
+        """Report outputs of a rule's products that no agent gives."""
+        for name, product in (rule.deliverables or {}).items():
+            for output in product.outputs:
+                if output not in self.givers:
+                    problem = f"product {name!r} of rule {rule.name!r} names an output {output!r} that no agent gives"
+                    remedy = self.hint(output, self.givers) or "name an output that an agent declares"
+                    yield self.catalog.finding(("rules", rule.name, "deliverables", name), problem, remedy)
 
     def remedy(self, name: AgentName, asker: AgentName | None = None) -> str:
         """Say what to do about an unknown agent: the nearest known one but ``asker``, while that is cheap."""
-        hint = ""
-        if self.hints_left:
-            self.hints_left -= 1
-            hint = nearest(name, (other for other in self.catalog.agents if other != asker))
+        hint = self.hint(name, (other for other in self.catalog.agents if other != asker))
         return f"declare it or remove it, {hint}" if hint else "declare it or remove it"
+
+    def hint(self, name: str, known: Iterable[str]) -> str:
+        """Name the nearest known name, while that is cheap; empty if there is none."""
+        if not self.hints_left:
+            return ""
+        self.hints_left -= 1
+        return nearest(name, known)
 
 
 def _stand_ins(name: AgentName, agents: Mapping[AgentName, AgentSpec]) -> Iterator[AgentName]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from planner_graph.campaign import Campaign
-from planner_graph.catalog.catalog import Rule
+from planner_graph.catalog.rule import Rule
 from planner_graph.catalog.spec import NAME_PATTERN, RESERVED_NAMES, AgentSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from planner_graph.campaign import Campaign
-from planner_graph.catalog.catalog import Catalog, Rule
+from planner_graph.catalog.catalog import Catalog
+from planner_graph.catalog.rule import Rule
 from planner_graph.types import AgentName
 
 _DEFINITIONS = "#/$defs/"

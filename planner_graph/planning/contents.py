@@ -130,6 +130,20 @@ class DroppedDependency(Value):
     reason: str
 
 
+class Product(Value):
+    """What a run is to give under one name: the first of ``outputs``, best first, that exists at its end.
+
+    ``sources`` maps each output to the agent that gives it, or to ``"campaign"``. The result misses a ``required`` one
+    of which nothing exists; without a ``main`` one the run has failed.
+    """
+
+    name: str
+    outputs: tuple[str, ...]
+    sources: ByName[str]
+    required: bool = True
+    main: bool = False
+
+
 class Duration(Value):
     """What the plan expects of time, in seconds.
 
@@ -146,9 +160,10 @@ class Duration(Value):
 class PlanContents(Value):
     """Which agents run, in which order, why, and how long it should take.
 
-    ``steps`` are in execution order. ``deliverables`` maps each wanted output to the agent that gives it, or to
-    ``"campaign"``. ``provided`` names the values that the campaign brings along, sorted. With ``fail_fast`` no further
-    agent starts once one has failed that nobody stands in for.
+    ``steps`` are in execution order. ``products`` are what the run is to give, in the order in which they were asked
+    for; ``deliverables`` maps the name of each to the agent that gives its best output, or to ``"campaign"``. Plans
+    made before there were products have none. ``provided`` names the values that the campaign brings along, sorted.
+    With ``fail_fast`` no further agent starts once one has failed that nobody stands in for.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -165,6 +180,7 @@ class PlanContents(Value):
     left_out: tuple[LeftOut, ...]
     dropped: tuple[DroppedDependency, ...]
     fail_fast: Annotated[bool, UNLESS_DEFAULT] = False
+    products: Annotated[tuple[Product, ...], UNLESS_DEFAULT] = ()
 
     @cached_property
     def by_agent(self) -> dict[AgentName, Step]:

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from planner_graph.campaign import Campaign
-from planner_graph.catalog.catalog import Catalog, Rule
+from planner_graph.catalog.catalog import Catalog
 from planner_graph.catalog.check import MAX_HINTS
+from planner_graph.catalog.rule import Rule
 from planner_graph.documents import KeyPath
 from planner_graph.errors import Finding, nearest
 from planner_graph.types import AgentName

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 
 from planner_graph.campaign import Campaign
-from planner_graph.catalog.catalog import Catalog, Rule
+from planner_graph.catalog.catalog import Catalog
+from planner_graph.catalog.rule import Rule
 from planner_graph.catalog.spec import AgentSpec
 from planner_graph.planning.planner import MasterPlanner
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from planner_graph import documents
 from planner_graph.campaign import Campaign
-from planner_graph.catalog.catalog import Rule
+from planner_graph.catalog.rule import Rule
 from planner_graph.catalog.spec import AgentSpec
 from planner_graph.documents import Document
 from planner_graph.errors import DocumentError, Finding

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from planner_graph.catalog.catalog import Catalog, Condition, Rule, agent, spec_of
+from planner_graph.catalog.catalog import Catalog, agent, spec_of
+from planner_graph.catalog.rule import Condition, Rule
 from planner_graph.catalog.spec import AgentSpec, Backoff
 from planner_graph.errors import CatalogError
 from planner_graph.types import AgentName

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from planner_graph.catalog import check
-from planner_graph.catalog.catalog import Catalog, Rule
+from planner_graph.catalog.catalog import Catalog
+from planner_graph.catalog.rule import Rule
 from planner_graph.catalog.spec import AgentSpec
 from planner_graph.types import AgentName
 

@@ -1,14 +1,18 @@
 """The marketing catalog that ships with the package."""
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 
 from planner_graph.campaign import Campaign, Task
 from planner_graph.catalog import check
-from planner_graph.catalog.catalog import Catalog, Condition
+from planner_graph.catalog.catalog import Catalog
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.types import DependencyKind
+
+if TYPE_CHECKING:
+    from planner_graph.catalog.rule import Condition
 
 CATALOG = Catalog.builtin()
 

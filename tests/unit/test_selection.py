@@ -3,7 +3,8 @@
 import pytest
 
 from planner_graph.campaign import Campaign
-from planner_graph.catalog.catalog import Catalog, Rule
+from planner_graph.catalog.catalog import Catalog
+from planner_graph.catalog.rule import Rule
 from planner_graph.planning.selection import CAMPAIGN, producers, select
 from tests.catalogs import catalog, spec
 
