@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from planner_graph.cli.figures import share, timer
-from planner_graph.cli.outlook import brief_reason, eta_text, path_text
+from planner_graph.cli.outlook import brief_reason, eta_text, overdue_text, path_text
 from planner_graph.cli.progress import AgentState, Progress
 from planner_graph.cli.styles import AGENT_STYLES
 from planner_graph.clock import Clock
@@ -118,7 +118,9 @@ class Bars:
 
 
 def _note(agent: AgentState, report: ProgressReport) -> str:
-    why = report["blocked"].get(agent.name)
+    why, late = report["blocked"].get(agent.name), report["overdue"].get(agent.name)
+    if late and agent.status is AgentStatus.RUNNING:
+        return overdue_text(late)
     return one_line(brief_reason(why) if why and agent.status is AgentStatus.WAITING else agent.note)
 
 

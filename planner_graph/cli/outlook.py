@@ -4,7 +4,9 @@ from datetime import datetime
 
 from planner_graph.cli.account import LONGEST_SILENCE
 from planner_graph.mirror.blocking import Blocked, span
+from planner_graph.mirror.overdue import Overdue
 from planner_graph.mirror.progress import Eta
+from planner_graph.planning.explanation import duration_text
 
 TO_THE_SECOND = 600.0
 """Seconds before its end from which on an end is told to the second."""
@@ -48,6 +50,16 @@ def brief_reason(why: Blocked) -> str:
     'ready, starts next'
     """
     return f"waits for {', '.join(why['waits_for'])}" if why["waits_for"] else why["reason"]
+
+
+def overdue_text(late: Overdue) -> str:
+    """Say that an agent takes longer than it should, and what happens next.
+
+    >>> overdue_text(Overdue(running_seconds=725.4, expected_seconds=540.0, next="stops at 30 min, then it has failed"))
+    'overdue: at work for 12 min 5 s, expected at most 9 min; stops at 30 min, then it has failed'
+    """
+    running, expected = span(late["running_seconds"]), duration_text(late["expected_seconds"])
+    return f"overdue: at work for {running}, expected at most {expected}; {late['next']}"
 
 
 def silence_text(silent_seconds: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Self
 from planner_graph.compiler.events import Event, own_event
 from planner_graph.mirror.ledger import LEFT_BEHIND, Ledger, Standing
 from planner_graph.mirror.progress import ProgressReport, progress_report
-from planner_graph.mirror.standings import agent_now
+from planner_graph.mirror.standings import NEVER_STARTED, agent_now
 from planner_graph.mirror.usage import total_usage
 from planner_graph.planning.contents import PlanContents, Step
 from planner_graph.store.rows import AgentRunRow, EventRow, RunRow
@@ -175,6 +175,8 @@ class Progress:
         )
         if attempts and step.agent not in self._anew:
             agent = _at_last_attempt(agent, step, self.run, attempts)
+        elif self.run.status is RunStatus.CANCELLED:
+            agent = replace(agent, status=AgentStatus.CANCELLED, note=NEVER_STARTED)
         self.agents[step.agent] = agent
         return agent
 

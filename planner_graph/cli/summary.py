@@ -11,7 +11,7 @@ from rich.text import Text
 from planner_graph.cli import screen
 from planner_graph.cli.account import Account
 from planner_graph.cli.figures import bytes_text, compact, dollars, share, timer
-from planner_graph.cli.outlook import brief_reason, eta_text, path_text, silence_text
+from planner_graph.cli.outlook import brief_reason, eta_text, overdue_text, path_text, silence_text
 from planner_graph.cli.progress import Progress
 from planner_graph.cli.styles import AGENT_STYLES, RUN_STYLES
 from planner_graph.cli.usage import usage_text
@@ -32,6 +32,8 @@ def account_text(account: Account) -> Iterator[RenderableType]:
     yield headline(account)
     for line in _outlook(account):
         yield Text(line)
+    for agent, late in account.figures["overdue"].items():
+        yield Text(one_line(f"{agent}: {overdue_text(late)}"), style="bold yellow")
     silence = silence_text(account.silent_seconds or 0.0)
     if silence:
         yield Text(silence, style="bold yellow")
@@ -53,9 +55,10 @@ def headline(account: Account) -> Text:
         until = row.updated_at if row.status is RunStatus.PAUSED else row.ended_at or account.now
         text.append(f" after {timer(max((until - row.started_at).total_seconds(), 0.0))}")
     text.append(f", {account.progress.ended} of {len(account.progress.agents)} agents ended")
-    skipped = account.figures["counts"]["skipped"]
-    if skipped:
-        text.append(f" ({skipped} skipped)")
+    counts = account.figures["counts"]
+    set_apart = [f"{counts[name]} {name}" for name in ("skipped", "cancelled", "interrupted") if counts[name]]
+    if set_apart:
+        text.append(f" ({', '.join(set_apart)})")
     if row.started_at and not row.status.ended:
         text.append(f", {share(account.figures['weighted_progress'])} of the work")
     if row.status_reason:

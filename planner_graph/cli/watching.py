@@ -14,7 +14,7 @@ from planner_graph.cli import screen
 from planner_graph.cli.account import Account, find_run, read_account
 from planner_graph.cli.bars import Bars
 from planner_graph.cli.live import begun, drawn_live, line
-from planner_graph.cli.outlook import silence_text
+from planner_graph.cli.outlook import overdue_text, silence_text
 from planner_graph.cli.progress import Progress, agent_event
 from planner_graph.cli.summary import how_to_go_on
 from planner_graph.clock import Clock
@@ -24,7 +24,7 @@ from planner_graph.store.database import Database
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import EventRow
 from planner_graph.text import one_line, utf8
-from planner_graph.types import RunId, RunStatus
+from planner_graph.types import AgentName, RunId, RunStatus
 
 LIFE_SECONDS = 3.0
 """How often to look whether the run still shows life."""
@@ -74,7 +74,7 @@ class Watch:
             stack.callback(self.watcher.end)
             async with RunFeed(database) as feed:
                 self.watcher.begin(progress)
-                looking = asyncio.create_task(self._look_for_life(feed, repository, row.run_id))
+                looking = asyncio.create_task(self._look_for_life(feed, repository, progress))
                 try:
                     async for event in feed.follow(row.run_id):
                         if event.event == "run_replanned":
@@ -84,16 +84,28 @@ class Watch:
                     looking.cancel()
         return await read_account(database, row.run_id, self.clock.now())
 
-    async def _look_for_life(self, feed: RunFeed, repository: Repository, run_id: RunId) -> None:
-        """Say so when the run is paused, or shows no life any more."""
-        told = ""
+    async def _look_for_life(self, feed: RunFeed, repository: Repository, progress: Progress) -> None:
+        """Report when the run is paused or shows no life any more, and, where no bar does, which agents are overdue."""
+        told, late = "", set[tuple[str, int]]()
         while True:
             with suppress(psycopg.Error, DatabaseUnavailableError):
-                text = await self._notice(feed, repository, run_id)
+                text = await self._notice(feed, repository, progress.run.run_id)
                 if text != told:
                     self.watcher.notice(text)
                     told = text
+            if isinstance(self.watcher, LinesWatcher):
+                late |= self._report_overdue(self.watcher, progress, late)
             await asyncio.sleep(LIFE_SECONDS)
+
+    def _report_overdue(
+        self, lines: "LinesWatcher", progress: Progress, known: set[tuple[str, int]]
+    ) -> set[tuple[str, int]]:
+        """Write a line for each attempt that has become overdue; return these."""
+        found = progress.report(self.clock.now())["overdue"]
+        new = {(agent, progress.agents[AgentName(agent)].attempt) for agent in found} - known
+        for agent, _ in sorted(new):
+            lines.notice(f"{agent}: {overdue_text(found[agent])}")
+        return new
 
     async def _notice(self, feed: RunFeed, repository: Repository, run_id: RunId) -> str:
         if feed.problem:

@@ -1,17 +1,19 @@
 """How far a run is and when it will end, as plain JSON: worked out on reading, from its plan and its rows."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from typing_extensions import TypedDict  # pydantic asks for this one, for the server's documentation
 
 from planner_graph.mirror.blocking import Blocked, blocked
+from planner_graph.mirror.overdue import Overdue, overdue
 from planner_graph.mirror.standings import AgentNow, agents_now, standings
 from planner_graph.mirror.usage import total_usage
 from planner_graph.planning.contents import PlanContents
 from planner_graph.planning.forecast import NOTHING_LEFT, Forecast, forecast
+from planner_graph.store.listing import percentage
 from planner_graph.store.rows import AgentRunRow, RunRow
 from planner_graph.types import AgentName, AgentStatus, RunStatus
 
@@ -20,13 +22,19 @@ NEARLY = 0.9999
 
 
 class AgentsStatus(TypedDict):
-    """Agents by state, each list in execution order; those that retry or were interrupted are waiting."""
+    """Agents by state, each list in execution order; each agent is in one of them.
+
+    Those that retry or were interrupted are waiting, while their run may go on. ``cancelled`` are those that had not
+    ended when their run was cancelled, ``interrupted`` those of which no end was stored when it ended otherwise.
+    """
 
     running: list[str]
     completed: list[str]
     failed: list[str]
     waiting: list[str]
     skipped: list[str]
+    cancelled: list[str]
+    interrupted: list[str]
 
 
 class ExecutionInfo(TypedDict):
@@ -54,9 +62,12 @@ class ProgressReport(TypedDict):
     """How far a run is.
 
     ``progress_percentage`` is the share of agents that completed, ``weighted_progress`` (0 to 1) the share of the work
-    that is over, by estimated duration: running agents count in part, skipped ones not at all. ``eta`` is ``None`` for
-    a run that has ended or is being cancelled. ``remaining_critical_path`` names the unfinished agents that decide over
-    the end. ``blocked`` says why agents wait. ``usage`` sums up what all agents used of language models.
+    that is over, by estimated duration: running agents count in part, skipped ones not at all. Of a run that ended
+    otherwise than completed it is the share of the work that was done: what failed, was skipped because of a failure,
+    or was cancelled, was not; neither figure says that all of it was. ``eta`` is ``None`` for a run that has ended or
+    is being cancelled. ``remaining_critical_path`` names the unfinished agents that decide over the end. ``blocked``
+    says why agents wait, ``overdue`` which ones run for longer than expected, and what happens then. ``usage`` sums up
+    what all agents used of language models.
     """
 
     workflow_execution_id: str
@@ -70,6 +81,7 @@ class ProgressReport(TypedDict):
     eta: Eta | None
     remaining_critical_path: list[str]
     blocked: dict[str, Blocked]
+    overdue: dict[str, Overdue]
     usage: dict[str, Any] | None
 
 
@@ -89,7 +101,7 @@ def progress_report(
     if run.status.ended:
         outlook = NOTHING_LEFT
     outlook = outlook or forecast(plan, standings(agents.values()), now.timestamp())
-    statuses = _agents_status(agents.values(), ended=run.status.ended)
+    statuses = _agents_status(agents.values(), run.status)
     eta = _eta(run.status, outlook, now)
     completion = _iso(run.ended_at) if run.status.ended else eta and eta["p50"]
     total = len(plan.steps)
@@ -97,8 +109,8 @@ def progress_report(
         workflow_execution_id=run.run_id,
         status=run.status.value,
         current_step=run.current_step,
-        progress_percentage=100 * len(statuses["completed"]) // total if total else 0,
-        weighted_progress=_weighted(agents, outlook, now, ended=run.status.ended),
+        progress_percentage=percentage(len(statuses["completed"]), total, run.status),
+        weighted_progress=(_done(plan, agents, run.status) if run.status.ended else _over(plan, agents, outlook, now)),
         agents_status=statuses,
         execution_info=ExecutionInfo(
             start_time=_iso(run.started_at),
@@ -113,28 +125,42 @@ def progress_report(
             "failed": len(statuses["failed"]),
             "waiting": len(statuses["waiting"]),
             "skipped": len(statuses["skipped"]),
+            "cancelled": len(statuses["cancelled"]),
+            "interrupted": len(statuses["interrupted"]),
         },
         eta=eta,
         remaining_critical_path=[] if eta is None else list(outlook.remaining_critical_path),
         blocked={} if run.status.ended else blocked(plan, run.status, agents, now),
+        overdue=overdue(plan, run.status, agents, now),
         usage=total_usage(row.usage for row in attempts),
     )
 
 
-def _agents_status(agents: Iterable[AgentNow], *, ended: bool) -> AgentsStatus:
-    """Sort agents by state; in a run that has ended nobody waits."""
-    listed = list(agents)
+def _agents_status(agents: Iterable[AgentNow], run: RunStatus) -> AgentsStatus:
+    """Sort agents by state, each into one list; in a run that has ended nobody waits or runs."""
+    lists = AgentsStatus(running=[], completed=[], failed=[], waiting=[], skipped=[], cancelled=[], interrupted=[])
+    for here in agents:
+        lists[_list_of(here.status, run)].append(here.step.agent)
+    return lists
 
-    def names(belongs: Callable[[AgentStatus], bool]) -> list[str]:
-        return [here.step.agent for here in listed if belongs(here.status)]
 
-    return AgentsStatus(
-        running=names(lambda status: status is AgentStatus.RUNNING),
-        completed=names(lambda status: status is AgentStatus.COMPLETED),
-        failed=names(lambda status: status is AgentStatus.FAILED),
-        waiting=names(lambda status: not ended and not status.ended and status is not AgentStatus.RUNNING),
-        skipped=names(lambda status: status is AgentStatus.SKIPPED),
-    )
+_List = Literal["running", "completed", "failed", "waiting", "skipped", "cancelled", "interrupted"]
+
+_LISTS: Mapping[AgentStatus, _List] = {
+    AgentStatus.COMPLETED: "completed",
+    AgentStatus.FAILED: "failed",
+    AgentStatus.SKIPPED: "skipped",
+    AgentStatus.CANCELLED: "cancelled",
+}
+"""Where agents are listed that have ended."""
+
+
+def _list_of(status: AgentStatus, run: RunStatus) -> _List:
+    if status in _LISTS:
+        return _LISTS[status]
+    if run.ended:
+        return "interrupted"
+    return "running" if status is AgentStatus.RUNNING else "waiting"
 
 
 def _eta(status: RunStatus, outlook: Forecast, now: datetime) -> Eta | None:
@@ -155,10 +181,11 @@ def _whole(seconds: float) -> float:
     return math.ceil(seconds * 1000) / 1000
 
 
-def _weighted(agents: Mapping[AgentName, AgentNow], outlook: Forecast, now: datetime, *, ended: bool) -> float:
-    """Give the share of the work that is over; of an agent that runs, the time it took of what it should take in all.
+def _over(plan: PlanContents, agents: Mapping[AgentName, AgentNow], outlook: Forecast, now: datetime) -> float:
+    """Return the share of the work of a run that goes on which is over; of a running agent, its time of all it takes.
 
-    Agents that were or will be skipped are no work; those that a run left undone when it ended are.
+    Agents that were or will be skipped are no work. Not all is over while anything is left, or if something failed for
+    which no fallback has made up: such a run may end as failed.
     """
     over, total, undone = 0.0, 0.0, False
     for agent, here in agents.items():
@@ -172,12 +199,36 @@ def _weighted(agents: Mapping[AgentName, AgentNow], outlook: Forecast, now: date
             if here.status is AgentStatus.RUNNING:
                 elapsed = here.seconds(now)
                 over += weight * elapsed / (elapsed + outlook.seconds_left[agent])
-        elif ended and here.status is not AgentStatus.SKIPPED:
-            total += here.step.expected_seconds
-            undone = True
-    if not undone:
+    return _nearly(over, total) if undone or _unrepaired(plan, agents) else 1.0
+
+
+def _done(plan: PlanContents, agents: Mapping[AgentName, AgentNow], status: RunStatus) -> float:
+    """Return the share of the work of a run that has ended which was done: all of it only if the run completed."""
+    if status is RunStatus.COMPLETED:
         return 1.0
-    return min(math.floor(over / total * 10_000) / 10_000, NEARLY) if total else 0.0
+    done, total, unrepaired = 0.0, 0.0, _unrepaired(plan, agents)
+    for agent, here in agents.items():
+        weight = here.step.estimate.seconds if here.attempt else here.step.expected_seconds
+        # The error of a skip is the failure that caused it; without one, there was nothing to do.
+        no_work = here.status is AgentStatus.SKIPPED and here.error is None
+        repaired = here.status is AgentStatus.FAILED and agent not in unrepaired
+        if no_work or repaired:
+            continue
+        total += weight
+        if here.status is AgentStatus.COMPLETED:
+            done += weight
+    return _nearly(done, total)
+
+
+def _unrepaired(plan: PlanContents, agents: Mapping[AgentName, AgentNow]) -> set[AgentName]:
+    """Return the agents that failed and for which no fallback has made up."""
+    failed = [agent for agent, here in agents.items() if here.status is AgentStatus.FAILED]
+    completed = {agent for agent, here in agents.items() if here.status is AgentStatus.COMPLETED}
+    return {agent for agent in failed if completed.isdisjoint(plan.chain_of(agent))}
+
+
+def _nearly(part: float, total: float) -> float:
+    return min(math.floor(part / total * 10_000) / 10_000, NEARLY) if total else 0.0
 
 
 def _iso(time: datetime | None) -> str | None:

@@ -11,6 +11,9 @@ from planner_graph.planning.forecast import AgentStanding
 from planner_graph.store.rows import AgentRunRow, RunRow
 from planner_graph.types import AgentName, AgentStatus, RunStatus
 
+NEVER_STARTED = "the run was cancelled before it started"
+"""Why an agent is cancelled of which there is no attempt."""
+
 _ON_AVERAGE = 0.5
 """Chance to reckon with where a back-off is spread at random."""
 
@@ -59,6 +62,8 @@ def standings(agents: Iterable[AgentNow]) -> dict[AgentName, AgentStanding]:
 
 def agent_now(step: Step, run: RunRow, row: AgentRunRow | None) -> AgentNow:
     """Give where the agent of a step stands whose latest attempt in the run is ``row``."""
+    if row is None and run.status is RunStatus.CANCELLED:
+        return AgentNow(step=step, status=AgentStatus.CANCELLED, reason=NEVER_STARTED)
     if row is None:
         return AgentNow(step=step)
     status = _status(step, run, row)
@@ -82,8 +87,14 @@ def next_attempt_at(step: Step, row: AgentRunRow) -> datetime | None:
 def _status(step: Step, run: RunRow, row: AgentRunRow) -> AgentStatus:
     """Give the state of the agent whose latest attempt is ``row``.
 
-    An attempt that failed is the agent's end only if the run says so; in a run that goes on another one may follow.
+    An attempt that failed is the agent's end only if the run says so; in a run that goes on another one may follow. In
+    a run that was cancelled, so is every agent that had not ended.
     """
+    status = _status_so_far(step, run, row)
+    return status if status.ended or run.status is not RunStatus.CANCELLED else AgentStatus.CANCELLED
+
+
+def _status_so_far(step: Step, run: RunRow, row: AgentRunRow) -> AgentStatus:
     going_on = run.status.going_on
     if row.status is AgentStatus.RUNNING and not going_on:
         return AgentStatus.INTERRUPTED

@@ -8,6 +8,7 @@ from planner_graph.compiler.events import ASKS
 from planner_graph.errors import RunNotFoundError
 from planner_graph.mirror.blocking import blocked
 from planner_graph.mirror.checkpoint import read_checkpoint
+from planner_graph.mirror.overdue import overdue
 from planner_graph.mirror.standings import AgentNow, agents_now
 from planner_graph.mirror.usage import total_usage
 from planner_graph.server.context import Context
@@ -121,6 +122,7 @@ async def agent_detail(context: Context, row: RunRow, name: str) -> AgentDetail:
         truncated=is_cut(output),
         reference=output["reference"] if is_cut(output) else None,
         **AgentDetail.waiting(why.get(step.agent)),
+        overdue=overdue(plan, row.status, {step.agent: agents[step.agent]}, now).get(step.agent),
     )
 
 

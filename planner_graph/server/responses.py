@@ -6,6 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from planner_graph.mirror.blocking import Blocked
+from planner_graph.mirror.overdue import Overdue
 from planner_graph.store.rows import AgentRunRow, EventRow
 from planner_graph.types import AgentName, AgentStatus, RunId, RunStatus, Strategy
 
@@ -19,7 +20,15 @@ ITEM: Any = {
     "status_reason": None,
     "strategy": "adaptive",
     "total_agents": 7,
-    "counts": {"running": 2, "completed": 3, "failed": 0, "skipped": 0, "waiting": 2},
+    "counts": {
+        "running": 2,
+        "completed": 3,
+        "failed": 0,
+        "skipped": 0,
+        "waiting": 2,
+        "cancelled": 0,
+        "interrupted": 0,
+    },
     "progress_percentage": 42,
     "started_at": AT,
     "ended_at": None,
@@ -75,13 +84,15 @@ class CampaignName(Answer):
 
 
 class Counts(Answer):
-    """How many agents stand where."""
+    """How many agents stand where; together they are all of the run."""
 
     running: int
     completed: int
     failed: int
     skipped: int
     waiting: int
+    cancelled: int = 0
+    interrupted: int = 0
 
 
 class RunItem(Answer):
@@ -218,7 +229,10 @@ class AgentInput(Answer):
 
 
 class AgentDetail(Answer):
-    """One agent of a run. ``output`` is cut short if it is long; ``reference`` then says where the whole is."""
+    """One agent of a run. ``output`` is cut short if it is long; ``reference`` then says where the whole is.
+
+    ``overdue`` is there while it runs for longer than expected, and says what happens then.
+    """
 
     agent: AgentName
     step: dict[str, Any]
@@ -233,6 +247,7 @@ class AgentDetail(Answer):
     usage: dict[str, Any] | None
     waits_for: list[str]
     blocked: str | None
+    overdue: Overdue | None = None
 
     @staticmethod
     def waiting(why: Blocked | None) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class Listed:
     @property
     def progress_percentage(self) -> int:
         """The share of agents that completed, as in a report of its progress."""
-        return 100 * self.counts["completed"] // self.total_agents if self.total_agents else 0
+        return percentage(self.counts["completed"], self.total_agents, self.status)
 
     @property
     def place(self) -> Cursor:
@@ -119,7 +119,7 @@ class Listed:
             status_reason=row["status_reason"],
             strategy=Strategy(row["execution_strategy"]),
             total_agents=row["total_agents"],
-            counts={name: row[name] for name in ("running", "completed", "failed", "skipped", "waiting")},
+            counts=counts_of(row),
             started_at=in_utc(row["started_at"]),
             ended_at=in_utc(row["ended_at"]),
             created_at=row["created_at"].astimezone(UTC),
@@ -132,3 +132,21 @@ class Listed:
             result=row["result"],
             checkpoints_removed_at=in_utc(row["checkpoints_removed_at"]),
         )
+
+
+def counts_of(row: Mapping[str, Any]) -> dict[str, int]:
+    """Return the number of agents in each list; those in none were cancelled with their run, or lost with its end."""
+    counts = {name: int(row[name]) for name in ("running", "completed", "failed", "skipped", "waiting")}
+    left = row["total_agents"] - sum(counts.values()) if RunStatus(row["status"]).ended else 0
+    cancelled = row["status"] == RunStatus.CANCELLED
+    return {**counts, "cancelled": left if cancelled else 0, "interrupted": 0 if cancelled else left}
+
+
+def percentage(completed: int, total: int, status: RunStatus) -> int:
+    """Return the share of agents that completed, in whole percent; in a run that failed or was cancelled never all.
+
+    >>> percentage(3, 7, RunStatus.RUNNING), percentage(2, 2, RunStatus.CANCELLED), percentage(0, 0, RunStatus.PENDING)
+    (42, 99, 0)
+    """
+    share = 100 * completed // total if total else 0
+    return min(share, 99) if status in {RunStatus.FAILED, RunStatus.CANCELLED} else share

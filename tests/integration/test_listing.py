@@ -74,7 +74,8 @@ async def test_a_run_shows_where_its_agents_stand_and_whether_anybody_executes_i
     [run_id] = await accepted(repository)
     [shown] = await repository.find_runs(Wanted())
     assert (shown.campaign_key, shown.campaign_name, shown.status) == ("c", "The c", RunStatus.PENDING)
-    assert shown.counts == {"running": 0, "completed": 0, "failed": 0, "skipped": 0, "waiting": len(BLOG)}
+    counts = {"running": 0, "completed": 0, "failed": 0, "skipped": 0, "cancelled": 0, "interrupted": 0}
+    assert shown.counts == {**counts, "waiting": len(BLOG)}
     assert (shown.left_behind, shown.progress_percentage, shown.last_sequence) == (False, 0, 1)
     await repository.start_run(run_id)
     [shown] = await repository.find_runs(Wanted())
@@ -82,7 +83,16 @@ async def test_a_run_shows_where_its_agents_stand_and_whether_anybody_executes_i
     await repository.finish_run(run_id, RunStatus.FAILED, {"status": "failed"})
     [listed], [whole] = await repository.find_runs(Wanted()), await repository.listed([run_id], with_result=True)
     assert (listed.result, whole.result, whole.left_behind) == (None, {"status": "failed"}, False)
+    assert listed.counts == {**counts, "waiting": 0, "interrupted": len(BLOG)}
     assert await repository.count_open_runs() == {}
+
+
+async def test_the_agents_of_a_cancelled_run_are_counted_as_cancelled(database):
+    repository = Repository(database)
+    [run_id] = await accepted(repository)
+    await repository.finish_run(run_id, RunStatus.CANCELLED, None)
+    [shown] = await repository.find_runs(Wanted())
+    assert shown.counts["cancelled"] == sum(shown.counts.values()) == shown.total_agents == len(BLOG)
 
 
 async def test_a_mark_changes_with_all_that_is_written(database):

@@ -83,8 +83,11 @@ async def test_in_the_middle_each_agent_is_where_it_is(repository, database, run
         "failed": ["researcher"],
         "waiting": waiting,
         "skipped": ["seo"],
+        "cancelled": [],
+        "interrupted": [],
     }
-    assert report["counts"] == {"total": 7, "completed": 1, "failed": 1, "running": 2, "waiting": 2, "skipped": 1}
+    counts = {"total": 7, "completed": 1, "failed": 1, "running": 2, "waiting": 2, "skipped": 1}
+    assert report["counts"] == {**counts, "cancelled": 0, "interrupted": 0}
     assert report["progress_percentage"] == 14
     assert report["current_step"] == PLAN.by_agent[AgentName("seo")].order
 

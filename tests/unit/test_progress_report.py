@@ -86,6 +86,12 @@ def after(plan, *events, at=0.0, status="running"):
     return report(plan, *ledger.changed.values(), at=at, status=status, **lists)
 
 
+def counted(**counts):
+    """Give the counts of a report, zero where nothing is said."""
+    names = ("running", "completed", "failed", "waiting", "skipped", "cancelled", "interrupted")
+    return {"total": sum(counts.values()), **dict.fromkeys(names, 0), **counts}
+
+
 def why(found, agent):
     return found["blocked"][agent]["reason"]
 
@@ -105,11 +111,13 @@ def test_the_report_has_the_shape_that_dashboards_know():
         "failed": [],
         "waiting": ["editor", "seo", "image", "social_media"],
         "skipped": [],
+        "cancelled": [],
+        "interrupted": [],
     }
     info = dict(found["execution_info"])
     assert info.pop("estimated_completion") == found["eta"]["p50"]
     assert info == {"start_time": "2030-01-01T12:00:00+00:00", "strategy": "adaptive", "total_agents": 7}
-    assert found["counts"] == {"total": 7, "running": 1, "completed": 2, "failed": 0, "waiting": 4, "skipped": 0}
+    assert found["counts"] == counted(running=1, completed=2, waiting=4)
 
 
 def test_the_end_is_as_far_from_now_as_the_seconds_say():
@@ -162,7 +170,7 @@ def test_skipped_agents_are_no_work_and_failed_ones_are_over():
     assert found["weighted_progress"] == 0.5
     assert found["agents_status"]["skipped"] == ["b"]
     assert found["agents_status"]["failed"] == ["a"]
-    assert found["counts"] == {"total": 3, "running": 0, "completed": 0, "failed": 1, "waiting": 1, "skipped": 1}
+    assert found["counts"] == counted(failed=1, waiting=1, skipped=1)
     before_the_skip = report(plan, failed, at=60, failed_agents=("a",))
     assert before_the_skip["weighted_progress"] == 0.5
     assert why(before_the_skip, "b") == "will be skipped: hard dependency 'a' failed"
@@ -372,12 +380,110 @@ def test_a_cancelled_run_says_how_far_it_came_and_nobody_waits():
     rows = [*DONE, attempt("writer", "cancelled", 300, 350, reason="the run ended as 'cancelled'")]
     found = report(blog(), *rows, at=9999, status="cancelled", ended_at=later(350))
     assert found["agents_status"]["waiting"] == []
-    assert found["counts"]["waiting"] == 0
+    assert found["agents_status"]["cancelled"] == ["writer", "editor", "seo", "image", "social_media"]
+    assert found["counts"] == counted(completed=2, cancelled=5)
     assert found["eta"] is None
     assert found["remaining_critical_path"] == []
     assert found["blocked"] == {}
     assert found["progress_percentage"] == 28
     assert found["weighted_progress"] == pytest.approx(300 / 1230, abs=1e-3)
+
+
+@pytest.mark.parametrize("status", [*RunStatus])
+def test_each_agent_is_in_one_list_and_the_counts_add_up(status):
+    rows = [
+        attempt("planner", "completed", 0, 9),
+        attempt("researcher", "failed", 9, 12, reason="ValueError after 1 attempt"),
+        attempt("writer", "running", 9),
+        attempt("image", "interrupted", 9, 12, reason="stopped"),
+        attempt("seo", "cancelled", None, 12, number=0, reason="its skip was not stored"),
+        attempt("editor", "skipped", None, 12, number=0, reason="no"),
+    ]
+    ended_at = later(20) if status.ended else None
+    found = report(blog(), *rows, at=30, status=status, failed_agents=("researcher",), ended_at=ended_at)
+    listed = [agent for agents in found["agents_status"].values() for agent in agents]
+    assert sorted(listed) == sorted(BLOG)
+    counts = dict(found["counts"])
+    assert counts.pop("total") == sum(counts.values()) == len(BLOG)
+    assert not (status.ended and (counts["running"] or counts["waiting"]))
+    assert counts["cancelled"] == (4 if status == "cancelled" else counts["cancelled"])
+
+
+FAILED_HALF = (
+    attempt("a", "completed", 0, 100),
+    attempt("b", "failed", 0, 50, reason="ValueError after 1 attempt"),
+    attempt("c", "skipped", None, 50, number=0, reason="'b' failed", error={"type": "DependencyFailed"}),
+)
+
+
+def thirds():
+    seconds = {"a": 100, "b": 100, "c": 100}
+    return make_plan({"a": [], "b": [], "c": ["b"]}, seconds=seconds, strategy="adaptive")
+
+
+@pytest.mark.parametrize(("status", "share"), [("failed", 0.3333), ("partial_success", 0.3333), ("completed", 1.0)])
+def test_what_failed_or_was_skipped_for_it_was_not_done(status, share):
+    found = report(thirds(), *FAILED_HALF, at=60, status=status, failed_agents=("b",), ended_at=later(100))
+    assert found["weighted_progress"] == share
+    just_before = report(thirds(), *FAILED_HALF, at=60, failed_agents=("b",))
+    assert just_before["weighted_progress"] == 0.9999
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_a_run_that_came_to_nothing_never_shows_all_of_its_work_as_done(status):
+    rows = [attempt(agent, "completed", 0, 100) for agent in "abc"]
+    found = report(thirds(), *rows, at=200, status=status, ended_at=later(100))
+    assert (found["progress_percentage"], found["weighted_progress"]) == (99, 0.9999)
+
+
+def with_fallback():
+    first = spec("a", gives=["x"], fallback="b", estimate_seconds=10, max_retries=0)
+    return planned(first, spec("b", gives=["x"]), strategy="adaptive", type=None, deliverables=["x"])
+
+
+def test_what_a_fallback_made_up_for_does_not_count_against_the_run():
+    plan = with_fallback()
+    rows = [
+        attempt("a", "failed", 0, 5, reason="ValueError after 1 attempt"),
+        attempt("b", "completed", 5, 9),
+    ]
+    assert report(plan, *rows, at=10, failed_agents=("a",))["weighted_progress"] == 1.0
+    assert report(plan, rows[0], at=10, failed_agents=("a",))["weighted_progress"] < 1.0
+
+
+def test_an_agent_beyond_its_p90_is_marked_with_what_happens_next():
+    plan = planned(spec("a", estimate_seconds=60, timeout_seconds=1800, max_retries=3), strategy="adaptive")
+    on_time = report(plan, attempt("a", "running", 0), at=114)
+    assert on_time["overdue"] == {}
+    late = report(plan, attempt("a", "running", 0), at=200)
+    assert late["overdue"] == {
+        "a": {"running_seconds": 200.0, "expected_seconds": 114.0, "next": "stops at 30 min, then attempt 2 of 4"}
+    }
+    paused = report(plan, attempt("a", "running", 0), at=200, status="paused")
+    assert paused["overdue"] == {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "number", "following"),
+    [
+        ({}, 1, "stops at 30 min, then attempt 2 of 4"),
+        ({"max_retries": 0}, 1, "stops at 30 min, then it has failed"),
+        ({}, 4, "stops at 30 min, then it has failed"),
+        ({"do_not_retry": ["TimeoutError"]}, 1, "stops at 30 min, then it has failed"),
+        ({"total_timeout_seconds": 1200.0}, 1, "stops at 20 min, then it has failed"),
+        ({"total_timeout_seconds": 7200.0}, 2, "stops at 30 min at the latest, then attempt 3 of 4"),
+        ({"timeout_seconds": 90.0}, 1, "should have stopped at 1 min 30 s; its process may hang"),
+    ],
+)
+def test_what_happens_next_is_what_the_step_says(fields, number, following):
+    plan = planned(spec("a", **{"estimate_seconds": 10, "max_retries": 3, **fields}), strategy="adaptive")
+    found = report(plan, attempt("a", "running", 0, number=number), at=100)
+    assert found["overdue"]["a"]["next"] == following
+
+
+def test_an_overdue_agent_with_a_fallback_says_so():
+    found = report(with_fallback(), attempt("a", "running", 0), at=100)
+    assert found["overdue"]["a"]["next"] == "stops at 30 min, then 'b' stands in for it"
 
 
 def test_usage_is_that_of_all_attempts():
