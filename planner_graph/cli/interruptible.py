@@ -9,17 +9,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 from planner_graph.cli.exits import ExitCode
+from planner_graph.runtime.threads import Threads
 
 T = TypeVar("T")
-
-MOST_THREADS = 1000
-"""So many of them may run side by side; a thread is only made when it is needed."""
-
 
 MOST_SIGNALS = 2
 """After so many signals nothing is waited for any more, not even an event loop that is kept busy."""
@@ -31,26 +27,6 @@ class Interrupted(Exception):  # noqa: N818  # no error: the user wanted it
     def __init__(self, *, busy: bool) -> None:
         self.busy = busy
         super().__init__("stopped from outside")
-
-
-class Threads(ThreadPoolExecutor):
-    """Threads that can be asked whether any of them is busy."""
-
-    def __init__(self) -> None:
-        super().__init__(MOST_THREADS, thread_name_prefix="agent")
-        self._submitted: set[Future[Any]] = set()
-
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Run a function in a thread."""
-        future = super().submit(fn, *args, **kwargs)
-        self._submitted.add(future)
-        future.add_done_callback(self._submitted.discard)
-        return future
-
-    @property
-    def busy(self) -> bool:
-        """Whether any of them is at work."""
-        return any(future.running() for future in tuple(self._submitted))
 
 
 def run(

@@ -30,8 +30,7 @@ from planner_graph.server.context import Context, open_context
 from planner_graph.server.heads import PromptHeads
 from planner_graph.server.hosting import Agents
 from planner_graph.server.settings import ServerSettings
-from planner_graph.store.database import open_database
-from planner_graph.store.repository import Repository
+from planner_graph.store.database import Database, open_database
 
 MAX_CONNECTIONS = 20
 """Connections to the database for all runs and requests of a server."""
@@ -79,12 +78,12 @@ class Service:
         planner = MasterPlanner(self.catalog.extended(*factory.declared))
         async with open_database(self.dsn, max_connections=MAX_CONNECTIONS) as database:
             await require_usable_token(database, self.settings)
-            ended = Delivery(Repository(database), self.settings.output_folder).write
+            ended = Delivery(self.settings.output_folder).write
             agents = Agents(bodies=factory, reference=self.reference, load=load, ended=ended)
             async with open_context(database, planner, agents, self.settings) as context:
                 self._context = context
                 await self._serve(context)
-                return ExitCode.STOPPED if context.host.paused else ExitCode.COMPLETED
+            return ExitCode.STOPPED if context.host.paused or context.host.busy else ExitCode.COMPLETED
 
     async def _serve(self, context: Context) -> None:
         """Answer until somebody asks to stop, and while runs pause after that."""
@@ -105,13 +104,18 @@ class Service:
             web.should_exit = True
             await serving
 
+    @property
+    def busy(self) -> bool:
+        """Whether code of agents is still at work, which the end of the process would wait for."""
+        return self._context is not None and self._context.host.busy
+
     def stop(self) -> bool:
         """Let runs pause, then the server end; gives ``False`` if it has not begun, or was asked before."""
         if self._context is None or self._asked.is_set():
             return False
         self._asked.set()
         if self._context.host.executing:
-            grace = duration_text(self._context.host.orchestrator.grace.pause)
+            grace = duration_text(self._context.host.grace.pause)
             screen.tell(f"pausing: running agents may end, for {grace} at most; once more to stop at once")
         return True
 
@@ -119,15 +123,14 @@ class Service:
 class Delivery:
     """Writes the deliverables of each run that has ended to a folder of its own in ``folder``, if there is one."""
 
-    def __init__(self, repository: Repository, folder: str | None) -> None:
-        self._repository = repository
+    def __init__(self, folder: str | None) -> None:
         self._folder = folder
 
-    async def write(self, outcome: RunOutcome) -> None:
+    async def write(self, database: Database, outcome: RunOutcome) -> None:
         """Write those of one run."""
         if self._folder is None:
             return
-        account = await read_account(self._repository.database, outcome.run_id, SystemClock().now())
+        account = await read_account(database, outcome.run_id, SystemClock().now())
         delivery.write(account, Path(self._folder) / outcome.run_id)
 
 
@@ -197,9 +200,12 @@ def serve(settings: ServerSettings, catalog: Catalog, reference: str | None, dsn
     new_loop = uvicorn.Config("", log_config=None).get_loop_factory()  # that of uvloop where it is installed
     service = Service(settings, catalog, reference, dsn)
     try:
-        return interruptible.run(service.carry_out(), service.stop, new_loop=new_loop)
+        code = interruptible.run(service.carry_out(), service.stop, new_loop=new_loop)
     except interruptible.Interrupted as stop:
         screen.tell("stopped; runs that went on are left for: planner-graph recover --all")
-        if stop.busy:
-            interruptible.leave(ExitCode.STOPPED)
-        return ExitCode.STOPPED
+        code, busy = ExitCode.STOPPED, stop.busy or service.busy
+    else:
+        busy = service.busy
+    if busy:
+        interruptible.leave(code)
+    return code

@@ -95,7 +95,7 @@ class BackgroundLoop:
 
     def _start(self) -> asyncio.AbstractEventLoop:
         loop, stopping = asyncio.new_event_loop(), threading.Event()
-        threading.Thread(target=_serve, args=(loop, stopping), name="planner-graph-loop", daemon=True).start()
+        threading.Thread(target=run_loop, args=(loop, stopping), name="planner-graph-loop", daemon=True).start()
         weakref.finalize(self, _stop, loop, stopping)
         return loop
 
@@ -145,7 +145,8 @@ def _cancel(tasks: "list[asyncio.Task[None]] | set[asyncio.Task[None]]") -> None
         task.cancel()
 
 
-def _serve(loop: asyncio.AbstractEventLoop, stopping: threading.Event) -> None:
+def run_loop(loop: asyncio.AbstractEventLoop, stopping: threading.Event) -> None:
+    """Run ``loop`` in this thread until it is stopped and ``stopping`` is set; then end its tasks and close it."""
     while not stopping.is_set():
         # A task that raises one of these ends the loop, too; whoever awaits the task is told all the same.
         with suppress(KeyboardInterrupt, SystemExit):

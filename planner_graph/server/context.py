@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection
 from planner_graph.clock import Clock, SystemClock
 from planner_graph.mirror.feed import RunFeed
 from planner_graph.planning.planner import MasterPlanner
+from planner_graph.runtime.orchestrator import CampaignOrchestrator
 from planner_graph.server.hosting import Agents, RunHost
 from planner_graph.server.live import RunHub
 from planner_graph.server.livelist import LiveList
@@ -37,12 +38,16 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """The database, what plans, what executes runs, what tells their events, what is known of them, and the clock."""
+    """The database, what plans, what executes runs, what tells their events, what is known of them, and the clock.
+
+    ``orchestrator`` accepts runs and answers; ``host`` executes them.
+    """
 
     settings: ServerSettings
     database: Database
     repository: Repository
     planner: MasterPlanner
+    orchestrator: CampaignOrchestrator
     host: RunHost
     feed: RunFeed
     hub: RunHub
@@ -69,7 +74,7 @@ class Context:
 async def open_context(
     database: Database, planner: MasterPlanner, agents: Agents, settings: ServerSettings
 ) -> AsyncIterator[Context]:
-    """Open all that the routes need; at the end the runs that still go on are left for whoever recovers them.
+    """Open all that the routes need; at the end the runs that are still executed are left, to be recovered.
 
     ``planner`` must know what the agents declare.
 
@@ -89,6 +94,7 @@ async def open_context(
                 database=database,
                 repository=repository,
                 planner=planner,
+                orchestrator=CampaignOrchestrator(database, agents.bodies, planner=planner),
                 host=host,
                 feed=feed,
                 hub=RunHub(feed, RunSnapshots(reports, repository, host), settings),

@@ -87,6 +87,19 @@ async def _open(
     async with connection:
         if prepare:
             await _prepare(connection, target, ours=ours)
+    async with _pooled(conninfo, target, max_connections) as database:
+        yield database
+
+
+@asynccontextmanager
+async def beside(database: Database) -> AsyncIterator[Database]:
+    """Open an open database once more, with as many connections at most, for use in another event loop."""
+    async with _pooled(database.conninfo, database.target, database.pool.max_size) as other:
+        yield other
+
+
+@asynccontextmanager
+async def _pooled(conninfo: str, target: str, max_connections: int) -> AsyncIterator[Database]:
     pool = AsyncConnectionPool(
         conninfo,
         connection_class=AsyncConnection[DictRow],

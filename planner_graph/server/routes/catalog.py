@@ -12,7 +12,7 @@ router = APIRouter(tags=["catalog"])
 async def show(context: Shared) -> CatalogView:
     """Give the catalog that this server plans with, and which of its agents have code here."""
     catalog = context.planner.catalog
-    bodies = context.host.orchestrator.agents
+    bodies = context.orchestrator.agents
     made = catalog.model_dump(mode="json")
     with_code = [name for name in catalog.agents if name in bodies]
     return CatalogView(agents=made["agents"], rules=made["rules"], with_code=with_code)

@@ -87,7 +87,7 @@ async def _command(command: Command, reason: str | None, row: RunRow, context: C
 
 async def _answer(body: ControlBody, row: RunRow, context: Context, *, by: str) -> ControlResult:
     """Give an answer; a run that was only waiting for answers goes on."""
-    answered = await context.host.orchestrator.answer(
+    answered = await context.orchestrator.answer(
         row.run_id, body.agent or "", body.value, by=by, reason=body.reason, question=body.question
     )
     says = "the answer is kept" if answered.changed else "it was answered so already"
@@ -105,13 +105,13 @@ async def _require_code(row: RunRow, context: Context) -> None:
         ProblemError: some have none; all of them are named.
     """
     try:
-        orchestrator = await context.host.prepare(row.agents_reference)
+        bodies = await context.host.bodies(row.agents_reference)
     except InvalidInputError as error:
         detail = "the server cannot load the code of the run's agents; its log says why"
         log.warning("the code of run %s cannot be loaded: %s", row.run_id, one_line(str(error)))
         raise ProblemError("unbound-agents", detail, agents=[]) from error
     plan = await context.plans.get(row.run_id, row.plan_hash)
-    unbound = [step.agent for step in plan.steps if step.agent not in orchestrator.agents]
+    unbound = [step.agent for step in plan.steps if step.agent not in bodies]
     if unbound:
         detail = f"the server has no code for {', '.join(map(repr, unbound))}; start it with their --agents"
         raise ProblemError("unbound-agents", detail, agents=unbound)

@@ -21,6 +21,6 @@ router = APIRouter(tags=["plans"])
 async def plan(body: PlanBody, context: Shared) -> Response:
     """Give the plan that a run started now would have, why, and how long it should take under each strategy."""
     campaign = await wanted_campaign(body, context)
-    planner = await context.host.orchestrator.current_planner()
+    planner = await context.orchestrator.current_planner()
     made = await context.work(dry_run, campaign, planner, body.strategy)
     return Response(made, media_type="application/json")

@@ -77,7 +77,7 @@ async def _accepted(body: PlanBody, context: Context, actor: Actor, keyed: Keyed
         await audit.write(conn, audit.Entry(actor=actor, action=audit.Action.START, run_id=run_id))
 
     host = context.host
-    run_id, _ = await host.orchestrator.accept(
+    run_id, _ = await context.orchestrator.accept(
         campaign, strategy=body.strategy, agents_reference=host.reference, first=first
     )
     host.start(run_id, host.reference)
