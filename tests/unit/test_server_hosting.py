@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from planner_graph.runtime.brake import Grace
 from planner_graph.server import hosting, stage
 from planner_graph.server.hosting import Agents, RunHost
 from planner_graph.types import RunId, RunStatus
@@ -140,7 +141,7 @@ async def test_a_host_ends_though_an_agent_blocks_the_loop_of_its_runs(monkeypat
     agents = Agents(bodies=orchestrator.agents, reference=None, load=lambda _: {})
     async with asyncio.timeout(10):
         async with RunHost(NOTHING, NOTHING, agents, max_runs=1) as host:
-            host.grace = hosting.Grace(pause=0.2)
+            host.grace = Grace(pause=0.2)
             host.start(RUN, None)
             await orchestrator.next()
             await host.pause()
