@@ -5,7 +5,7 @@ on, a board is filled from there. All nodes of a board run in one event loop, so
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +50,7 @@ class Board:
         self._fail_fast = fail_fast
         self._drain_requested = drain_requested
         self._waiting: dict[AgentName, _Waiting] = {}
+        self._resting: set[AgentName] = set()
         self._stopped: dict[AgentName, BaseException] = {}
         self._visited: set[AgentName] = set()
         self._alarm: asyncio.TimerHandle | None = None
@@ -94,6 +95,35 @@ class Board:
             self._leave(agent)
             raise
 
+    async def rest(self, agent: AgentName, pause: Awaitable[None]) -> None:
+        """Give back what ``agent`` holds, await the ``pause`` before its next attempt, and wait for its next turn.
+
+        Raises:
+            GraphDrained: the run is being paused.
+        """
+        waiting = self._waiting[agent] = _Waiting(asyncio.get_running_loop().create_future(), lambda: True)
+        self._scheduler.rest(agent)
+        self._resting.add(agent)
+        pausing = asyncio.ensure_future(pause)
+        pausing.add_done_callback(lambda ended: self._end_rest(agent, waiting, ended))
+        self._advance()
+        try:
+            await waiting.call
+        finally:
+            del self._waiting[agent]
+            self._resting.discard(agent)
+            pausing.cancel()
+
+    def _end_rest(self, agent: AgentName, waiting: _Waiting, ended: asyncio.Future[None]) -> None:
+        """Queue ``agent`` after its pause, unless it has left meanwhile."""
+        if ended.cancelled() or self._waiting.get(agent) is not waiting:
+            return
+        if (error := ended.exception()) is not None:
+            waiting.call.set_exception(error)
+        else:
+            self._scheduler.arrive(agent)
+            self._advance()
+
     def settle(self, agent: AgentName, record: AgentRecord, landing: asyncio.Future[None] | None = None) -> None:
         """Take the record of an agent that has ended: at once, or when its ``landing`` says that it is stored."""
         if landing is None:
@@ -123,8 +153,11 @@ class Board:
                 self._call(agent, GraphDrained("the run is being paused"))
         if self._alarm is not None:
             self._alarm.cancel()
+        self._alarm = None
         wake = self._scheduler.wake_at()
-        self._alarm = loop.call_at(min(wake, loop.time() + LONGEST_NAP), self._advance) if wake is not None else None
+        if wake is not None or self._resting:
+            nap = loop.time() + LONGEST_NAP
+            self._alarm = loop.call_at(nap if wake is None else min(wake, nap), self._advance)
 
     def _passes(self, agent: AgentName) -> bool:
         return self._obstacle(agent) is not None or not self._waiting[agent].has_work()

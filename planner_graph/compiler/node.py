@@ -103,7 +103,7 @@ class AgentExecution:
         state = self._state(board, config)
         async with board.turn(agent, has_work=lambda: self._obstacle(state, board) is None):
             obstacle = self._obstacle(state, board)
-            record = self._skipped(obstacle) if obstacle else await self._run(state, config, invocation)
+            record = self._skipped(obstacle) if obstacle else await self._run(board, state, config)
             await invocation.tell(AgentEnded(event="agent_ended", agent=agent, at=record["ended_at"], record=record))
             board.settle(agent, record, landing_here(invocation.stores) if invocation.stores else None)
         return record
@@ -122,7 +122,8 @@ class AgentExecution:
             return board.stop or obstacle
         return obstacle
 
-    async def _run(self, state: Mapping[str, Any], config: RunnableConfig, invocation: Invocation) -> AgentRecord:
+    async def _run(self, board: Board, state: Mapping[str, Any], config: RunnableConfig) -> AgentRecord:
+        invocation = self.invocation
         inputs = gather_inputs(self.step, state)
         if rejection := await self._approval(inputs, config, invocation):
             return self._skipped((rejection, ErrorInfo(type=REJECTED, message=rejection)))
@@ -142,9 +143,8 @@ class AgentExecution:
                 late = wait is not None and (isinstance(error, AgentTimeoutError) or _is_over(deadline, wait))
                 wait = None if late else wait
                 await invocation.tell(self._attempt_failed(error, attempt, wait))
-                if wait is None:
-                    return self._failed(error, attempt, started_at, meter, late=late)
-                await self.clock.sleep(wait)
+                if wait is None or not await self._rested(board, wait, deadline, attempt, meter):
+                    return self._failed(error, attempt, started_at, meter, late=late or wait is not None)
                 asked = 1 if self.step.approval else 0
                 own_config = next_attempt(config, alone=not current.goes_on, asked=asked)
                 current = current.next()
@@ -153,6 +153,20 @@ class AgentExecution:
                     AgentStatus.COMPLETED, output=output, attempts=attempt, started_at=started_at, meter=meter
                 )
         raise AssertionError("the last attempt always returns")
+
+    async def _rested(self, board: Board, wait: float, deadline: float | None, attempt: int, meter: UsageMeter) -> bool:
+        """Wait for ``wait`` seconds and for the turn of the next attempt; whether that came before the deadline."""
+        try:
+            async with asyncio.timeout_at(deadline) as limit:
+                await board.rest(self.step.agent, self.clock.sleep(wait))
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            return False
+        except GraphBubbleUp as pause:
+            await self.invocation.tell(self._interrupted(pause, attempt, meter))
+            raise
+        return True
 
     async def _approval(self, inputs: Mapping[str, Any], config: RunnableConfig, invocation: Invocation) -> str | None:
         """Ask for approval if that is required; gives why the agent must not run. To ask is told as an execution."""

@@ -48,7 +48,7 @@ class _Situation:
         self.agents = agents
         self.now = now
         self.needed = will_work(plan, {agent: here.status for agent, here in agents.items()})
-        self.busy = [here.step for here in agents.values() if here.status.at_work]
+        self.busy = [here.step for here in agents.values() if here.status is AgentStatus.RUNNING]
         self.unfinished = [here.step for here in agents.values() if not here.status.ended]
         self.first_level = min((step.level for step in self.unfinished), default=0)
         self.before = {late.agent: early.agent for early, late in pairwise(self.unfinished)}
@@ -64,6 +64,8 @@ class _Situation:
 
     def _why(self, here: AgentNow) -> Blocked:
         step = here.step
+        if here.status is AgentStatus.RETRYING and _pause_is_over(here, self.now) and (lacks := self._lacks(step)):
+            return Blocked(waits_for=[], reason=f"retrying: attempt {here.attempt + 1} {lacks}")
         if here.status in {AgentStatus.RETRYING, AgentStatus.INTERRUPTED}:
             return Blocked(waits_for=[], reason=self._doing(here))
         if step.agent not in self.needed and (unneeded := self._unneeded(step)):
@@ -113,18 +115,22 @@ class _Situation:
         """Say what a step lacks to start whose dependencies have all ended."""
         if self.run_status in _STANDSTILL:
             return _STANDSTILL[self.run_status]
+        return f"ready, {self._lacks(step) or 'starts next'}"
+
+    def _lacks(self, step: Step) -> str | None:
+        """Say what a step waits for that others hold at present."""
         places = self.plan.max_parallel
         if places is not None and len(self.busy) >= places:
-            return f"ready, waits for one of {places} places (max_parallel)"
+            return f"waits for one of {places} places (max_parallel)"
         for pool, amount in needs(step).items():
             capacity = 1.0 if pool == UNSAFE_POOL else self.plan.resources.get(pool)
             if capacity is None or self.used.get(pool, 0.0) + amount <= capacity:
                 continue
             if pool == UNSAFE_POOL:
                 other = next(other.agent for other in self.busy if not other.parallel_safe)
-                return f"ready, waits until {other!r} has ended: neither is parallel safe"
-            return f"ready, waits for a free slot of {pool!r}"
-        return "ready, starts next"
+                return f"waits until {other!r} has ended: neither is parallel safe"
+            return f"waits for a free slot of {pool!r}"
+        return None
 
     def _used(self) -> dict[str, float]:
         """Give what is used up of each pool: by those who are at work, of a rate by those who started lately."""
@@ -133,7 +139,7 @@ class _Situation:
             for pool, amount in needs(here.step).items():
                 window = rate_window(pool)
                 lately = window is not None and here.started_at is not None and here.seconds(self.now) < window
-                if lately or (window is None and here.status.at_work):
+                if lately or (window is None and here.status is AgentStatus.RUNNING):
                     used[pool] = used.get(pool, 0.0) + amount
         return used
 
@@ -157,6 +163,11 @@ class _Situation:
                 return f"retrying: attempt {here.attempt + 1} {soon} after {kind}"
             case _:
                 return f"interrupted, to begin anew: {here.reason or 'the run was stopped'}"
+
+
+def _pause_is_over(here: AgentNow, now: datetime) -> bool:
+    """Tell whether the pause before the next attempt of an agent is over, so that it waits for its turn."""
+    return here.next_attempt_at is not None and here.next_attempt_at <= now
 
 
 def span(seconds: float) -> str:

@@ -81,8 +81,9 @@ def forecast(
         return NOTHING_LEFT
     works = {step.agent: _Work.of(step, known[step.agent], now) for step in plan.steps}
     started = {agent: at.started_at - now for agent, at in known.items() if at.started_at is not None}
-    busy = [agent for agent in waits if agent in known and known[agent].status.at_work]
-    queue = Queue.of(plan, waits, started, busy)
+    at_work = [agent for agent in waits if agent in known and known[agent].status.at_work]
+    pauses = {agent: works[agent].pause for agent in at_work if known[agent].status is AgentStatus.RETRYING}
+    queue = Queue.of(plan, waits, started, [agent for agent in at_work if agent not in pauses], pauses)
     budget, most = (QUEUED_DRAWS, MOST_QUEUED) if queue else (FREE_DRAWS, MOST_FREE)
     count = samples or min(max(budget // len(plan.steps), FEWEST), most)
     drawn = _drawn(works, waits, count, random.Random(SEED))  # noqa: S311  # must give the same each time

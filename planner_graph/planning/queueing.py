@@ -4,14 +4,14 @@ Drives the scheduler of live runs, told what has started so far, through the res
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from planner_graph.planning.contents import PlanContents
 from planner_graph.planning.dag import Dag
 from planner_graph.planning.remaining import BARRIER, Waits
 from planner_graph.planning.scheduler import UNSAFE_POOL, Demand, Scheduler, needs, rate_window
-from planner_graph.planning.simulate import simulate
+from planner_graph.planning.simulate import Simulation, simulate
 from planner_graph.types import AgentName, Strategy
 
 
@@ -20,7 +20,8 @@ class Queue:
     """The agents that are left, with what they ask for, and the limits that can make any of them wait.
 
     ``starts`` lists when agents have started, in seconds before now (so below zero), the earliest first: those that
-    run, and those that have used up part of a rate since.
+    run, and those that have used up part of a rate since. ``pauses`` is how long agents still wait between two
+    attempts, during which they hold nothing.
     """
 
     waits: Waits
@@ -28,12 +29,18 @@ class Queue:
     max_parallel: int | None
     capacities: Mapping[str, float]
     starts: tuple[tuple[float, AgentName], ...]
+    pauses: Mapping[AgentName, float] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, plan: PlanContents, waits: Waits, starts: Mapping[AgentName, float], busy: Iterable[AgentName]
+        cls,
+        plan: PlanContents,
+        waits: Waits,
+        starts: Mapping[AgentName, float],
+        busy: Iterable[AgentName],
+        pauses: Mapping[AgentName, float],
     ) -> Self | None:
-        """Give the queue of those in ``waits``, of whom some are ``busy``; ``None`` if no limit can bind."""
+        """Give the queue of those in ``waits``, of whom some are ``busy`` or pause; ``None`` if no limit can bind."""
         agents = [agent for agent in waits if not agent.startswith(BARRIER)]
         pools = _binding_pools(plan, agents)
         places = plan.max_parallel
@@ -42,6 +49,7 @@ class Queue:
         if places is None and not pools:
             return None
         running = {agent: starts.get(agent, 0.0) for agent in busy}
+        rested = {agent: starts[agent] for agent in pauses if agent in starts}
         rates = {pool: window for pool in pools if (window := rate_window(pool))}
         spent = {
             agent: at
@@ -68,7 +76,8 @@ class Queue:
             ),
             max_parallel=places,
             capacities={pool: amount for pool, amount in pools.items() if pool != UNSAFE_POOL},
-            starts=tuple(sorted((at, agent) for agent, at in {**spent, **running}.items())),
+            starts=tuple(sorted((at, agent) for agent, at in {**spent, **running, **rested}.items())),
+            pauses=pauses,
         )
 
     def scheduler(self) -> Scheduler:
@@ -79,15 +88,17 @@ class Queue:
             scheduler.start(at)
             if agent not in self.waits:
                 scheduler.settle(agent)
+            elif agent in self.pauses:
+                scheduler.rest(agent)
         return scheduler
 
     def end(self, seconds: Mapping[AgentName, float]) -> float:
-        """Give the seconds until the last agent ends, if each still takes so many."""
-        return simulate(self.scheduler(), seconds).makespan
+        """Give the seconds until the last agent ends, if each still takes so many, pauses included."""
+        return self._played(seconds).makespan
 
     def longest_chain(self, seconds: Mapping[AgentName, float]) -> tuple[AgentName, ...]:
         """Give the agents that decide over the end: each starts when the one before it makes way."""
-        played = simulate(self.scheduler(), seconds)
+        played = self._played(seconds)
         chain = [max(self.waits, key=lambda agent: played.ends[agent])]
         while True:
             start = played.starts[chain[-1]]
@@ -99,6 +110,10 @@ class Queue:
             if not earlier:
                 return tuple(reversed(chain))
             chain.append(earlier[0])
+
+    def _played(self, seconds: Mapping[AgentName, float]) -> Simulation:
+        working = {agent: seconds[agent] - pause for agent, pause in self.pauses.items()}
+        return simulate(self.scheduler(), {**seconds, **working} if working else seconds, self.pauses)
 
 
 def _binding_pools(plan: PlanContents, agents: Iterable[AgentName]) -> dict[str, float]:

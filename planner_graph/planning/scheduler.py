@@ -72,7 +72,8 @@ class Scheduler:
     """The state of one run as far as starting agents is concerned.
 
     Every agent goes its way once: unknown to the run until it :meth:`arrive`, started by :meth:`start`, and settled for
-    good by :meth:`settle`. An agent may be settled from anywhere, for example because it finished before a crash.
+    good by :meth:`settle`. Between two attempts it may :meth:`rest`, then arrives and starts anew. An agent may be
+    settled from anywhere, for example because it finished before a crash.
 
     >>> scheduler = Scheduler([Demand(agent="write"), Demand(agent="edit", waits_for=("write",))])
     >>> scheduler.arrive("edit"), scheduler.arrive("write")
@@ -121,13 +122,15 @@ class Scheduler:
         if agent in self.settled:
             return
         self.settled.add(agent)
-        if agent in self.running:
-            self.running.discard(agent)
-            for name, amount in self._needs(agent):
-                self._pools[name].give_back(amount)
+        self._free(agent)
         for follower in self._followers[agent]:
             self._missing[follower] -= 1
             self._queue_if_ready(follower)
+
+    def rest(self, agent: AgentName) -> None:
+        """Note that ``agent`` waits between two attempts: it holds nothing until it has arrived and started again."""
+        self._free(agent)
+        self._arrived.discard(agent)
 
     def halt(self) -> None:
         """Start nobody any more; who runs may end."""
@@ -163,6 +166,13 @@ class Scheduler:
             return None
         expiries = [expiry for pool in self._rates if (expiry := pool.next_expiry()) is not None]
         return min(expiries, default=None)
+
+    def _free(self, agent: AgentName) -> None:
+        """Give back what an agent holds, if it runs."""
+        if agent in self.running:
+            self.running.discard(agent)
+            for name, amount in self._needs(agent):
+                self._pools[name].give_back(amount)
 
     def _queue_if_ready(self, agent: AgentName) -> None:
         if not self._missing[agent] and agent in self._arrived and agent not in self.settled:

@@ -133,6 +133,18 @@ def test_an_agent_that_retries_pauses_and_then_takes_its_whole_time():
     assert left(plan, 150, a=retrying).p50_seconds_left == pytest.approx(60, 0.05)
 
 
+@pytest.mark.parametrize("known", [{"started_at": 0}, {}], ids=repr)
+@pytest.mark.parametrize("limits", [{"max_parallel": 1}, {"resources": {"gpu": 1}}], ids=repr)
+def test_others_use_the_place_of_an_agent_while_it_pauses(limits, known):
+    agents = [spec(name, seconds=60, resources={"gpu": 1}) for name in "ab"]
+    plan = planned(*agents, strategy="adaptive", limits=limits)
+    retrying = AgentStanding(status=AgentStatus.RETRYING, next_attempt_at=100, **known)
+    one_by_one = left(plan).p50_seconds_left
+    assert left(plan, 50, a=retrying).p50_seconds_left == pytest.approx(one_by_one, 0.1)
+    assert left(plan, 90, a=retrying).p50_seconds_left == pytest.approx(one_by_one, 0.1)
+    assert left(plan, 50, a=retrying, b=COMPLETED).p50_seconds_left == pytest.approx(110, 0.05)
+
+
 def test_an_interrupted_agent_begins_anew():
     plan = make_plan({"a": []}, seconds={"a": 60})
     interrupted = AgentStanding(status=AgentStatus.INTERRUPTED, started_at=0)

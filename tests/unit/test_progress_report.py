@@ -197,6 +197,18 @@ def test_a_failed_attempt_is_not_the_end_of_its_agent():
     assert why(overdue, "a") == "retrying: attempt 2 now after TimeoutError"
 
 
+def test_a_place_is_free_between_two_attempts_and_waited_for_after_the_pause():
+    plan = planned(
+        *(spec(name, resources={"gpu": 1}, backoff={"initial_seconds": 10, "jitter": 0}) for name in "ab"),
+        strategy="adaptive",
+        limits={"resources": {"gpu": 1}},
+    )
+    told = [started("a", 0), attempt_failed("a", 30, retry=10)]
+    assert why(after(plan, *told, at=33), "b") == "ready, starts next"
+    waiting = after(plan, *told, started("b", 34), at=50)
+    assert why(waiting, "a") == "retrying: attempt 2 waits for a free slot of 'gpu'"
+
+
 def test_the_last_failed_attempt_is_the_end_of_its_agent():
     told = [started("a", 0), attempt_failed("a", 30, retry=10), started("a", 40, 2), attempt_failed("a", 50, 2)]
     found = after(retry_plan(), *told, at=51)

@@ -210,3 +210,33 @@ def test_without_dependencies_only_the_limits_are_kept():
     assert scheduler.start(0) == ["b"]
     scheduler.arrive("a")
     assert scheduler.start(0) == []
+
+
+def test_an_agent_that_rests_gives_back_what_it_holds_and_queues_again_with_its_priority():
+    scheduler = arrived(demand("a", priority=2, gpu=1), demand("b", priority=1, gpu=1), demand("c", gpu=1), gpu=1)
+    assert scheduler.start(0) == ["a"]
+    scheduler.rest(AgentName("a"))
+    assert scheduler.start(0) == ["b"]
+    scheduler.arrive("a")
+    assert scheduler.start(0) == []
+    scheduler.settle("b")
+    assert scheduler.start(0) == ["a"]
+    assert scheduler.running == {"a"}
+
+
+def test_a_rate_counts_each_start_of_an_agent_that_rests():
+    scheduler = arrived(demand("a", calls_per_minute=1), max_parallel=1, calls_per_minute=2)
+    for now in (0, 1):
+        assert scheduler.start(now) == ["a"]
+        scheduler.rest(AgentName("a"))
+        scheduler.arrive("a")
+    assert (scheduler.start(2), scheduler.wake_at()) == ([], 60)
+    assert scheduler.start(60) == ["a"]
+
+
+def test_an_agent_that_is_settled_while_it_rests_holds_nothing():
+    scheduler = arrived(demand("a", gpu=1), demand("b", after="a", gpu=1), gpu=1)
+    scheduler.start(0)
+    scheduler.rest(AgentName("a"))
+    scheduler.settle("a")
+    assert scheduler.start(0) == ["b"]

@@ -66,3 +66,17 @@ def test_a_stand_in_uses_up_no_rate_in_the_prediction():
         type=None,
     )
     assert plan.duration.predicted == 60
+
+
+def test_an_agent_that_pauses_asks_for_its_next_attempt_when_its_pause_is_over():
+    a, b, c = map(AgentName, "abc")
+    demands = [
+        Demand(agent=name, priority=priority, resources={"gpu": 1}) for name, priority in ((a, 3), (b, 2), (c, 1))
+    ]
+    scheduler = Scheduler(demands, capacities={"gpu": 1})
+    scheduler.arrive(a)
+    assert scheduler.start(-5) == [a]
+    scheduler.rest(a)
+    played = simulate(scheduler, {a: 10, b: 4, c: 4}, pauses={a: 2})
+    assert played.starts == {b: 0, a: 4, c: 14}
+    assert simulate(Scheduler(demands[:1]), {a: 10}, pauses={a: 2}).ends == {a: 12}
