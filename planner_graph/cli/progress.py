@@ -187,9 +187,13 @@ def agent_event(row: EventRow) -> Event | None:
 
 
 def _at_last_attempt(agent: AgentState, step: Step, run: RunRow, attempts: Sequence[AgentRunRow]) -> AgentState:
-    """Give how an agent stands by its attempts; its time counts from the first one of its last execution."""
+    """Give how an agent stands by its attempts; its time counts from the first one of its last execution.
+
+    Of an agent that was kept from an earlier run there is only the last attempt, which began when the first one did.
+    """
     row, status = attempts[-1], agent_now(step, run, attempts[-1]).status
-    started_at = next((first.started_at for first in reversed(attempts) if first.attempt <= 1), None)
+    own = (attempt for attempt in attempts if attempt.execution == row.execution)
+    started_at = None if row.attempt == 0 else next(own).started_at
     ended_at = None if status.at_work else row.ended_at
     if ended_at is None and started_at and not status.at_work:  # its process did not live to tell its end
         ended_at = max(run.updated_at, started_at)

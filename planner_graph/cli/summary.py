@@ -133,11 +133,36 @@ def next_step(account: Account) -> str:
         case RunStatus.RUNNING:
             return answer
         case RunStatus.FAILED | RunStatus.PARTIAL_SUCCESS:
-            return "an ended run stays as it is: mend the cause of the failures above, then run the campaign again"
+            return redo(account)
         case RunStatus.COMPLETED if account.deliverables and not account.files:
             return f"write the deliverables to files: planner-graph status {run_id} --output DIR"
         case _:
             return ""
+
+
+def redo(account: Account) -> str:
+    """Say how to redo the part of a run that failed, in a new run that keeps the rest."""
+    finished, fix = "a finished run cannot be resumed", "fix the cause of the failures above"
+    agent = _first_to_redo(account)
+    if agent is None or not account.row.own_thread or account.row.checkpoints_removed_at:
+        return f"{finished}; {fix}, then run the campaign again"
+    return f"{finished}; {fix}, then redo that part: planner-graph rerun {account.row.run_id} --from {agent}"
+
+
+def _first_to_redo(account: Account) -> str | None:
+    """Return the first agent that failed and for which no fallback made up, else the first that was skipped in error.
+
+    A rerun from one of them runs all others again, too.
+    """
+    agents, plan = account.progress.agents, account.plan
+    completed = {name for name, agent in agents.items() if agent.status is AgentStatus.COMPLETED}
+    lost = [
+        agent
+        for name, agent in agents.items()
+        if agent.status is AgentStatus.FAILED and completed.isdisjoint(plan.chain_of(name))
+    ]
+    skipped = [a for a in agents.values() if a.status is AgentStatus.SKIPPED and a.latest and a.latest.error]
+    return next((agent.name for agent in (*lost, *skipped)), None)
 
 
 def how_to_go_on(row: RunRow) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -75,6 +75,7 @@ class CampaignOrchestrator:
         self.history_min_runs = history_min_runs
         self.grace = grace or Grace()
         self.outage_seconds = outage_seconds
+        self._mirror_settings = mirror
         self._services = SharedServices(database, mirror, outage_seconds)
         self._brakes: list[Brake] = []
 
@@ -213,7 +214,7 @@ class CampaignOrchestrator:
     async def rerun(
         self,
         run_id: str,
-        agent: str,
+        agent: str | Sequence[str],
         *,
         configuration: Mapping[str, Any] | None = None,
         agents_reference: str | None = None,
@@ -221,16 +222,19 @@ class CampaignOrchestrator:
     ) -> Rerun:
         """Accept a new run that keeps what a run before it gave, up to ``agent``, which runs again; see :func:`begin`.
 
-        Afterwards :meth:`execute` runs the others. ``configuration`` is laid over that of the agent.
+        Several agents may be named. Afterwards :meth:`execute` runs the others. ``configuration`` is laid over that of
+        the agent, if it is one. Whether to repeat agents with effects outside of the run is for the caller to ask; see
+        :meth:`preview_rerun`.
         """
         return await rerunning.begin(
             self.database,
             self.agents,
             run_id,
-            agent,
+            [agent] if isinstance(agent, str) else list(agent),
             configuration=configuration or {},
             agents_reference=agents_reference,
             output_folder=output_folder,
+            settings=self._mirror_settings,
         )
 
     async def _proposed(self, run: str, campaign: Campaign | None, strategy: Strategy | str | None) -> Proposal:

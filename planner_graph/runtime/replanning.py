@@ -26,6 +26,7 @@ from planner_graph.planning.comparison import PlanDifferences, changed_values, c
 from planner_graph.planning.keeping import Keeping, keep
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
+from planner_graph.runtime.provenance import optional_reads
 from planner_graph.store import transitions
 from planner_graph.store.database import Database
 from planner_graph.store.leases import Lease, is_fenced
@@ -145,7 +146,8 @@ class Replanning:
         ended = {agent: AgentStatus(record["status"]) for agent, record in state.records.items()}
         changed = changed_values(proposal.old_campaign, proposal.campaign)
         stopped = [agent for agent, record in state.records.items() if _was_stopped(record)]
-        keeping = keep(proposal.old, proposal.plan, ended, changed_values=changed, stopped=stopped)
+        read = optional_reads(proposal.old, state.records)
+        keeping = keep(proposal.old, proposal.plan, ended, changed_values=changed, stopped=stopped, read=read)
         records = {agent: state.records[agent] for agent in keeping.kept}
         revision = Revision(number=row.plan_revision + 1, campaign=proposal.campaign, plan=proposal.plan)
         await self._begin(revision, state, records)

@@ -1,12 +1,13 @@
-"""Begins a new run with what an earlier one has finished: all but an agent and those that depend on it.
+"""Begins a new run with what an earlier one has finished: all but some agents and those that depend on them.
 
 The beginning of its thread is stored first, where nobody looks, then the run is accepted, in one transaction: a crash
 in between leaves no run.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from planner_graph import documents
@@ -16,20 +17,25 @@ from planner_graph.compiler.body import Body
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.documents import NOWHERE
 from planner_graph.errors import CampaignError, RerunRefusedError, nearest
+from planner_graph.mirror import tables
 from planner_graph.mirror.checkpoint import CheckpointState, read_checkpoint
+from planner_graph.mirror.previews import lean_record
+from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.planning.keeping import Keeping, keep_before
 from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.runtime.provenance import optional_reads
 from planner_graph.store.accepting import FIRST_REVISION
 from planner_graph.store.database import Database
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import thread_of
 from planner_graph.store.saver import checkpointer
+from planner_graph.store.transitions import Connection
 from planner_graph.types import AgentName, AgentStatus, RunId
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rerun:
-    """A run that was accepted to do a part of an earlier one again, ``rerun_of``: who is kept, and who runs again."""
+    """A run that was accepted to do a part of an earlier one again, ``rerun_of``: what is kept, and what runs again."""
 
     run_id: RunId
     rerun_of: RunId
@@ -37,49 +43,92 @@ class Rerun:
     keeping: Keeping
 
 
-async def begin(  # noqa: PLR0913  # what there is to say about the new run
-    database: Database,
-    agents: Mapping[str, Body],
-    run: str,
-    agent: str,
-    *,
-    configuration: Mapping[str, Any],
-    agents_reference: str | None,
-    output_folder: str | None,
-) -> Rerun:
-    """Accept a run under the plan of ``run``, in which ``agent`` and those that depend on it have not ended yet.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Draft:
+    """A rerun as it would be: what the checkpoint of the earlier run holds, the new plan and campaign, what is kept."""
 
-    Others that completed are kept, with their outputs; see :func:`keep_before`. ``configuration`` is laid over that of
-    the agent, in the campaign and in the plan. The earlier run stays what it is.
+    agents: tuple[AgentName, ...]
+    state: CheckpointState
+    plan: ExecutionPlan
+    campaign: Campaign
+    keeping: Keeping
+
+
+async def draft(database: Database, run: str, agents: Sequence[str], configuration: Mapping[str, Any]) -> Draft:
+    """Work out what a rerun of ``run`` from ``agents`` on would keep; nothing is written.
+
+    All that completed is kept, with its output, but for these agents, those that depend on them and those that read
+    what they gave; see :func:`keep_before`. ``configuration`` is laid over that of the agent, in the campaign and in
+    the plan.
 
     Raises:
         CampaignError: something in the configuration is not plain JSON.
         RunNotFoundError, AmbiguousRunError: there is no such run, or more than one.
-        RerunRefusedError: it has no such agent, or its checkpoints are gone.
-        UnboundAgentsError: agents of the plan have no body.
+        RerunRefusedError: it has no such agent, its checkpoints are gone, or a configuration is given for several.
     """
-    repository = Repository(database)
     state = await read_checkpoint(database, run)
-    name = _known(state, agent)
-    campaign = await repository.load_campaign(state.run_id)
-    plan, campaign = configured(state.plan, campaign, name, configuration)
+    names = tuple(dict.fromkeys(_known(state, agent) for agent in agents))
+    if configuration and len(names) > 1:
+        problem = "a configuration is given, and it does not say for which of several agents"
+        raise RerunRefusedError(state.run_id, ", ".join(names), problem, "configure one agent at a time")
+    plan, campaign = state.plan, await Repository(database).load_campaign(state.run_id)
+    for name in names:
+        plan, campaign = configured(plan, campaign, name, configuration)
     ended = {other: AgentStatus(record["status"]) for other, record in state.records.items()}
     idle = [other for other, record in state.records.items() if _was_idle(record)]
-    keeping = keep_before(state.plan, plan, ended, name, idle=idle)
+    read = optional_reads(state.plan, state.records)
+    keeping = keep_before(state.plan, plan, ended, names, idle=idle, read=read)
+    return Draft(agents=names, state=state, plan=plan, campaign=campaign, keeping=keeping)
+
+
+async def begin(  # noqa: PLR0913  # what there is to say about the new run
+    database: Database,
+    bodies: Mapping[str, Body],
+    run: str,
+    agents: Sequence[str],
+    *,
+    configuration: Mapping[str, Any],
+    agents_reference: str | None,
+    output_folder: str | None,
+    settings: MirrorSettings | None = None,
+) -> Rerun:
+    """Accept a run under the plan of ``run``, in which ``agents`` and those that depend on them have not ended yet.
+
+    What is kept is in its tables from the start, so that they say what its checkpoint says, whatever becomes of it. The
+    earlier run stays what it is. See :func:`draft`, also for what is raised.
+
+    Raises:
+        UnboundAgentsError: agents of the plan have no body.
+    """
+    made = await draft(database, run, agents, configuration)
     run_id = RunId(str(uuid.uuid4()))
-    thread: Any = {"thread_id": thread_of(run_id, FIRST_REVISION), "workflow_execution_id": run_id}
-    graph = compile_plan(plan, agents, checkpointer=checkpointer(database))
-    records = {other: state.records[other] for other in keeping.kept}
-    await begin_with(graph, {"configurable": thread}, campaign.model_dump(mode="json"), records)
-    await repository.accept_run(
+    thread_id = thread_of(run_id, FIRST_REVISION)
+    config: Any = {"configurable": {"thread_id": thread_id, "workflow_execution_id": run_id}}
+    graph = compile_plan(made.plan, bodies, checkpointer=checkpointer(database))
+    records = {other: made.state.records[other] for other in made.keeping.kept}
+    await begin_with(graph, config, made.campaign.model_dump(mode="json"), records)
+    limit = (settings or MirrorSettings()).preview_of_each(len(made.plan.steps))
+    lean = {agent: lean_record(record, agent, limit, thread_id) for agent, record in records.items()}
+
+    async def write_kept(conn: Connection, run_id: RunId) -> None:
+        ledger = (await tables.load(conn, [run_id]))[run_id]
+        ledger.reconcile(lean, datetime.now(UTC), resumed=False)
+        await tables.save(conn, {run_id: ledger})
+
+    await Repository(database).accept_run(
         run_id,
-        campaign,
-        plan,
+        made.campaign,
+        made.plan,
         agents_reference=agents_reference,
         output_folder=output_folder,
-        origin={"rerun_of": state.run_id, "rerun_from": name, "kept": list(keeping.kept)},
+        origin={
+            "rerun_of": made.state.run_id,
+            "rerun_from": made.agents[0] if len(made.agents) == 1 else list(made.agents),
+            "kept": list(made.keeping.kept),
+        },
+        then=write_kept,
     )
-    return Rerun(run_id=run_id, rerun_of=state.run_id, plan=plan, keeping=keeping)
+    return Rerun(run_id=run_id, rerun_of=made.state.run_id, plan=made.plan, keeping=made.keeping)
 
 
 def configured(

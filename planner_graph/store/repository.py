@@ -27,6 +27,9 @@ from planner_graph.types import AgentName, RunId, RunStatus
 BeforeAccepted = Callable[[Connection, RunId], Awaitable[None]]
 """Writes what belongs to a run that is about to be accepted, in the same transaction."""
 
+OnceAccepted = Callable[[Connection, RunId], Awaitable[None]]
+"""Writes what belongs to a run that has just been accepted, in the same transaction."""
+
 
 class Repository:
     """Runs in a database. Each method is one transaction; ids are full ids unless it says otherwise.
@@ -48,10 +51,11 @@ class Repository:
         output_folder: str | None = None,
         origin: Mapping[str, Any] | None = None,
         first: BeforeAccepted | None = None,
+        then: OnceAccepted | None = None,
     ) -> None:
         """Store campaign and plan as a pending run: all of it or nothing; see :class:`accepting.Acceptance`.
 
-        What ``first`` writes belongs to it; what that raises keeps the run from being stored.
+        What ``first`` and ``then`` write belongs to it; what they raise keeps the run from being stored.
         """
         given = Acceptance(
             campaign=campaign,
@@ -64,6 +68,8 @@ class Repository:
             if first is not None:
                 await first(conn, run_id)
             await accepting.accept(conn, run_id, given)
+            if then is not None:
+                await then(conn, run_id)
 
     async def start_run(
         self, run_id: RunId, *, expecting: RunStatus | None = None, token: int | None = None

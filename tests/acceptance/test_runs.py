@@ -75,8 +75,9 @@ def test_a_failure_shows_in_the_exit_code_and_says_why_and_what_to_do(stored, te
     assert "OSError after 2 attempts: no camera\\x1b[2J" in shown.out
     assert re.search(r"^trailer +missing$", shown.out, re.MULTILINE)
     assert f" {status} after " in shown.out
-    assert "mend the cause of the failures above, then run the campaign again" in shown.out
-    ended = stored("resume", re.findall(RUN_ID, shown.out)[0])
+    run_id = re.findall(RUN_ID, shown.out)[0]
+    assert f"then redo that part: planner-graph rerun {run_id} --from " in shown.out
+    ended = stored("resume", run_id)
     assert (ended.code, ended.out) == (2, "")
     assert f"cannot be resumed: it has ended as '{status}'" in ended.err
 

@@ -117,6 +117,11 @@ def test_the_time_of_an_agent_counts_from_its_first_attempt():
     assert (agent.status, agent.attempt, agent.seconds(at(100))) == ("completed", 2, 9)
 
 
+def test_an_agent_that_was_kept_after_several_attempts_keeps_its_time():
+    progress = stored(make_plan({"a": []}), attempt("a", "completed", 3), status="pending")
+    assert progress.agents[AgentName("a")].seconds(at(99)) == 1.0
+
+
 def test_a_skipped_agent_has_its_reason_and_no_time():
     agent = going(make_plan({"a": []})).apply(ended("a", 1, "skipped", "hard dependency 'b' failed", attempts=0))
     assert (agent.status, agent.note) == ("skipped", "hard dependency 'b' failed")

@@ -9,12 +9,14 @@ from rich.console import Console
 
 from planner_graph.cli.account import LONGEST_SILENCE, Account, account_json, who_asks
 from planner_graph.cli.progress import Progress
-from planner_graph.cli.summary import MOST_WAITING, account_text
+from planner_graph.cli.summary import MOST_WAITING, account_text, next_step
 from planner_graph.compiler.events import ASKS
 from planner_graph.mirror.progress import progress_report
 from planner_graph.store.answers import GivenAnswer
 from planner_graph.store.rows import Vitals
 from planner_graph.types import AgentName, RunStatus
+from tests.catalogs import spec
+from tests.fakes import planned
 from tests.plans import make_plan
 from tests.unit.test_cli_progress import START, at, attempt
 from tests.unit.test_progress_report import run_row
@@ -208,3 +210,45 @@ def test_a_run_whose_checkpoints_are_gone_says_since_when():
     assert line in text(removed, width=120)
     assert account_json(removed)["checkpoints_removed_at"] == START.isoformat()
     assert account_json(taken)["checkpoints_removed_at"] is None
+
+
+def test_after_a_failure_the_command_that_redoes_that_part_is_named():
+    plan = make_plan({"writer": [], "other": [], "editor": ["other"]}, strategy="adaptive")
+    failure = replace(attempt("other", "failed"), reason="broken")
+    fields = {"failed_agents": (AgentName("other"),), "thread_id": "run:1"}
+    taken = account(plan, attempt("writer", "completed"), failure, status="partial_success", **fields)
+    advice = next_step(taken)
+    assert advice.endswith("then redo that part: planner-graph rerun run --from other")
+    elsewhere = account(plan, failure, status="failed", **{**fields, "thread_id": "another"})
+    removed = account(plan, failure, status="failed", **fields, checkpoints_removed_at=START)
+    for one in (elsewhere, removed):
+        assert next_step(one).endswith("then run the campaign again")
+
+
+def test_a_failure_for_which_a_fallback_made_up_is_not_what_is_redone():
+    first = spec("a", gives=["x"], fallback="spare")
+    plan = planned(first, spec("spare", gives=["x"]), spec("b"), select={"all": ["a", "b"]})
+    rows = [
+        replace(attempt("a", "failed"), reason="broken"),
+        attempt("spare", "completed"),
+        replace(attempt("b", "failed"), reason="broken"),
+    ]
+    taken = account(plan, *rows, status="failed", failed_agents=(AgentName("a"), AgentName("b")))
+    assert next_step(taken).endswith("--from b")
+
+
+def test_a_cancelled_run_lists_who_was_cancelled():
+    rows = [attempt("writer", "completed"), attempt("editor", "cancelled")]
+    lines = text(account(chain(), *rows, status="cancelled"))
+    assert [line.split()[:2] for line in lines[1:4]] == [
+        ["writer", "completed"],
+        ["editor", "cancelled"],
+        ["seo", "cancelled"],
+    ]
+    assert any("3 of 3 agents ended (2 cancelled)" in line for line in lines)
+
+
+def test_an_overdue_agent_is_marked_with_what_happens_next():
+    lines = text(account(chain(), attempt("writer", "running"), now=1000), width=120)
+    [line] = [line for line in lines if line.startswith("writer: overdue: at work for 16 min 39 s, expected at most ")]
+    assert line.endswith("; stops at 30 min, then attempt 2 of 4")

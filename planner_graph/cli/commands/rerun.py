@@ -27,9 +27,12 @@ def rerun(  # noqa: PLR0913  # one parameter for each option
     run: RunArgument,
     *,
     agent: Annotated[
-        str,
+        list[str],
         typer.Option(
-            "--from", metavar="AGENT", help="This agent runs again, and all that depend on it.", show_default=False
+            "--from",
+            metavar="AGENT",
+            help="This agent runs again, and all that depend on it. May be given several times.",
+            show_default=False,
         ),
     ],
     configuration: Annotated[
@@ -49,10 +52,12 @@ def rerun(  # noqa: PLR0913  # one parameter for each option
     """Run a part of a run again, as a new run.
 
     The new run has the plan of the other one, and keeps what its agents finished before the one that is named, and
-    beside it. The other run stays what it is.
+    beside it, and what a fallback repaired. The other run stays what it is.
     """
     require_folder(output)
-    job = Job(run=run, agent=agent, reference=agents, folder=output, configuration=read_pairs(configuration or []))
+    job = Job(
+        run=run, agents=tuple(agent), reference=agents, folder=output, configuration=read_pairs(configuration or [])
+    )
 
     async def work(session: Session) -> None:
         await job.carry_out(session, dsn)
@@ -62,10 +67,10 @@ def rerun(  # noqa: PLR0913  # one parameter for each option
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """Which run, from which agent on, and how that is configured."""
+    """Which run, from which agents on, and how these are configured."""
 
     run: str
-    agent: str
+    agents: tuple[str, ...]
     reference: str | None
     folder: Path | None
     configuration: dict[str, Any]
@@ -83,7 +88,7 @@ class Job:
             orchestrator = CampaignOrchestrator(database, factory)
             begun = await orchestrator.rerun(
                 row.run_id,
-                self.agent,
+                self.agents,
                 configuration=self.configuration,
                 agents_reference=anchored(chosen) if chosen else None,
                 output_folder=str(folder) if folder else None,
