@@ -19,6 +19,10 @@ UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 """What PostgreSQL refuses in text and in jsonb: NUL, and lone surrogates, for which UTF-8 has no form."""
 
 
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half a character, for which UTF-8 has no form."""
+
+
 def storable(text: str) -> str:
     """Give ``text`` with each character that PostgreSQL cannot store replaced by U+FFFD; as long as before."""
     if text.isascii() and "\0" not in text:  # nearly all there is, and ten times as fast to find out

@@ -7,7 +7,7 @@ from typing import Any
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.compiler.state import stored_records
 from planner_graph.store.database import Database
-from planner_graph.store.plain import plain_json
+from planner_graph.store.plain import as_read, exact_number, plain_json
 from planner_graph.store.repository import Repository
 from planner_graph.store.saver import checkpointer
 
@@ -122,7 +122,7 @@ class Run:
             return
         for agent, value in shown.items():
             whole = self.records[agent]["output"]
-            if value == plain_json(whole):
+            if value == as_read(plain_json(whole)):
                 continue
             text = json.dumps(whole, ensure_ascii=False)
             reference = {"thread_id": self.plan["thread_id"], "channel": agent}
@@ -145,7 +145,7 @@ class Run:
                 yield f"the run is {status} with the result {self.plan['result']}, the checkpoint has not ended"
         elif status != self.result["status"]:
             yield f"the run is {status}, the checkpoint says {self.result['status']}"
-        elif exact(self.plan["result"]) != plain_json(self.result):
+        elif exact(self.plan["result"]) != as_read(plain_json(self.result)):
             yield "the results differ"
         if (self.plan["ended_at"] is not None) != (status in ENDED):
             yield f"the run is {status} and ended at {self.plan['ended_at']}"
@@ -185,7 +185,7 @@ class Run:
 
 def exact(value):
     """Give stored JSON as it was: jsonb writes the float 1e30 out as an integer that none of ours can be."""
-    return json.loads(json.dumps(value), parse_int=lambda digits: int(digits) if len(digits) < 17 else float(digits))
+    return json.loads(json.dumps(value), parse_int=exact_number)
 
 
 def iso(time):

@@ -134,3 +134,15 @@ class Bodies:
         return "static"
 
     def method(self, _): ...
+
+
+def gives_colliding_keys(_):
+    return {"a": [{1: "one", "1": "text one"}]}
+
+
+def gives_an_undeclared_key(_):
+    return {"a": (1, 2), "more": 3}
+
+
+def gives_odd_values(_):
+    return {"a": ["a\0b", 2**64 - 1, -(2**63)]}

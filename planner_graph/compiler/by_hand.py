@@ -13,9 +13,11 @@ from typing import Any
 from langgraph.types import Command, Send, StateSnapshot, StateUpdate
 from pydantic import TypeAdapter, ValidationError
 
+from planner_graph.compiler.conversion import to_plain
 from planner_graph.compiler.events import timestamp
 from planner_graph.compiler.state import KEPT, AgentRecord
 from planner_graph.compiler.wiring import ENTRY, EXIT, supersteps_of, visits
+from planner_graph.documents import key_text
 from planner_graph.errors import Finding, InvalidInputError, StrangeAgentError
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.types import AgentName, AgentStatus, Strategy
@@ -64,10 +66,15 @@ def _whole(values: Mapping[str, Any], agents: Collection[str], findings: list[Fi
     whole = dict(values)
     for agent, record in values.items():
         if agent in agents and record is not None:
-            whole[agent] = (
-                {**_rest_of_record(), **record} if isinstance(record, Mapping) and "output" in record else record
-            )
-            findings += _faults(agent, whole[agent])
+            if isinstance(record, Mapping) and "output" in record:
+                output, faults = to_plain(record["output"])
+                findings += [
+                    Finding(problem=problem, remedy=remedy, key=key_text([agent, "output", *path]))
+                    for path, problem, remedy in faults
+                ]
+                record = {**_rest_of_record(), **record, "output": output}  # noqa: PLW2901  # completed
+            whole[agent] = record
+            findings += _faults(agent, record)
     return whole
 
 

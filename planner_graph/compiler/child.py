@@ -31,6 +31,8 @@ from planner_graph.errors import BodyCancelledError, BodyExitedError
 HEADER = struct.Struct(">Q")
 """What goes before each message: its length in bytes."""
 
+_ATOMS = frozenset({str, int, float, bool, type(None)})
+
 _DIE_WITH_PARENT = 1
 """``PR_SET_PDEATHSIG`` of Linux."""
 
@@ -138,7 +140,16 @@ def _module(name: str, file: str | None) -> ModuleType:
 def _plain(agent: str, given: Any) -> Any:
     """Give an output as plain JSON; models, dates and the like need what takes longer to import."""
     try:
-        json.dumps(given)
+        json.dumps(given)  # ends on a circle, which the other one would follow
+        plain = _is_plain(given)
     except (TypeError, ValueError, RecursionError):
-        return import_module("planner_graph.compiler.output").plain(agent, given)
-    return given
+        plain = False
+    return given if plain else import_module("planner_graph.compiler.output").plain(agent, given)
+
+
+def _is_plain(item: Any) -> bool:
+    """Tell whether JSON keeps a value as it is: keys that are no text would become text, and might be the same then."""
+    kind = type(item)
+    if kind is dict:
+        return all(type(key) is str and _is_plain(value) for key, value in item.items())
+    return all(map(_is_plain, item)) if kind is list else kind in _ATOMS

@@ -22,12 +22,21 @@ from planner_graph.compiler.boards import Invocation, board_at, invocation_of
 from planner_graph.compiler.body import Body, call, gather_inputs, is_async, takes_context
 from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.current import Attempt
-from planner_graph.compiler.events import ASKS, AgentEnded, AgentInterrupted, AgentStarted, AttemptFailed, timestamp
+from planner_graph.compiler.events import (
+    ASKS,
+    AgentEnded,
+    AgentInterrupted,
+    AgentStarted,
+    AgentWarning,
+    AttemptFailed,
+    WarningCode,
+    timestamp,
+)
 from planner_graph.compiler.failure import Failure, ReportedError, message_of
 from planner_graph.compiler.isolation import IsolatedBody
 from planner_graph.compiler.landing import landing_here
 from planner_graph.compiler.obstacle import STOPPED, Obstacle, find_obstacle
-from planner_graph.compiler.output import check_output
+from planner_graph.compiler.output import Output, check_output, undeclared_text
 from planner_graph.compiler.retry import is_worth_retrying, seconds_to_wait
 from planner_graph.compiler.state import AgentRecord, ErrorInfo
 from planner_graph.compiler.usage import Prices, UsageMeter, start_meter, usage_of
@@ -149,8 +158,10 @@ class AgentExecution:
                 own_config = next_attempt(config, alone=not current.goes_on, asked=asked)
                 current = current.next()
             else:
+                if output.undeclared:
+                    await invocation.tell(self._warning(WarningCode.EXTRA_OUTPUTS, undeclared_text(output), attempt))
                 return self._record(
-                    AgentStatus.COMPLETED, output=output, attempts=attempt, started_at=started_at, meter=meter
+                    AgentStatus.COMPLETED, output=output.values, attempts=attempt, started_at=started_at, meter=meter
                 )
         raise AssertionError("the last attempt always returns")
 
@@ -186,7 +197,7 @@ class AgentExecution:
         seconds = self.step.total_timeout_seconds
         return None if seconds is None else asyncio.get_running_loop().time() + seconds
 
-    async def _attempt(self, current: Attempt, config: RunnableConfig, deadline: float | None) -> dict[str, Any]:
+    async def _attempt(self, current: Attempt, config: RunnableConfig, deadline: float | None) -> Output:
         """Run the body once, within its time limit."""
         current.begin()
         var_child_runnable_config.set(config)  # where interrupt() and whatever else a body calls look for it
@@ -196,7 +207,8 @@ class AgentExecution:
             seconds, of_all = left, True
         try:
             async with asyncio.timeout(seconds) as limit:
-                return check_output(self.step, await call(self.body, current.inputs, context, config))
+                given = await call(self.body, current.inputs, context, config)
+                return check_output(self.step, given, current.inputs)
         except TimeoutError as error:
             current.goes_on |= limit.expired() and not is_async(self.body)  # in a thread that nobody can stop
             if limit.expired() and of_all:
@@ -223,6 +235,16 @@ class AgentExecution:
         if not is_worth_retrying(failure, retry_on=step.retry_on, do_not_retry=step.do_not_retry):
             return None
         return seconds_to_wait(failure, step.backoff, attempt, self.clock.chance())
+
+    def _warning(self, code: WarningCode, message: str, attempt: int) -> AgentWarning:
+        return AgentWarning(
+            event="agent_warning",
+            agent=self.step.agent,
+            attempt=attempt,
+            at=timestamp(self.clock.now()),
+            code=code.value,
+            message=message,
+        )
 
     def _attempt_failed(self, error: Exception, attempt: int, wait: float | None) -> AttemptFailed:
         return AttemptFailed(

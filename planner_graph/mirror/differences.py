@@ -8,7 +8,7 @@ from typing import Any, Self
 from planner_graph.compiler.state import AgentRecord
 from planner_graph.mirror.ledger import Attempt, Ledger
 from planner_graph.mirror.previews import shown_output
-from planner_graph.store.plain import exact_number, plain_json, preview
+from planner_graph.store.plain import as_read, exact_number, plain_json, preview
 from planner_graph.store.rows import AgentRunRow
 from planner_graph.types import AgentName, AgentStatus, RunStatus
 
@@ -120,7 +120,7 @@ def standings(ledger: Ledger) -> dict[AgentName, str]:
 
 def _shows(shown: Any, output: Any, agent: AgentName, thread_id: str) -> bool:
     """Tell whether ``shown`` is an output, or the beginning of it, however long, with a reference to the whole."""
-    if shown == plain_json(output):
+    if shown == (plain := plain_json(output)) or shown == as_read(plain):
         return True
     if not isinstance(shown, dict) or shown.get("truncated") is not True or not isinstance(shown.get("preview"), str):
         return False

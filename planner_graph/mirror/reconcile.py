@@ -16,7 +16,7 @@ from planner_graph.mirror.previews import lean_record
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.store import leases, transitions
 from planner_graph.store.database import Database
-from planner_graph.store.plain import plain_json
+from planner_graph.store.plain import as_read, plain_json
 from planner_graph.store.queries import query
 from planner_graph.store.repository import Repository
 from planner_graph.store.transitions import Connection
@@ -149,7 +149,7 @@ class _Comparison:
             return None
         if true is said.status:
             result = plain_json(self.state.result)
-            if self.state.result is None or said.result == result:
+            if self.state.result is None or said.result in (result, as_read(result)):
                 return None
             shown = [differences.short(value) for value in (said.result, result)]
             return Difference(agent=None, field="result", table=shown[0], checkpoint=shown[1])

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -12,6 +13,9 @@ from psycopg.types.json import Jsonb
 
 from planner_graph.text import storable
 from planner_graph.values import LARGEST_INTEGER
+
+BITS = 64
+"""Of the largest integers that values hold."""
 
 MAX_DEPTH = 60
 MOST_TEXTS = 16
@@ -110,7 +114,25 @@ def _texts_at_once(value: Any, limit: int) -> str | None:
 def exact_number(digits: str) -> int | float:
     """Read an integer of stored JSON as what it was before.
 
-    jsonb writes the float 1e30 out in full; an integer that large never was one, as values may not exceed 2**53 - 1.
+    jsonb writes the float 1e30 out in full. An integer of more than 64 bits never was one, as values hold no such; nor
+    was one that is no float's exact value, but exactly what is written for a float.
     """
     number = int(digits)
-    return number if abs(number) <= LARGEST_INTEGER else float(digits)
+    if abs(number) <= LARGEST_INTEGER:
+        return number
+    near = float(digits)
+    if number.bit_length() > BITS:
+        return near
+    return near if near != number and Decimal(repr(near)) == number else number
+
+
+def as_read(plain: Any) -> Any:
+    """Return plain JSON as it is read back from jsonb, with :func:`exact_number`: some whole floats become integers."""
+    if isinstance(plain, dict):
+        return {key: as_read(item) for key, item in plain.items()}
+    if isinstance(plain, list):
+        return [as_read(item) for item in plain]
+    if isinstance(plain, float) and plain.is_integer() and abs(plain) > LARGEST_INTEGER:
+        digits = f"{Decimal(repr(plain)):f}"
+        return plain if "." in digits else exact_number(digits)
+    return exact_number(str(plain)) if type(plain) is int else plain

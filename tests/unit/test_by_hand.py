@@ -6,6 +6,7 @@ What is said here of both kinds of graph LangGraph alone does of neither: it for
 import asyncio
 from typing import Any
 
+import numpy as np
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
@@ -348,6 +349,11 @@ def test_the_output_is_enough_of_a_record():
         ("done", "facts: Input should be a valid dictionary"),
         ({"status": "completed"}, "facts.output: Field required; give a record as get_state shows them"),
         ({"output": "text"}, "facts.output: Input should be a valid dictionary"),
+        ({"output": {"facts": [b"x"]}}, r"facts.output.facts\[0\]: bytes are not JSON; return text, or binary data"),
+        (
+            {"output": {1: 1, "1": 2}},
+            "facts.output: the keys 1 and '1' are both '1' in JSON; give them different names",
+        ),
         ({"output": None, "status": "running"}, "facts.status: 'running' is no end; say one of: completed, failed"),
         ({"output": None, "ended_at": "soon"}, "facts.ended_at: 'soon' is no time; write ISO 8601"),
         ({"output": None, "attempts": "1"}, "facts.attempts: Input should be a valid integer"),
@@ -380,6 +386,13 @@ def test_a_record_that_is_not_stored_yet_is_missing_too(strategy):
     assert graph.get_state(thread()).values["facts"]["status"] == "completed"
     with pytest.raises(RecordError, match="facts: it has no record"):
         graph.update_state(thread(), {}, as_node="facts")
+
+
+def test_what_numpy_gives_is_taken_by_hand_too():
+    graph = graph_of("fixed", "parallel", Notebook())
+    graph.update_state(thread(), {"facts": {"output": {"facts": np.int64(2**62)}}}, as_node="facts")
+    found = graph.get_state(thread()).values["facts"]["output"]["facts"]
+    assert (found, type(found)) == (2**62, int)
 
 
 def test_a_thread_without_a_plan_has_nothing_to_keep():

@@ -286,3 +286,15 @@ def test_a_module_that_goes_by_no_name_on_the_path_is_read_from_its_file(tmp_pat
     found.loader.exec_module(module)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     assert record_of(module.body)["output"] == {"a": "agents_0123456789ab"}
+
+
+def test_what_it_gives_is_checked_as_elsewhere():
+    failed = record_of(isolated.gives_colliding_keys)
+    assert failed["reason"] == (
+        "OutputError after 1 attempt: output of agent 'a': a[0]: the keys 1 and '1' are both '1' in JSON; "
+        "give them different names"
+    )
+    assert record_of(isolated.gives_odd_values)["output"] == {"a": ["a\0b", 2**64 - 1, -(2**63)]}
+    assert record_of(isolated.gives_an_undeclared_key)["output"] == {"a": [1, 2]}
+    events = list(graph_of(isolated.gives_an_undeclared_key).stream(INPUT, stream_mode="custom"))
+    assert [event["event"] for event in events] == ["agent_started", "agent_warning", "agent_ended"]

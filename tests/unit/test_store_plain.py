@@ -1,5 +1,6 @@
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -7,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.adapt import PyFormat, Transformer
 
-from planner_graph.store.plain import MAX_DEPTH, MOST_TEXTS, beginning, exact_number, jsonb, plain_json, preview
+from planner_graph.store.plain import (
+    MAX_DEPTH,
+    MOST_TEXTS,
+    as_read,
+    beginning,
+    exact_number,
+    jsonb,
+    plain_json,
+    preview,
+)
 from planner_graph.store.rows import AgentRunRow
 from planner_graph.text import storable
 from planner_graph.types import AgentName, AgentStatus
@@ -90,7 +100,17 @@ def test_rows_are_encoded_as_they_are_whatever_numbers_they_hold(number):
     }
 
 
-@pytest.mark.parametrize("number", [0, -7, 2**53 - 1, 1e30, -1e300])
+LARGE = [2**53 + 1, 2**63 - 1, -(2**63), 2**64 - 1, 1_234_567_890_123_456_789]
+
+
+@pytest.mark.parametrize("number", [0, -7, 2**53 - 1, *LARGE, 1e30, -1e300, 2e20, 1.2345678901234568e18])
 def test_numbers_come_back_as_they_were(number):
-    written_out = str(int(number))
+    written_out = f"{Decimal(repr(number)):f}"
     assert repr(exact_number(written_out)) == repr(number)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**63), 2**64 - 1))
+def test_what_is_read_back_is_known_for_what_was_written(number):
+    read = json.loads(f"{Decimal(repr(number)):f}", parse_int=exact_number)
+    assert as_read({"a": [number]}) == {"a": [read]}
+    assert read == number or (isinstance(number, int) and float(number) == read)
