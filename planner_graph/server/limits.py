@@ -1,22 +1,30 @@
-"""How much one client may ask for: how often, how large a body, how deep its JSON."""
+"""How much one client may ask for: how often, how large a body, of which format, how deep its JSON."""
 
 import asyncio
 import ipaddress
 import math
 import time
+from email.message import Message
 from typing import Final
 
 from limits import RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as Event
 
-from planner_graph.server.problems import Problem, ProblemError
+from planner_graph.server.origins import SAFE
+from planner_graph.server.problems import LONGEST_SHOWN, Problem, ProblemError
 from planner_graph.server.settings import Limits
 
 NETWORK_BITS = 64
 """Of an IPv6 address; who has one address has all of its network."""
+
+JSON = "application/json"
+"""The type of every body that a route takes."""
+
+UTF_8 = frozenset({"utf-8", "utf8"})
 
 _BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
@@ -68,7 +76,7 @@ def network_of(address: str) -> str:
 
 
 class Bodies:
-    """Reads the body of a request before anybody else does, and refuses what is too large, slow, deep, or no UTF-8."""
+    """Reads the body of a request before any route, and refuses what is too large, slow, deep, or no JSON in UTF-8."""
 
     def __init__(self, app: ASGIApp, *, limits: Limits) -> None:
         self.app = app
@@ -84,6 +92,8 @@ class Bodies:
         if body is None:
             return
         problem = body if isinstance(body, Problem) else self._fault(body)
+        if problem is None and body and scope["method"] not in SAFE:
+            problem = unsupported(headers)
         if problem is not None:
             await problem.response(scope["path"])(scope, receive, send)
         elif isinstance(body, bytes):
@@ -126,6 +136,27 @@ class Bodies:
         return None
 
 
+def unsupported(headers: Headers) -> Problem | None:
+    """Say why a body with these headers is none that any route takes, or give ``None``.
+
+    What JSON of another type means (``application/merge-patch+json``) would be a guess, and browsers let any page send
+    ``text/plain``, so only ``application/json`` will do, in UTF-8 if it says so, and not compressed.
+    """
+    given = headers.getlist("content-type")
+    message = Message()
+    message["Content-Type"] = given[0] if given else ""
+    charset = str(message.get_param("charset", "utf-8")).lower()
+    encodings = {part.strip().lower() for line in headers.getlist("content-encoding") for part in line.split(",")}
+    if encodings - {"identity", ""}:
+        detail, wanted = "send the body as it is, without Content-Encoding", {"Accept-Encoding": "identity"}
+    elif len(given) == 1 and message.get_content_type() == JSON and charset in UTF_8:
+        return None
+    else:
+        shown = ", ".join(given)[:LONGEST_SHOWN] or "none"
+        detail, wanted = f"send JSON with 'Content-Type: {JSON}'; the type given is {shown}", {"Accept-Post": JSON}
+    return Problem(kind="unsupported-media-type", detail=detail, headers=wanted)
+
+
 def is_utf8(body: bytes) -> bool:
     """Tell whether a body is UTF-8, without U+0000, by which readers of JSON recognise other encodings."""
     try:
@@ -157,7 +188,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
     """Give the body once more, then whatever comes after it."""
     given = False
 
-    async def receiving() -> Message:
+    async def receiving() -> Event:
         nonlocal given
         if given:
             return await receive()

@@ -14,8 +14,11 @@ COMMON = (
     "forbidden",
     "request-timeout",
     "body-too-large",
+    "uri-too-long",
+    "unsupported-media-type",
     "invalid-request",
     "too-many-requests",
+    "head-too-large",
     "internal-error",
     "unavailable",
 )

@@ -45,6 +45,11 @@ class Origins:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        if len(headers.getlist("host")) != 1:
+            # parts of the way here may each have taken another one of several as the right one
+            problem = Problem(kind="malformed-request", detail="a request names its Host once")
+            await problem.response(scope["path"])(scope, receive, send)
+            return
         method, origin = scope.get("method"), headers.get("origin")
         refusal = self.of_host(headers.get("host")) or self.of_origin(scope, headers.get("host", ""), origin)
         if refusal:

@@ -20,7 +20,8 @@ SMALL = Limits(body_bytes=100, depth=3)
 async def sent(body, limits=SMALL, **headers):
     app = Recorder()
     async with client(Bodies(app, limits=limits)) as http:
-        answer = await http.post("/api/v2/plans", content=body, headers=headers)
+        given = {"Content-Type": "application/json"} | headers
+        answer = await http.post("/api/v2/plans", content=body, headers=given)
     return answer, app.bodies
 
 
@@ -38,6 +39,61 @@ async def test_a_body_within_the_limits_reaches_the_route_as_it_was(body):
 async def test_a_body_in_chunks_reaches_the_route_in_one_piece():
     answer, bodies = await sent(chunks(b"[1,", b"", b"2]"))
     assert (answer.status_code, bodies) == (200, [b"[1,2]"])
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "Application/JSON",
+        "application/json; charset=utf-8",
+        'application/json;charset="UTF-8"',
+        "application/json; charset=utf8; x=y",
+    ],
+)
+async def test_json_is_taken_however_its_type_is_written(content_type):
+    answer, bodies = await sent(b"{}", **{"Content-Type": content_type})
+    assert (answer.status_code, bodies) == (200, [b"{}"])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": ""},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "text/json"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        {"Content-Type": "multipart/form-data; boundary=x"},
+        {"Content-Type": "application/problem+json"},
+        {"Content-Type": "application/merge-patch+json"},
+        {"Content-Type": "application/jsonx"},
+        {"Content-Type": "application/json, text/plain"},
+        {"Content-Type": "application/json; charset=latin-1"},
+        {"Content-Type": "application/json; charset=utf-16"},
+        {"Content-Encoding": "gzip"},
+        {"Content-Encoding": "identity, br"},
+    ],
+)
+async def test_a_body_of_another_type_is_refused(headers):
+    answer, bodies = await sent(b"{}", **headers)
+    assert (answer.status_code, answer.json()["type"], bodies) == (415, "/problems/unsupported-media-type", [])
+    assert ("Accept-Encoding" if "Content-Encoding" in headers else "Accept-Post") in answer.headers
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+async def test_a_body_that_means_nothing_may_have_any_type(method):
+    app = Recorder()
+    async with client(Bodies(app, limits=SMALL)) as http:
+        assert (await http.request(method, "/api/v2/me", content=b"x")).status_code == 200
+
+
+async def test_two_types_are_refused_and_no_body_needs_one():
+    app = Recorder()
+    async with client(Bodies(app, limits=SMALL)) as http:
+        two = [("Content-Type", "application/json"), ("Content-Type", "application/json")]
+        assert (await http.post("/api/v2/plans", content=b"{}", headers=two)).status_code == 415
+        assert (await http.post("/api/v2/plans", headers=[("Content-Type", "text/plain")])).status_code == 200
+        assert (await http.post("/api/v2/plans")).status_code == 200
 
 
 @pytest.mark.parametrize("length", ["101", "9" * 30])

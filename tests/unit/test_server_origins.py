@@ -4,7 +4,7 @@ import pytest
 
 from planner_graph.server.origins import Origins
 from planner_graph.server.settings import ServerSettings
-from tests.asgi import Recorder, client, open_socket
+from tests.asgi import Recorder, client, exchange, open_socket
 
 PLANS = "https://plans.example.org"
 
@@ -42,6 +42,15 @@ async def test_only_names_of_this_server_are_answered(host, bound, status):
     if status == 403:
         assert answer.json()["type"] == "/problems/forbidden"
         assert "--origin" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("hosts", [[], ["localhost", "localhost"], ["localhost", "evil.example"]])
+async def test_a_request_and_a_websocket_name_their_host_once(hosts):
+    given = [("host", host) for host in hosts]
+    scope = {"type": "http", "method": "GET", "path": "/", "scheme": "http"}
+    scope["headers"] = [(name.encode(), value.encode()) for name, value in given]
+    answered = await exchange(guarded(), scope, {"type": "http.request"})
+    assert answered[0]["status"] == 400
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE", "PUT", "PATCH", "FROB"])

@@ -16,7 +16,7 @@ from planner_graph.server.settings import LOOPBACK, ServerSettings, origin_of
 
 app = typer.Typer(add_completion=False)
 
-EXTRA = frozenset({"fastapi", "uvicorn", "prometheus_client", "limits", "websockets"})
+EXTRA = frozenset({"fastapi", "uvicorn", "httptools", "prometheus_client", "limits", "websockets"})
 """Packages that only the extra brings."""
 
 
