@@ -1,5 +1,7 @@
 """Under which names the server answers, and to which pages."""
 
+from typing import Any
+
 import pytest
 
 from planner_graph.server.origins import Origins
@@ -47,7 +49,7 @@ async def test_only_names_of_this_server_are_answered(host, bound, status):
 @pytest.mark.parametrize("hosts", [[], ["localhost", "localhost"], ["localhost", "evil.example"]])
 async def test_a_request_and_a_websocket_name_their_host_once(hosts):
     given = [("host", host) for host in hosts]
-    scope = {"type": "http", "method": "GET", "path": "/", "scheme": "http"}
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "scheme": "http"}
     scope["headers"] = [(name.encode(), value.encode()) for name, value in given]
     answered = await exchange(guarded(), scope, {"type": "http.request"})
     assert answered[0]["status"] == 400
