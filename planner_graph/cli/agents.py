@@ -1,6 +1,8 @@
 """Loads the agents' code; this is what makes a command import LangChain, so it is imported only where needed."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from planner_graph.agents.factory import AgentFactory
 from planner_graph.cli import screen
@@ -27,7 +29,7 @@ def load(reference: str) -> AgentFactory:
         raise InvalidInputError([Finding(problem=problem, remedy=remedy or "mend it or name another")]) from error
 
 
-def require_bodies(plan: ExecutionPlan, agents: AgentFactory, reference: str | None) -> None:
+def require_bodies(plan: ExecutionPlan, agents: Mapping[str, Any], reference: str | None) -> None:
     """Refuse a plan that names agents without code.
 
     Raises:

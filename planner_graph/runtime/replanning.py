@@ -139,19 +139,15 @@ class Replanning:
             LeaseLostError: another process has taken the run over.
         """
         row = proposal.row
-        _require_open(row)
+        require_open(row)
         if not proposal.what_matters:
             return Replanned(run_id=row.run_id, revision=row.plan_revision, plan=proposal.old)
         state = await read_checkpoint(self.database, row.run_id)
-        ended = {agent: AgentStatus(record["status"]) for agent, record in state.records.items()}
-        changed = changed_values(proposal.old_campaign, proposal.campaign)
-        stopped = [agent for agent, record in state.records.items() if _was_stopped(record)]
-        read = optional_reads(proposal.old, state.records)
-        keeping = keep(proposal.old, proposal.plan, ended, changed_values=changed, stopped=stopped, read=read)
+        keeping = kept_under(proposal, state)
         records = {agent: state.records[agent] for agent in keeping.kept}
         revision = Revision(number=row.plan_revision + 1, campaign=proposal.campaign, plan=proposal.plan)
         await self._begin(revision, state, records)
-        differences = (*proposal.what_matters, *_reruns(keeping))
+        differences = differences_of(proposal, keeping)
         await self._write(revision, records, keeping, differences)
         return Replanned(
             run_id=row.run_id,
@@ -204,7 +200,13 @@ class Replanning:
             await tables.save(conn, {run_id: ledger}, always=True)
 
 
-def _require_open(row: RunRow) -> None:
+def require_open(row: RunRow) -> None:
+    """Refuse a run that has ended or is being cancelled.
+
+    Raises:
+        RunNotResumableError: it has ended.
+        CommandRefusedError: it is being cancelled.
+    """
     if row.status.ended:
         raise RunNotResumableError(row.run_id, f"it has ended as {row.status.value!r}")
     if row.status is RunStatus.CANCELLING:
@@ -216,5 +218,16 @@ def _was_stopped(record: AgentRecord) -> bool:
     return record["error"] is not None and record["error"]["type"] == STOPPED
 
 
-def _reruns(keeping: Keeping) -> tuple[str, ...]:
-    return tuple(f"agent {agent!r} runs again: {why}" for agent, why in keeping.again.items())
+def kept_under(proposal: Proposal, state: CheckpointState) -> Keeping:
+    """Decide which records of a run stay true under a proposed plan; see :func:`keep`."""
+    ended = {agent: AgentStatus(record["status"]) for agent, record in state.records.items()}
+    changed = changed_values(proposal.old_campaign, proposal.campaign)
+    stopped = [agent for agent, record in state.records.items() if _was_stopped(record)]
+    read = optional_reads(proposal.old, state.records)
+    return keep(proposal.old, proposal.plan, ended, changed_values=changed, stopped=stopped, read=read)
+
+
+def differences_of(proposal: Proposal, keeping: Keeping) -> tuple[str, ...]:
+    """Return in words what a proposed plan changes, and which agents run again for it."""
+    again = (f"agent {agent!r} runs again: {why}" for agent, why in keeping.again.items())
+    return (*proposal.what_matters, *again)

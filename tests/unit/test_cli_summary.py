@@ -249,6 +249,7 @@ def test_a_cancelled_run_lists_who_was_cancelled():
 
 
 def test_an_overdue_agent_is_marked_with_what_happens_next():
-    lines = text(account(chain(), attempt("writer", "running"), now=1000), width=120)
-    [line] = [line for line in lines if line.startswith("writer: overdue: at work for 16 min 39 s, expected at most ")]
-    assert line.endswith("; stops at 30 min, then attempt 2 of 4")
+    plan = planned(spec("writer", estimate_seconds=60, timeout_seconds=1800, max_retries=3), strategy="adaptive")
+    lines = text(account(plan, attempt("writer", "running"), now=1000), width=120)
+    late = "writer: overdue: at work for 16 min 39 s, expected at most 1 min 54 s"
+    assert f"{late}; stops at 30 min, then attempt 2 of 4" in lines

@@ -1,5 +1,6 @@
 """``planner-graph rerun``: run a part of a run again, as a new run."""
 
+import asyncio
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,16 +9,19 @@ from typing import Annotated, Any
 import typer
 
 from planner_graph.agents.factory import AgentFactory
-from planner_graph.cli import screen
+from planner_graph.cli import previewing, screen
 from planner_graph.cli.agents import anchored, load, require_bodies
 from planner_graph.cli.files import require_folder
 from planner_graph.cli.options import AgentsReference, AsJson, Dsn, OutputFolder, RunArgument
+from planner_graph.cli.previewing import DryRun
 from planner_graph.cli.running import Session, conduct
 from planner_graph.errors import Finding, InvalidInputError
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
+from planner_graph.runtime.preview import Preview
 from planner_graph.runtime.rerunning import Rerun
-from planner_graph.store.database import open_database
+from planner_graph.store.database import Database, open_database
 from planner_graph.store.repository import Repository
+from planner_graph.store.rows import RunRow
 
 app = typer.Typer(add_completion=False)
 
@@ -47,6 +51,13 @@ def rerun(  # noqa: PLR0913  # one parameter for each option
     agents: AgentsReference = None,
     dsn: Dsn = None,
     output: OutputFolder = None,
+    dry_run: DryRun = False,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes", help="Repeat external effects without asking; needed without a terminal.", show_default=False
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a part of a run again, as a new run.
@@ -56,8 +67,18 @@ def rerun(  # noqa: PLR0913  # one parameter for each option
     """
     require_folder(output)
     job = Job(
-        run=run, agents=tuple(agent), reference=agents, folder=output, configuration=read_pairs(configuration or [])
+        run=run,
+        agents=tuple(agent),
+        reference=agents,
+        folder=output,
+        configuration=read_pairs(configuration or []),
+        yes=yes,
     )
+    if dry_run:
+        with screen.only_results(wanted=as_json):
+            preview = asyncio.run(job.preview(dsn))
+        previewing.show(preview, as_json=as_json)
+        return
 
     async def work(session: Session) -> None:
         await job.carry_out(session, dsn)
@@ -67,25 +88,30 @@ def rerun(  # noqa: PLR0913  # one parameter for each option
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """Which run, from which agents on, and how these are configured."""
+    """Which run, from which agents on, how these are configured, and whether external effects may be repeated."""
 
     run: str
     agents: tuple[str, ...]
     reference: str | None
     folder: Path | None
     configuration: dict[str, Any]
+    yes: bool = False
+
+    async def preview(self, dsn: str | None) -> Preview:
+        """Find out what the new run would do; nothing is written."""
+        async with previewing.database_as_it_is(dsn) as database:
+            row, orchestrator, _ = await self._prepare(database)
+            return await orchestrator.preview_rerun(row.run_id, self.agents, configuration=self.configuration)
 
     async def carry_out(self, session: Session, dsn: str | None) -> None:
-        """Accept the new run, then execute it."""
+        """Accept the new run, then execute it; nothing is done if the user does not want effects to be repeated."""
         async with open_database(dsn) as database:
-            repository = Repository(database)
-            row = await repository.get_run(self.run)
-            chosen = self.reference or row.agents_reference
-            factory = load(chosen) if chosen else AgentFactory.installed()
-            require_bodies(await repository.load_plan(row.run_id), factory, chosen)
+            row, orchestrator, chosen = await self._prepare(database)
+            preview = await orchestrator.preview_rerun(row.run_id, self.agents, configuration=self.configuration)
+            if not await previewing.confirmed(preview, yes=self.yes):
+                return
             stored = Path(row.output_folder) if row.output_folder else None
             folder = self.folder.absolute() if self.folder else stored
-            orchestrator = CampaignOrchestrator(database, factory)
             begun = await orchestrator.rerun(
                 row.run_id,
                 self.agents,
@@ -95,6 +121,15 @@ class Job:
             )
             screen.tell(told(begun))
             await session.execute(orchestrator, begun.run_id, folder)
+
+    async def _prepare(self, database: Database) -> tuple[RunRow, CampaignOrchestrator, str | None]:
+        """Find the run and the code of its agents."""
+        repository = Repository(database)
+        row = await repository.get_run(self.run)
+        chosen = self.reference or row.agents_reference
+        factory = load(chosen) if chosen else AgentFactory.installed()
+        require_bodies(await repository.load_plan(row.run_id), factory, chosen)
+        return row, CampaignOrchestrator(database, factory), chosen
 
 
 def read_pairs(pairs: list[str]) -> dict[str, Any]:

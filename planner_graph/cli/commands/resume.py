@@ -1,6 +1,7 @@
 """``planner-graph resume``: go on with a run."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ import typer
 from planner_graph.agents.factory import AgentFactory
 from planner_graph.campaign import Campaign
 from planner_graph.catalog.catalog import Catalog
-from planner_graph.cli import screen
+from planner_graph.cli import previewing, screen
 from planner_graph.cli.agents import load, require_bodies
 from planner_graph.cli.control import requester
 from planner_graph.cli.files import require_folder
@@ -25,11 +26,15 @@ from planner_graph.cli.options import (
     RunArgument,
     StrategyName,
 )
+from planner_graph.cli.previewing import DryRun
 from planner_graph.cli.running import Session, conduct
 from planner_graph.cli.summary import how_to_go_on
-from planner_graph.errors import CommandRefusedError, InvalidInputError, RunNotResumableError
+from planner_graph.compiler.body import Body
+from planner_graph.errors import CommandRefusedError, InvalidInputError, RunHeldError, RunNotResumableError
+from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
+from planner_graph.runtime.preview import Preview, of_resume
 from planner_graph.runtime.replanning import Replanned
 from planner_graph.store.commands import Command
 from planner_graph.store.database import Database, open_database
@@ -71,6 +76,7 @@ def resume(  # noqa: PLR0913  # one parameter for each option
     ] = False,
     dsn: Dsn = None,
     output: OutputFolder = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Go on with a run that was paused or left behind.
@@ -82,6 +88,12 @@ def resume(  # noqa: PLR0913  # one parameter for each option
     require_folder(output)
     sources = Sources(campaign=campaign, catalogs=tuple(catalog or ()), builtin=not no_builtin, strategy=strategy)
     resumption = Resumption(run=run, reference=agents, folder=output, take_over=take_over, sources=sources)
+
+    if dry_run:
+        with screen.only_results(wanted=as_json):
+            preview = asyncio.run(resumption.preview(dsn, replan=replan))
+        previewing.show(preview, as_json=as_json)
+        return
 
     async def work(session: Session) -> None:
         async with open_database(dsn) as database:
@@ -129,10 +141,39 @@ class Resumption:
     take_over: bool
     sources: Sources
 
+    async def preview(self, dsn: str | None, *, replan: bool) -> Preview:
+        """Find out what the run would do if it were resumed; nothing is written.
+
+        Raises:
+            RunHeldError: another process executes it, and it is not to be taken over.
+        """
+        async with previewing.database_as_it_is(dsn) as database:
+            row, orchestrator, campaign, chosen = await self._prepare(database, replan=replan)
+            vitals = await orchestrator.repository.vitals(row.run_id)
+            if vitals.holder is not None and not self.take_over:
+                raise RunHeldError(row.run_id, vitals.holder)
+            if replan:
+                preview = await orchestrator.preview_replan(row.run_id, campaign, strategy=self.sources.strategy)
+            else:
+                preview = await of_resume(database, row.run_id)
+            self._require_bodies(preview.plan, row, orchestrator.agents, chosen)
+            return preview
+
     async def carry_out(self, session: Session, database: Database, *, replan: bool) -> None:
         """Find the run and its agents, see to its plan, then execute it."""
-        repository = Repository(database)
-        row = await repository.get_run(self.run)
+        row, orchestrator, campaign, chosen = await self._prepare(database, replan=replan)
+        if replan:
+            await self._replan(orchestrator, row, campaign)
+        self._require_bodies(await orchestrator.repository.load_plan(row.run_id), row, orchestrator.agents, chosen)
+        stored = Path(row.output_folder) if row.output_folder else None
+        folder = self.folder.absolute() if self.folder else stored
+        await session.execute(orchestrator, row.run_id, folder, take_over=self.take_over)
+
+    async def _prepare(
+        self, database: Database, *, replan: bool
+    ) -> tuple[RunRow, CampaignOrchestrator, Campaign | None, str | None]:
+        """Find the run, what its plan is made from, and the code of its agents; refuse a plan that changed."""
+        row = await Repository(database).get_run(self.run)
         if row.status.ended:
             raise RunNotResumableError(row.run_id, f"it has ended as {row.status.value!r}")
         if row.status is RunStatus.CANCELLING:
@@ -145,14 +186,9 @@ class Resumption:
         if replan or self.sources.given:
             catalog, campaign = self.sources.read(factory, chosen)
         orchestrator = CampaignOrchestrator(database, factory, planner=MasterPlanner(catalog))
-        if replan:
-            await self._replan(orchestrator, row, campaign)
-        elif self.sources.given:
+        if self.sources.given and not replan:
             await orchestrator.require_same_plan(row.run_id, campaign, strategy=self.sources.strategy)
-        await self._require_bodies(repository, row, factory, chosen)
-        stored = Path(row.output_folder) if row.output_folder else None
-        folder = self.folder.absolute() if self.folder else stored
-        await session.execute(orchestrator, row.run_id, folder, take_over=self.take_over)
+        return row, orchestrator, campaign, chosen
 
     async def _replan(self, orchestrator: CampaignOrchestrator, row: RunRow, campaign: Campaign | None) -> None:
         replanned = await orchestrator.replan(
@@ -160,11 +196,11 @@ class Resumption:
         )
         screen.tell(told(replanned))
 
-    async def _require_bodies(
-        self, repository: Repository, row: RunRow, factory: AgentFactory, reference: str | None
+    def _require_bodies(
+        self, plan: ExecutionPlan, row: RunRow, bodies: Mapping[str, Body], reference: str | None
     ) -> None:
         try:
-            require_bodies(await repository.load_plan(row.run_id), factory, reference)
+            require_bodies(plan, bodies, reference)
         except InvalidInputError as error:
             renamed = f"if they were renamed or removed: planner-graph resume {row.run_id} --replan"
             error.add_note(renamed if row.own_thread else how_to_go_on(row))

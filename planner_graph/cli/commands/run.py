@@ -1,11 +1,13 @@
 """``planner-graph run``: plan a campaign and run it."""
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
 from planner_graph.agents.factory import AgentFactory
+from planner_graph.cli import previewing, screen
 from planner_graph.cli.agents import anchored, require_bodies
 from planner_graph.cli.files import require_folder
 from planner_graph.cli.inputs import Request, load_request
@@ -21,11 +23,13 @@ from planner_graph.cli.options import (
     OutputFolder,
     StrategyName,
 )
+from planner_graph.cli.previewing import DryRun, planned_with_history
 from planner_graph.cli.running import Session, conduct
 from planner_graph.errors import Finding, InvalidInputError
 from planner_graph.planning.estimates import MIN_RUNS
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
+from planner_graph.runtime.preview import of_new_run
 from planner_graph.store.database import open_database
 
 app = typer.Typer(add_completion=False)
@@ -43,6 +47,7 @@ def run(  # noqa: PLR0913  # one parameter for each option
     min_runs: MinRuns = None,
     dsn: Dsn = None,
     output: OutputFolder = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Plan a campaign and run it.
@@ -67,6 +72,11 @@ def run(  # noqa: PLR0913  # one parameter for each option
         dsn=dsn,
         folder=folder,
     )
+    if dry_run:
+        with screen.only_results(wanted=as_json):
+            plan = asyncio.run(planned_with_history(request, dsn, job.min_runs))
+        previewing.show(of_new_run(plan), as_json=as_json)
+        return
     conduct(job.carry_out, as_json=as_json)
 
 
