@@ -6,7 +6,7 @@ on, a board is filled from there. All nodes of a board run in one event loop, so
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,13 @@ from langgraph.errors import GraphBubbleUp, GraphDrained, GraphInterrupt
 from planner_graph.compiler.failfast import FailFast
 from planner_graph.compiler.obstacle import Obstacle
 from planner_graph.compiler.state import AgentRecord
+from planner_graph.compiler.threads import AttemptThreads
+from planner_graph.errors import PoolHeldError
 from planner_graph.planning.scheduler import Scheduler
 from planner_graph.types import AgentName
+
+LEAST_PATIENCE = 30.0
+"""Seconds for which an agent waits at least for threads that were given up on, where nothing else can make way."""
 
 LONGEST_NAP = 0.5
 """Seconds after which a board looks again whether the run is to pause, where nobody's end would make it look."""
@@ -24,10 +29,11 @@ LONGEST_NAP = 0.5
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A node that waits: what it awaits, and whether it would have anything to do."""
+    """A node that waits: what it awaits, whether it would have anything to do, and how long it waits for threads."""
 
-    call: asyncio.Future[None]
+    call: asyncio.Future[PoolHeldError | None]
     has_work: Callable[[], bool]
+    patience: float
 
 
 class Board:
@@ -51,6 +57,8 @@ class Board:
         self._drain_requested = drain_requested
         self._waiting: dict[AgentName, _Waiting] = {}
         self._resting: set[AgentName] = set()
+        self._given_up: list[AgentName] = []
+        self._stuck_since: float | None = None
         self._stopped: dict[AgentName, BaseException] = {}
         self._visited: set[AgentName] = set()
         self._alarm: asyncio.TimerHandle | None = None
@@ -73,42 +81,67 @@ class Board:
         return first
 
     @asynccontextmanager
-    async def turn(self, agent: AgentName, has_work: Callable[[], bool] = lambda: True) -> AsyncIterator[None]:
+    async def turn(
+        self, agent: AgentName, has_work: Callable[[], bool] = lambda: True, *, patience: float = LEAST_PATIENCE
+    ) -> AsyncIterator[PoolHeldError | None]:
         """Wait until ``agent`` may start; the block is its turn, in which it settles or which it leaves by an error.
 
         ``has_work`` is asked when its dependencies have ended: an agent that will be skipped need not wait any longer.
+        Where nothing but threads that were given up on can make way, it waits for ``patience`` seconds, and the turn
+        consists of the error that it fails with.
 
         Raises:
             GraphBubbleUp: it cannot start: an agent it waits for left without a record, or the run is being paused.
         """
-        waiting = self._waiting[agent] = _Waiting(asyncio.get_running_loop().create_future(), has_work)
+        waiting = self._waiting[agent] = _Waiting(asyncio.get_running_loop().create_future(), has_work, patience)
         self._scheduler.arrive(agent)
         self._advance()
         try:
             try:
-                await waiting.call
+                held = await waiting.call
             finally:
                 del self._waiting[agent]
-            yield
+            yield held
         except BaseException as error:
             self._stopped[agent] = error
             self._leave(agent)
             raise
 
-    async def rest(self, agent: AgentName, pause: Awaitable[None]) -> None:
+    def give_up(self, agent: AgentName, threads: AttemptThreads) -> None:
+        """Note that ``threads`` of ``agent``, whose turn it is, go on: until they return, its pools stay held."""
+        loop = asyncio.get_running_loop()
+        self._scheduler.keep(agent)
+        self._given_up.append(agent)
+
+        def returned() -> None:
+            with suppress(RuntimeError):  # the loop is closed, and the board with it
+                loop.call_soon_threadsafe(self._take_back, agent)
+
+        threads.when_returned(returned)
+
+    def _take_back(self, agent: AgentName) -> None:
+        self._given_up.remove(agent)
+        self._scheduler.give_back(agent)
+        self._advance()
+
+    async def rest(
+        self, agent: AgentName, pause: Awaitable[None], *, patience: float = LEAST_PATIENCE
+    ) -> PoolHeldError | None:
         """Give back what ``agent`` holds, await the ``pause`` before its next attempt, and wait for its next turn.
+
+        Gives the error with which it fails instead, see :meth:`turn`.
 
         Raises:
             GraphDrained: the run is being paused.
         """
-        waiting = self._waiting[agent] = _Waiting(asyncio.get_running_loop().create_future(), lambda: True)
+        waiting = self._waiting[agent] = _Waiting(asyncio.get_running_loop().create_future(), lambda: True, patience)
         self._scheduler.rest(agent)
         self._resting.add(agent)
         pausing = asyncio.ensure_future(pause)
         pausing.add_done_callback(lambda ended: self._end_rest(agent, waiting, ended))
         self._advance()
         try:
-            await waiting.call
+            return await waiting.call
         finally:
             del self._waiting[agent]
             self._resting.discard(agent)
@@ -155,9 +188,25 @@ class Board:
             self._alarm.cancel()
         self._alarm = None
         wake = self._scheduler.wake_at()
-        if wake is not None or self._resting:
+        if self._stuck(loop.time()) or wake is not None or self._resting:
             nap = loop.time() + LONGEST_NAP
             self._alarm = loop.call_at(nap if wake is None else min(wake, nap), self._advance)
+
+    def _stuck(self, now: float) -> bool:
+        """Tell whether only threads that were given up on can make way; who has waited for them long enough, fails."""
+        scheduler = self._scheduler
+        waiting = scheduler.queued() if self._given_up and not scheduler.running and not scheduler.halted else []
+        if not waiting:
+            self._stuck_since = None
+            return False
+        if self._stuck_since is None:
+            self._stuck_since = now
+        holders = list(dict.fromkeys(self._given_up))
+        for agent in waiting:
+            patience = max(self._waiting[agent].patience, LEAST_PATIENCE)
+            if now - self._stuck_since >= patience and not self._waiting[agent].call.done():
+                self._waiting[agent].call.set_result(PoolHeldError(agent, holders, patience))
+        return True
 
     def _passes(self, agent: AgentName) -> bool:
         return self._obstacle(agent) is not None or not self._waiting[agent].has_work()

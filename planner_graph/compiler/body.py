@@ -46,7 +46,7 @@ async def call(body: Body, inputs: dict[str, Any], context: AgentContext | None,
     ``context`` is for functions that take one, see :func:`takes_context`.
 
     A sync function that is cancelled goes on in its daemon thread until it returns; nobody waits for it, not even the
-    end of the process. Sync parts of a runnable run in the event loop's default pool, which Python does wait for.
+    end of the process. The same holds for the sync parts of a runnable, see :mod:`planner_graph.compiler.threads`.
     """
     inputs = own_copy(inputs)
     if isinstance(body, Pregel) and has_sync_checkpointer(config):

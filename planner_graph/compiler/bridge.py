@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, TypeVar
 
+from planner_graph.compiler.threads import current_threads, route
+
 ResultT = TypeVar("ResultT")
 
 
@@ -95,6 +97,7 @@ class BackgroundLoop:
 
     def _start(self) -> asyncio.AbstractEventLoop:
         loop, stopping = asyncio.new_event_loop(), threading.Event()
+        route(loop)
         threading.Thread(target=run_loop, args=(loop, stopping), name="planner-graph-loop", daemon=True).start()
         weakref.finalize(self, _stop, loop, stopping)
         return loop
@@ -108,6 +111,7 @@ async def in_thread(function: Callable[..., ResultT], *arguments: Any) -> Result
     """
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[ResultT] = loop.create_future()
+    threads = current_threads()
     context = contextvars.copy_context()
 
     def deliver(result: ResultT | None, error: BaseException | None) -> None:
@@ -128,9 +132,13 @@ async def in_thread(function: Callable[..., ResultT], *arguments: Any) -> Result
             error.__cause__ = stop
         except BaseException as raised:  # noqa: BLE001  # handed over to the caller, whatever it is
             error = raised
+        if threads is not None:
+            threads.end()
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(deliver, result, error)
 
+    if threads is not None:
+        threads.begin()
     threading.Thread(target=work, name="planner-graph-body", daemon=True).start()
     return await outcome
 

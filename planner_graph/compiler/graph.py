@@ -28,6 +28,7 @@ from planner_graph.compiler.landing import awaited
 from planner_graph.compiler.observing import Following, observers
 from planner_graph.compiler.picture import Picture, draw, picture_of
 from planner_graph.compiler.state import PlanInput, PlanOutput, plan_in
+from planner_graph.compiler.threads import route
 from planner_graph.compiler.wiring import ENTRY, EXIT
 from planner_graph.errors import StrangeAgentError
 from planner_graph.planning.plan import ExecutionPlan
@@ -107,6 +108,7 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
     ) -> AsyncIterator[Any]:
         """Stream a run as LangGraph does; ``ainvoke`` goes through here, too."""
         given, following = self._invocation(config, options)
+        route(asyncio.get_running_loop())
         stream = cast("AsyncGenerator[Any, None]", super().astream(input, given, **options))
         async with following.to_the_end_async(), aclosing(stream):
             async for item in stream:

@@ -19,7 +19,7 @@ from planner_graph.compiler.approval import REJECTED, ask
 from planner_graph.compiler.attempt import next_attempt, state_before
 from planner_graph.compiler.board import Board
 from planner_graph.compiler.boards import Invocation, board_at, invocation_of
-from planner_graph.compiler.body import Body, call, gather_inputs, is_async, takes_context
+from planner_graph.compiler.body import Body, call, gather_inputs, takes_context
 from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.current import Attempt
 from planner_graph.compiler.events import (
@@ -39,8 +39,17 @@ from planner_graph.compiler.obstacle import STOPPED, Obstacle, find_obstacle
 from planner_graph.compiler.output import Output, check_output, undeclared_text
 from planner_graph.compiler.retry import is_worth_retrying, seconds_to_wait
 from planner_graph.compiler.state import AgentRecord, ErrorInfo
+from planner_graph.compiler.threads import AttemptThreads, current_threads
+from planner_graph.compiler.time_limit import OverdueError, in_time
 from planner_graph.compiler.usage import Prices, UsageMeter, start_meter, usage_of
-from planner_graph.errors import AgentTimeoutError, BodyCancelledError, BodyExitedError, OutputError, StrangeAgentError
+from planner_graph.errors import (
+    AgentTimeoutError,
+    BodyCancelledError,
+    BodyExitedError,
+    OutputError,
+    PoolHeldError,
+    StrangeAgentError,
+)
 from planner_graph.planning.contents import Step
 from planner_graph.types import AgentName, AgentStatus, Strategy
 
@@ -105,12 +114,15 @@ class AgentExecution:
         self.takes_context = node.takes_context
         self.clock = node.clock
         self.prices = node.prices
+        self.held: PoolHeldError | None = None
 
     async def carry_out(self, board: Board, config: RunnableConfig) -> AgentRecord:
         """Give the agent's record."""
         agent, invocation = self.step.agent, self.invocation
         state = self._state(board, config)
-        async with board.turn(agent, has_work=lambda: self._obstacle(state, board) is None):
+        async with board.turn(
+            agent, lambda: self._obstacle(state, board) is None, patience=self.step.timeout_seconds
+        ) as self.held:
             obstacle = self._obstacle(state, board)
             record = self._skipped(obstacle) if obstacle else await self._run(board, state, config)
             await invocation.tell(AgentEnded(event="agent_ended", agent=agent, at=record["ended_at"], record=record))
@@ -137,13 +149,13 @@ class AgentExecution:
         if rejection := await self._approval(inputs, config, invocation):
             return self._skipped((rejection, ErrorInfo(type=REJECTED, message=rejection)))
         current = Attempt(self.step.agent, run_id_of(config), inputs, self.step.timeout_seconds)
-        own_config, deadline = config, self._deadline()
+        own_config, deadline, around = config, self._deadline(), current_threads()
         started_at, meter = timestamp(self.clock.now()), start_meter()
         for attempt in range(1, self.step.max_retries + 2):
             at = timestamp(self.clock.now()) if attempt > 1 else started_at
             await invocation.tell(AgentStarted(event="agent_started", agent=self.step.agent, attempt=attempt, at=at))
             try:
-                output = await self._attempt(current, own_config, deadline)
+                output = await self._attempt(board, current, AttemptThreads(around), own_config, deadline)
             except GraphBubbleUp as pause:
                 await invocation.tell(self._interrupted(pause, attempt, meter))
                 raise
@@ -169,7 +181,8 @@ class AgentExecution:
         """Wait for ``wait`` seconds and for the turn of the next attempt; whether that came before the deadline."""
         try:
             async with asyncio.timeout_at(deadline) as limit:
-                await board.rest(self.step.agent, self.clock.sleep(wait))
+                pause = self.clock.sleep(wait)
+                self.held = await board.rest(self.step.agent, pause, patience=self.step.timeout_seconds)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -197,8 +210,28 @@ class AgentExecution:
         seconds = self.step.total_timeout_seconds
         return None if seconds is None else asyncio.get_running_loop().time() + seconds
 
-    async def _attempt(self, current: Attempt, config: RunnableConfig, deadline: float | None) -> Output:
-        """Run the body once, within its time limit."""
+    async def _attempt(
+        self,
+        board: Board,
+        current: Attempt,
+        threads: AttemptThreads,
+        config: RunnableConfig,
+        deadline: float | None,
+    ) -> Output:
+        """Run the body once; threads that it leaves behind keep what the agent holds of pools."""
+        if self.held is not None:
+            raise self.held
+        threads.become_current()
+        try:
+            return await self._called(current, config, deadline)
+        except BaseException:
+            if threads.busy:
+                current.goes_on = True
+                board.give_up(self.step.agent, threads)
+            raise
+
+    async def _called(self, current: Attempt, config: RunnableConfig, deadline: float | None) -> Output:
+        """Call the body, within its time limit; what comes later is discarded."""
         current.begin()
         var_child_runnable_config.set(config)  # where interrupt() and whatever else a body calls look for it
         context = current.context() if self.takes_context else None
@@ -206,16 +239,12 @@ class AgentExecution:
         if deadline is not None and (left := deadline - asyncio.get_running_loop().time()) < seconds:
             seconds, of_all = left, True
         try:
-            async with asyncio.timeout(seconds) as limit:
-                given = await call(self.body, current.inputs, context, config)
-                return check_output(self.step, given, current.inputs)
-        except TimeoutError as error:
-            current.goes_on |= limit.expired() and not is_async(self.body)  # in a thread that nobody can stop
-            if limit.expired() and of_all:
-                raise AgentTimeoutError(self.step.agent, self.step.total_timeout_seconds or 0) from error
-            if limit.expired():
-                raise TimeoutError(f"no result within {self.step.timeout_seconds:g} s") from error
-            raise
+            given = await in_time(seconds, call(self.body, current.inputs, context, config))
+            return check_output(self.step, given, current.inputs)
+        except OverdueError as error:
+            if of_all:
+                raise AgentTimeoutError(self.step.agent, self.step.total_timeout_seconds or 0) from error.__cause__
+            raise TimeoutError(f"no result within {self.step.timeout_seconds:g} s") from error.__cause__
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -230,7 +259,7 @@ class AgentExecution:
     def _wait_after(self, error: Exception, attempt: int) -> float | None:
         """Give the seconds to wait before the next attempt, or ``None`` if this was the last one."""
         step, failure = self.step, Failure.of(error, self.clock.now())
-        if attempt > step.max_retries:
+        if attempt > step.max_retries or isinstance(error, PoolHeldError):
             return None
         if not is_worth_retrying(failure, retry_on=step.retry_on, do_not_retry=step.do_not_retry):
             return None

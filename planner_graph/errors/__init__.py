@@ -13,6 +13,7 @@ from planner_graph.errors.agents import (
     BodyProcessError,
     NoCurrentAgentError,
     OutputError,
+    PoolHeldError,
 )
 from planner_graph.errors.base import Finding, InvalidInputError, PlannerGraphError, nearest
 from planner_graph.errors.database import (
@@ -79,6 +80,7 @@ __all__ = [
     "PlanError",
     "PlanMismatchError",
     "PlannerGraphError",
+    "PoolHeldError",
     "RequestRepeatedError",
     "RerunRefusedError",
     "RunEndedError",

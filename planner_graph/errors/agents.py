@@ -1,5 +1,6 @@
 """What goes wrong in one agent while it runs."""
 
+from collections.abc import Sequence
 from signal import Signals
 
 from planner_graph.errors.base import PlannerGraphError
@@ -56,6 +57,23 @@ class AgentTimeoutError(PlannerGraphError, TimeoutError):
         self.agent = agent
         self.seconds = seconds
         super().__init__(f"no result within {seconds:g} s, the limit of all attempts together")
+
+
+class PoolHeldError(PlannerGraphError, TimeoutError):
+    """An agent could not start because bodies that were given up on still hold what it needs.
+
+    ``holders`` are their agents, among them perhaps the agent itself with an earlier attempt.
+    """
+
+    def __init__(self, agent: str, holders: Sequence[str], seconds: float) -> None:
+        self.agent = agent
+        self.holders = tuple(holders)
+        self.seconds = seconds
+        named = " and ".join("its own earlier attempt" if name == agent else repr(name) for name in holders)
+        super().__init__(
+            f"no place within {seconds:g} s: a pool it needs is held by the thread of {named}, which was given up on "
+            "and has not returned; isolation: process lets such bodies be stopped"
+        )
 
 
 class NoCurrentAgentError(PlannerGraphError, LookupError):

@@ -132,6 +132,24 @@ class Scheduler:
         self._free(agent)
         self._arrived.discard(agent)
 
+    def keep(self, agent: AgentName) -> None:
+        """Hold what ``agent``, which runs, has of pools even after it rests or settles, until :meth:`give_back`.
+
+        A thread that was given up on needs it. The place of the agent is not kept, and rates are used up anyway.
+        """
+        for name, amount in self._needs(agent):
+            if self._pools[name].window is None:
+                self._pools[name].used += amount
+
+    def give_back(self, agent: AgentName) -> None:
+        """Free what was kept for one thread of ``agent``."""
+        for name, amount in self._needs(agent):
+            self._pools[name].give_back(amount)
+
+    def queued(self) -> list[AgentName]:
+        """Give the agents that would start if limits allowed it."""
+        return [agent for _, queue in self._queues() for _, _, agent in queue if agent not in self.settled]
+
     def halt(self) -> None:
         """Start nobody any more; who runs may end."""
         self.halted = True
