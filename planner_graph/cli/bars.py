@@ -21,6 +21,11 @@ from planner_graph.types import AgentStatus, RunStatus
 LAST_LINES = 2
 """Lines of the terminal below the agents: what is folded, the cursor."""
 
+ECHO = 2
+"""Columns kept free at the right: a terminal echoes Ctrl-C as ``^C`` after the last line, which must not wrap."""
+
+SHORTEST_BAR = 4
+
 WIDE = 100
 """Columns from which there is room for longer bars."""
 
@@ -41,6 +46,11 @@ class Bars:
         self._hint = hint
         self._clock = clock
         self._report: tuple[datetime, tuple[RunStatus, int], ProgressReport] | None = None
+
+    def stopping(self, status: RunStatus, notice: str, *, hint: str) -> None:
+        """Show that the run is about to stop: what it is called now, what that means, and what Ctrl-C does now."""
+        self.progress.stopping(status)
+        self.notice, self._hint = notice, hint
 
     def __rich_console__(self, screen: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it."""
@@ -75,12 +85,15 @@ class Bars:
         progress, run = self.progress, self.progress.run
         until = run.updated_at if run.status is RunStatus.PAUSED else run.ended_at or now
         elapsed = timer(max((until - progress.since).total_seconds(), 0.0)) if progress.since else ""
-        bar = ProgressBar(total=1.0, completed=report["weighted_progress"], width=_bar_width(width) * 2)
+        ended = f"{progress.ended} of {len(progress.agents)}"
+        words = [share(report["weighted_progress"]), ended, elapsed, self._hint]
+        left = width - ECHO - sum(len(word) + 2 for word in words)
+        room = max(SHORTEST_BAR, min(_bar_width(width) * 2, left))  # the words matter more than the bar
+        bar = ProgressBar(total=1.0, completed=report["weighted_progress"], width=room)
         grid = Table.grid(padding=(0, 2, 0, 0))
         for _ in range(5):
             grid.add_column(no_wrap=True, overflow="ellipsis")
-        ended = f"{progress.ended} of {len(progress.agents)}"
-        grid.add_row(bar, share(report["weighted_progress"]), ended, elapsed, Text(self._hint, style="dim"))
+        grid.add_row(bar, *words[:-1], Text(self._hint, style="dim"))
         return grid
 
     def _details(self, report: ProgressReport, now: datetime) -> Iterator[tuple[str, str]]:
@@ -94,7 +107,8 @@ class Bars:
             yield line, "yellow"
 
     def _agents(self, shown: Iterable[AgentState], report: ProgressReport, now: datetime, width: int) -> Table:
-        grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.width = width - ECHO
         grid.add_column(no_wrap=True, overflow="ellipsis", max_width=width // 3)
         grid.add_column(no_wrap=True)
         grid.add_column(no_wrap=True)

@@ -15,6 +15,7 @@ from planner_graph.clock import Clock
 from planner_graph.compiler.events import AgentWarning, Event
 from planner_graph.planning.explanation import duration_text
 from planner_graph.text import one_line
+from planner_graph.types import RunStatus
 
 FRAMES_PER_SECOND = 8
 
@@ -27,6 +28,9 @@ class View(Protocol):
 
     def on_event(self, event: Event) -> None:
         """Show what happened."""
+
+    def on_stop(self, status: RunStatus, text: str) -> None:
+        """Show that the run is about to stop; ``text`` says what happens now, in one line or more."""
 
     def __enter__(self) -> Self: ...
 
@@ -64,6 +68,10 @@ class LinesView:
         if self._progress is not None:
             agent = self._progress.apply(event)
             self._write(f"{agent.name}: {line(event, agent, self._progress)}")
+
+    def on_stop(self, status: RunStatus, text: str) -> None:  # noqa: ARG002  # the text begins with it
+        """Write that the run is about to stop."""
+        self._write(text.replace("\n", "; "))
 
     def __enter__(self) -> Self:
         return self
@@ -137,6 +145,12 @@ class BarsView:
             self._bars.progress.apply(event)
         if event["event"] == "agent_warning":
             self._screen.print(one_line(f"{event['agent']}: {warning(event)}"), markup=False, highlight=False)
+
+    def on_stop(self, status: RunStatus, text: str) -> None:
+        """Show it in the header and above the bars, and draw them at once."""
+        if self._bars is not None and self._live is not None:
+            self._bars.stopping(status, text, hint="Ctrl-C stops at once")
+            self._live.refresh()
 
     def __enter__(self) -> Self:
         return self

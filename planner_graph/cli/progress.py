@@ -86,6 +86,11 @@ class Progress:
         self.since = at
         self._set_run(status=RunStatus.RUNNING, started_at=self.run.started_at or at, ended_at=None)
 
+    def stopping(self, status: RunStatus) -> None:
+        """Note that the run is about to stop: ``pausing`` or ``cancelling``."""
+        if self.run.status.going_on:
+            self._set_run(status=status)
+
     def apply(self, event: Event) -> AgentState:
         """Take one event of an agent, and give how it stands now."""
         agent = AgentName(event["agent"])
@@ -110,6 +115,10 @@ class Progress:
         match row.event:
             case "run_started":
                 self.begin(row.at)
+            case "run_pausing":
+                self.stopping(RunStatus.PAUSING)
+            case "run_cancelling":
+                self.stopping(RunStatus.CANCELLING)
             case "run_paused":
                 self._ledger.stop(AgentStatus.INTERRUPTED, row.at, reason)
                 self._set_run(status=RunStatus.PAUSED, status_reason=reason, updated_at=row.at)

@@ -19,14 +19,17 @@ from planner_graph.clock import SystemClock
 from planner_graph.errors import DatabaseUnavailableError, PlannerGraphError
 from planner_graph.mirror.handler import MirrorReport
 from planner_graph.planning.explanation import duration_text
-from planner_graph.runtime.brake import Grace
+from planner_graph.runtime.brake import Grace, Stop, StopKind
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
 from planner_graph.store.connection import unavailable
 from planner_graph.text import one_line
-from planner_graph.types import RunId
+from planner_graph.types import RunId, RunStatus
 
 STOPPED = "stopped from outside; resume it to go on"
 """Why a run is paused that is stopped by a signal."""
+
+_STOPPING = {StopKind.PAUSE: RunStatus.PAUSING, StopKind.CANCEL: RunStatus.CANCELLING}
+"""What a run is called between a stop and its end; other stops end it at once."""
 
 
 LONGEST_ACCOUNT_SECONDS = 5.0
@@ -43,13 +46,19 @@ class Session:
     account: Account | None = None
     mirror: MirrorReport | None = None
     orchestrator: CampaignOrchestrator | None = None
+    stopping: bool = False
 
     def pause(self) -> bool:
-        """Let the run pause when its running agents have ended; gives ``False`` if there is none to pause."""
-        if self.orchestrator is None or not self.orchestrator.pause_all(STOPPED):
+        """Pause the run when its running agents have ended; ``False`` if there is none, or it is stopping already."""
+        if self.orchestrator is None or self.stopping:
             return False
-        tell_of_pausing(self.orchestrator.grace)
-        return True
+        return self.orchestrator.pause_all(STOPPED) > 0
+
+    def on_stop(self, stop: Stop) -> None:
+        """Show at once that the run is about to stop, whether a signal or another process asks for it."""
+        if self.orchestrator is not None and stop.kind in _STOPPING:
+            self.stopping = True
+            self.view.on_stop(_STOPPING[stop.kind], stopping_text(stop, self.orchestrator.grace))
 
     async def execute(
         self, orchestrator: CampaignOrchestrator, run_id: RunId, folder: Path | None, *, take_over: bool = False
@@ -62,7 +71,9 @@ class Session:
         self.view.begin(progress)
         self.run_id, self.folder, self.orchestrator = run_id, folder, orchestrator
         try:
-            outcome = await orchestrator.execute(run_id, take_over=take_over, on_event=self.view.on_event)
+            outcome = await orchestrator.execute(
+                run_id, take_over=take_over, on_event=self.view.on_event, on_stop=self.on_stop
+            )
         except asyncio.CancelledError:
             with suppress(psycopg.Error, DatabaseUnavailableError, TimeoutError):  # the user wants to leave
                 async with asyncio.timeout(LONGEST_ACCOUNT_SECONDS):
@@ -74,10 +85,13 @@ class Session:
         self.account = await read_account(orchestrator.database, run_id, SystemClock().now())
 
 
-def tell_of_pausing(grace: Grace) -> None:
-    """Say what a first signal has done, and what another one does."""
-    seconds = duration_text(grace.pause)
-    screen.tell(f"pausing: running agents may end, for {seconds} at most; once more to stop at once")
+def stopping_text(stop: Stop, grace: Grace) -> str:
+    """Say what a stop has begun, and what a signal does now; the reason, too, if it was asked for elsewhere."""
+    what, seconds = ("cancelling", grace.cancel) if stop.kind is StopKind.CANCEL else ("pausing", grace.pause)
+    text = f"{what}: running agents may finish, for {duration_text(seconds)} at most\n"
+    if stop.reason == STOPPED:
+        return f"{text}once more to stop at once"
+    return f"{text}Ctrl-C to stop at once\nreason: {one_line(stop.reason)}"
 
 
 def conduct(work: Callable[[Session], Coroutine[Any, Any, None]], *, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """Stops a run that goes on: gently first, by starting no further agent, then hard."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -32,6 +33,10 @@ class Stop:
     error: Exception | None = None
 
 
+OnStop = Callable[[Stop], None] | None
+"""Called in the run's event loop as soon as the run is to stop, and again when a stop of a higher rank outdoes it."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grace:
     """Seconds that running agents get to end by themselves before they are stopped."""
@@ -46,10 +51,11 @@ class Brake:
     ``control`` goes to LangGraph: once it asks for a drain, no further agent starts.
     """
 
-    def __init__(self, grace: Grace) -> None:
+    def __init__(self, grace: Grace, on_stop: OnStop = None) -> None:
         self.control = RunControl()
         self.stop: Stop | None = None
         self._grace = grace
+        self._on_stop = on_stop
         self._task: asyncio.Task[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._at_once = False
@@ -115,6 +121,8 @@ class Brake:
         if new:
             self.stop = stop
             self.control.request_drain(stop.reason)
+            if self._on_stop is not None:
+                self._on_stop(stop)
         self._at_once = self._at_once or at_once
         if new or at_once:
             self._brake()

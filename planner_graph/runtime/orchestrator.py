@@ -25,7 +25,7 @@ from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.runtime import approval, preview, rerunning
 from planner_graph.runtime.approval import resumption
-from planner_graph.runtime.brake import Brake, Grace
+from planner_graph.runtime.brake import Brake, Grace, OnStop
 from planner_graph.runtime.execution import Durability, Execution, OnEvent, RunOutcome
 from planner_graph.runtime.preview import Preview
 from planner_graph.runtime.replanning import Proposal, Replanned, Replanning, propose, require_no_change
@@ -128,10 +128,13 @@ class CampaignOrchestrator:
         )
         return run_id, plan
 
-    async def execute(self, run_id: RunId, *, take_over: bool = False, on_event: OnEvent = None) -> RunOutcome:
+    async def execute(
+        self, run_id: RunId, *, take_over: bool = False, on_event: OnEvent = None, on_stop: OnStop = None
+    ) -> RunOutcome:
         """Run an accepted run, or go on with one that was paused or left behind; finished agents are not run again.
 
         With ``take_over``, a process that executes the run already is fenced out: nothing it writes counts any more.
+        ``on_stop`` is called as soon as the run is to stop, whether a signal, another process or a failure asks for it.
 
         Raises:
             RunNotFoundError: there is no such run.
@@ -140,13 +143,19 @@ class CampaignOrchestrator:
             PlanMismatchError: its checkpoint was written by another plan.
             LeaseLostError: another process has taken it over meanwhile.
         """
-        return await self._execute(run_id, take_over=take_over, on_event=on_event)
+        return await self._execute(run_id, take_over=take_over, on_event=on_event, on_stop=on_stop)
 
     async def _execute(
-        self, run_id: RunId, *, take_over: bool, on_event: OnEvent, pausing_pauses: bool = False
+        self,
+        run_id: RunId,
+        *,
+        take_over: bool,
+        on_event: OnEvent,
+        on_stop: OnStop = None,
+        pausing_pauses: bool = False,
     ) -> RunOutcome:
         patient = self._patience().persist
-        brake = Brake(self.grace)
+        brake = Brake(self.grace, on_stop)
         self._brakes.append(brake)
         try:
             run_id = (await patient(lambda: self.repository.get_run(run_id))).run_id

@@ -80,7 +80,7 @@ def test_ctrl_c_pauses_the_run_and_resume_finishes_it_without_running_anything_t
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_lets_running_agents_end_and_starts_no_further_one(stage, number):
     stage.running.process.send_signal(number)
-    stage.running.wait_for("pausing: running agents may end")
+    stage.running.wait_for("pausing: running agents may finish")
     stage.open_gate()
     paused = stage.running.end()
     assert paused.code == 4

@@ -17,6 +17,12 @@ from planner_graph.types import RunStatus
 
 app = typer.Typer(add_completion=False)
 
+FULL_WIDTH, DATED_WIDTH = 110, 80
+"""Columns from which there is room for whole ids, and for the time of the start."""
+
+SHORT_ID = 8
+"""Digits of an id where there is no room for all."""
+
 
 @app.command()
 def runs(
@@ -33,7 +39,7 @@ def runs(
     if as_json:
         screen.show_json({"runs": [run_json(row) for row in rows]})
     elif rows:
-        screen.show(overview(rows))
+        screen.show(overview(rows, screen.console().width))
     else:
         screen.tell("no runs yet; start one with: planner-graph run FILE")
 
@@ -44,16 +50,25 @@ async def look_up(limit: int, status: RunStatus | None, dsn: str | None) -> list
         return await Repository(database).list_runs(limit, status)
 
 
-def overview(rows: Iterable[RunRow]) -> RenderableType:
-    """Give a table with a line for each run; times of day are local."""
-    table = screen.table(
-        "run", "status", "agents", "started", "time", "campaign", numbers=("agents", "time"), wide=("campaign",)
-    )
+def overview(rows: Iterable[RunRow], width: int) -> RenderableType:
+    """Give a table with a line for each run, no wider than ``width`` columns; times of day are local.
+
+    Where room is scarce, runs are named by the first digits of their ids, which every command takes, and the time of
+    the start is left out.
+    """
+    short, dated = width < FULL_WIDTH, width >= DATED_WIDTH
+    names = ["run", "status", "agents", *(["started"] if dated else []), "time", "campaign"]
+    table = screen.table(*names, numbers=("agents", "time"), wide=("campaign",))
     for row in rows:
-        done = f"{len(row.completed_agents)}/{row.total_agents}"
-        started = f"{(row.started_at or row.created_at).astimezone():%Y-%m-%d %H:%M:%S}"
-        time = timer((row.ended_at - row.started_at).total_seconds()) if row.ended_at and row.started_at else None
-        table.add_row(*screen.cells(row.run_id, row.status.value, done, started, time, row.campaign_key))
+        cells = {
+            "run": row.run_id[:SHORT_ID] if short else row.run_id,
+            "status": row.status.value,
+            "agents": f"{len(row.completed_agents)}/{row.total_agents}",
+            "started": f"{(row.started_at or row.created_at).astimezone():%Y-%m-%d %H:%M:%S}",
+            "time": timer((row.ended_at - row.started_at).total_seconds()) if row.ended_at and row.started_at else None,
+            "campaign": row.campaign_key,
+        }
+        table.add_row(*screen.cells(*(cells[name] for name in names)))
     return table
 
 
