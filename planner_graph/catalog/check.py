@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from planner_graph.catalog.catalog import Catalog
 from planner_graph.catalog.rule import Rule
 from planner_graph.catalog.spec import AgentSpec
-from planner_graph.errors import Finding, nearest
+from planner_graph.errors import Finding, cycle_text, nearest
 from planner_graph.types import AgentName
 
 MAX_HINTS = 20
@@ -61,7 +61,7 @@ class _Check:
             yield self.catalog.finding(path, problem, remedy, agents=(spec.name, spec.fallback))
         elif spec.name in self.circles:
             circle = self.circles[spec.name]
-            problem = f"circular fallback: {' -> '.join(circle)}"
+            problem = f"circular fallback: {cycle_text(circle, 'falls back on')}"
             yield self.catalog.finding(path, problem, "leave one of them without a fallback", agents=circle)
 
     def lacking(self, spec: AgentSpec, fallback: AgentName) -> str:

@@ -15,7 +15,7 @@ from planner_graph.errors.agents import (
     OutputError,
     PoolHeldError,
 )
-from planner_graph.errors.base import Finding, InvalidInputError, PlannerGraphError, nearest
+from planner_graph.errors.base import Finding, InvalidInputError, PlannerGraphError, cycle_text, nearest
 from planner_graph.errors.database import (
     DatabaseUnavailableError,
     MirrorNotOpenError,
@@ -94,6 +94,7 @@ __all__ = [
     "TokenNameTakenError",
     "TokenNotFoundError",
     "UnboundAgentsError",
+    "cycle_text",
     "nearest",
 ]
 

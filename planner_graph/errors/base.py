@@ -46,6 +46,23 @@ class InvalidInputError(PlannerGraphError, ValueError):
         super().__init__("\n".join([head, *(f"  {finding}" for finding in self.findings)]))
 
 
+MAX_CYCLE_NAMES = 20
+"""Names of a cycle that a message lists; of a longer one it lists the first and the last of them."""
+
+
+def cycle_text(names: Sequence[str], verb: str = "needs") -> str:
+    """Write a cycle as a sentence; its first name is repeated at the end, and a long one is shortened in the middle.
+
+    >>> cycle_text(["a", "b", "c", "a"])
+    'a needs b needs c needs a'
+    """
+    left_out = len(names) - 1 - MAX_CYCLE_NAMES
+    if left_out > 0:
+        half = MAX_CYCLE_NAMES // 2
+        names = [*names[:half], f"({left_out} more)", *names[half + left_out :]]
+    return f" {verb} ".join(names)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Ask if a known name is meant: ``"did you mean 'writer'?"``, or give an empty text if none is near."""
     matches = get_close_matches(name, list(known), n=1, cutoff=0.6)

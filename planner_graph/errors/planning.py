@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
-from planner_graph.errors.base import InvalidInputError, PlannerGraphError, nearest
+from planner_graph.errors.base import InvalidInputError, PlannerGraphError, cycle_text, nearest
 
 
 class DocumentError(InvalidInputError):
@@ -40,7 +40,7 @@ class CycleError(PlannerGraphError, ValueError):
 
     def __init__(self, cycles: Sequence[tuple[str, ...]]) -> None:
         self.cycles = tuple(cycles)
-        super().__init__("circular dependency: " + "; ".join(" -> ".join(cycle) for cycle in self.cycles))
+        super().__init__("circular dependency: " + "; ".join(cycle_text(cycle[::-1]) for cycle in self.cycles))
 
 
 class UnboundAgentsError(PlannerGraphError, LookupError):

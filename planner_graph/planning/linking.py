@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from planner_graph.catalog.catalog import Catalog
 from planner_graph.catalog.spec import AgentSpec
-from planner_graph.errors import CycleError, Finding
+from planner_graph.errors import CycleError, Finding, cycle_text
 from planner_graph.planning.contents import DroppedDependency, StepDependency
 from planner_graph.planning.dag import Dag
 from planner_graph.planning.selection import CAMPAIGN, Selection, producers
@@ -159,4 +159,4 @@ def _circular(cycle: tuple[str, ...], catalog: Catalog) -> Finding:
     declared = any(dependency.agent == last for dependency in catalog.agents[first].dependencies)
     path = ("agents", first, "dependencies" if declared else "inputs")
     remedy = "remove one of these dependencies or make it optional"
-    return catalog.finding(path, f"circular dependency: {' -> '.join(cycle)}", remedy, agents=cycle)
+    return catalog.finding(path, f"circular dependency: {cycle_text(cycle[::-1])}", remedy, agents=cycle)

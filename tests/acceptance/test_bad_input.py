@@ -64,7 +64,7 @@ def test_a_faulty_campaign_is_refused(command, text, message):
         (
             CATALOG,
             (
-                "k.yaml:2: agents.writer.inputs: circular dependency: writer -> editor -> writer\n"
+                "k.yaml:2: agents.writer.inputs: circular dependency: writer needs editor needs writer\n"
                 "    remove one of these dependencies or make it optional\n"
             ),
         ),

@@ -78,6 +78,26 @@ def test_a_picture_goes_to_a_file_whose_name_says_the_format(command, name, begi
     assert command.files() == ["blog.yaml", "new", f"new/{name}"]
 
 
+@pytest.mark.parametrize("name", ["p.pdf", "p.PNG", "p.svgz", "p.txt"])
+def test_a_file_whose_ending_is_of_another_format_is_refused(command, name):
+    shown = command("draw", command.write("blog.yaml", BLOG), "-o", name)
+    assert (shown.code, shown.out) == (2, "")
+    assert f"--output: cannot draw a .{name.partition('.')[2].lower()} file" in shown.err
+    assert ".svg, .dot, .gv, .mmd, .mermaid" in shown.err
+    assert command.files() == ["blog.yaml"]
+    assert command("draw", "blog.yaml", "-o", name, "--format", "svg").code == 0
+
+
+def test_a_picture_beyond_what_mermaid_draws_is_reported(command):
+    names = [f"a{number}" for number in range(40)]
+    agents = {name: {"dependencies": names[max(0, place - 20) : place]} for place, name in enumerate(names)}
+    catalog = command.write("k.json", json.dumps({"agents": agents, "rules": {"all": {"select": names}}}))
+    campaign = command.write("c.yaml", "deliverables: [a39]\n")
+    shown = command("draw", campaign, "--no-builtin", "--catalog", catalog)
+    assert shown.code == 0
+    assert "of which Mermaid draws 500 (maxEdges)" in shown.err
+
+
 def test_an_svg_is_well_formed(command):
     shown = command("draw", command.write("blog.yaml", BLOG), "-f", "svg")
     assert ET.fromstring(shown.out).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314  # our own

@@ -64,9 +64,10 @@ def test_an_agent_cannot_be_its_own_fallback() -> None:
 def test_a_circle_of_fallbacks_is_told_once_and_in_full() -> None:
     into = spec("into", fallback="c", outputs=["x"])
     ring = [spec(name, fallback=other, outputs=["x"]) for name, other in ("ab", "bc", "ca")]
-    wanted = ["agents.a.fallback: circular fallback: a -> b -> c -> a; leave one of them without a fallback"]
+    circle = "circular fallback: a falls back on b falls back on c falls back on a"
+    wanted = [f"agents.a.fallback: {circle}; leave one of them without a fallback"]
     assert told(*ring, into) == wanted
-    assert told(into, *ring)[0].startswith("agents.c.fallback: circular fallback: c -> a -> b -> c")
+    assert told(into, *ring)[0].startswith("agents.c.fallback: circular fallback: c falls back on a falls back on b ")
     assert len(told(into, *ring)) == 1
     (finding,) = check.findings(Catalog.of(*ring))
     assert finding.agents == ("a", "b", "c", "a")

@@ -74,7 +74,7 @@ def test_a_catalog_is_checked_for_circles_that_no_campaign_needs_to_select(write
     file = write("c.yaml", "agents:\n  a: {dependencies: [b]}\n  b: {dependencies: [a]}\n")
     catalog, findings = check_catalog([file], builtin=False)
     assert list(catalog.agents) == ["a", "b"]
-    assert [finding.problem for finding in findings] == ["circular dependency: a -> b -> a"]
+    assert [finding.problem for finding in findings] == ["circular dependency: a needs b needs a"]
     with pytest.raises(CatalogError):
         load_catalog([file], builtin=False)
 

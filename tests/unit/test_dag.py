@@ -112,10 +112,22 @@ def test_cycles_are_named_in_full_first_equals_last(edges, cycles):
     assert list(caught.value.cycles) == cycles
 
 
+def test_a_long_cycle_is_shortened_in_the_middle():
+    names = [f"a{number}" for number in range(30)]
+    with pytest.raises(CycleError) as caught:
+        Dag({name: [names[number - 1]] for number, name in enumerate(names)})
+    text = str(caught.value)
+    assert text.startswith("circular dependency: a0 needs a29 needs a28 needs ")
+    assert text.count(" needs ") == 21
+    assert " needs (10 more) needs a10 needs " in text
+    assert text.endswith(" needs a1 needs a0")
+    assert [len(cycle) for cycle in caught.value.cycles] == [31]
+
+
 def test_the_error_reads_as_a_sentence():
     with pytest.raises(CycleError) as caught:
         Dag({"a": ["b"], "b": ["a"], "c": ["c"]})
-    assert str(caught.value) == "circular dependency: a -> b -> a; c -> c"
+    assert str(caught.value) == "circular dependency: a needs b needs a; c needs c"
 
 
 def test_a_chain_of_ten_thousand_needs_no_deep_stack():

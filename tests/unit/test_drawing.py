@@ -61,7 +61,8 @@ def test_dot_picture_shows_kinds_groups_and_the_critical_path():
     )
     lines = to_dot(plan).splitlines()
     assert lines[0] == 'digraph "plan" {'
-    assert lines[5:] == [
+    assert "newrank=true" in lines[1]
+    assert lines[6:] == [
         '  "a" [label="a\\n45 s", color="#c2410c", penwidth=2.5]',
         '  subgraph "cluster_1" {',
         '    graph [label="group 1", style="rounded,dashed", color="#94a3b8"]',
@@ -183,3 +184,22 @@ def test_pictures_of_one_plan_do_not_depend_on_what_was_drawn_before():
     first = to_mermaid(plan), to_dot(plan), to_svg(plan)
     to_svg(make_plan({"x": [], "y": ["x"]}))
     assert (to_mermaid(plan), to_dot(plan), to_svg(plan)) == first
+
+
+def test_mermaid_says_when_a_picture_is_beyond_what_it_draws():
+    names = [f"a{number}" for number in range(40)]
+    small = make_plan({name: names[:place][-12:] for place, name in enumerate(names)})
+    assert sum(len(step.dependencies) for step in small.steps) <= 500
+    assert to_mermaid(small).startswith("flowchart")
+    large = make_plan({name: names[:place][-20:] for place, name in enumerate(names)})
+    edges = sum(len(step.dependencies) for step in large.steps)
+    first, second = to_mermaid(large).splitlines()[:2]
+    limit = f"the picture has {edges} edges, of which Mermaid draws 500 (maxEdges)"
+    assert first == f"%% {limit}; raise that where it is shown, or draw an SVG"
+    assert second.startswith("flowchart")
+
+
+def test_mermaid_says_when_a_text_is_longer_than_it_reads():
+    plan = make_plan({"a" * 90 + str(number): [] for number in range(300)})
+    first = to_mermaid(plan).splitlines()[0]
+    assert re.match(r"%% the picture has [\d,]+ characters, of which it reads 50,000 \(maxTextSize\);", first)

@@ -92,7 +92,7 @@ def test_a_required_input_along_an_edge_that_may_bring_nothing_is_a_contradictio
 def test_circles_are_named_in_full_with_the_place_of_their_first_agent():
     known = catalog(spec("a", after=["c"]), spec("b", after=["a"]), spec("c", after=["b"]))
     remedy = "remove one of these dependencies or make it optional"
-    assert circles(known) == [f"agents.a.dependencies: circular dependency: a -> b -> c -> a; {remedy}"]
+    assert circles(known) == [f"agents.a.dependencies: circular dependency: a needs c needs b needs a; {remedy}"]
 
 
 def test_every_knot_is_named_at_once_also_those_tied_by_inputs():

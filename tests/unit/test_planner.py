@@ -203,7 +203,7 @@ def test_circular_dependencies_are_refused_and_named_in_full():
         make(EVERYTHING, known)
     assert str(caught.value) == (
         "plan has 1 problem:\n"
-        "  agents.writer.dependencies: circular dependency: writer -> seo -> editor -> writer; "
+        "  agents.writer.dependencies: circular dependency: writer needs editor needs seo needs writer; "
         "remove one of these dependencies or make it optional"
     )
 
@@ -306,8 +306,8 @@ them, or make one agent the fallback of the other
 catalog declares
   catalog.yaml:4: agents.writer.inputs[0]: agent 'writer' needs the input 'facts', which neither an agent nor the \
 campaign gives; add 'facts' under 'provided' in the campaign, or make the input not required
-  catalog.yaml:3: agents.writer.dependencies: circular dependency: writer -> editor -> writer; remove one of these \
-dependencies or make it optional
+  catalog.yaml:3: agents.writer.dependencies: circular dependency: writer needs editor needs writer; remove one of \
+these dependencies or make it optional
   campaign.yaml:5: limits.resources.gpu: agent 'painter' needs 4 of 'gpu', but the limit is 1; raise \
 limits.resources.gpu or lower the agent's need
   campaign.yaml:5: limits.budget_usd: the agents' cost estimates add up to 2 USD, the budget is 1 USD; raise \

@@ -1,13 +1,17 @@
 """The SVG picture of a plan."""
 
+import re
+from itertools import combinations, pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from planner_graph.planning.pictures.drawing import plain_text
+from planner_graph import Campaign, MasterPlanner
+from planner_graph.planning.pictures.drawing import plain_text, to_dot, to_mermaid
 from planner_graph.planning.pictures.lettering import shorten, width
 from planner_graph.planning.pictures.sketch import NAME_SIZE, sketch
 from planner_graph.planning.pictures.svg import PAINT, to_svg
+from tests.catalogs import catalog, spec
 from tests.plans import BLOG, BLOG_SECONDS, make_plan
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -85,10 +89,86 @@ def test_levels_are_columns_and_groups_lie_on_bands():
         assert all(band.y < b.y and b.y + b.height < band.y + band.height for b in inside)
 
 
-def test_a_long_chain_is_drawn_in_rows():
-    drawn = sketch(make_plan({f"s{i}": [f"s{i - 1}"] if i else [] for i in range(20)}))
-    assert len({box.x for box in drawn.boxes}) == 1
+def layers(depth, width):
+    """A plan of so many levels, each agent after all of the level before."""
+    return make_plan(
+        {
+            f"s{level}_{place}": [f"s{level - 1}_{other}" for other in range(width)] if level else []
+            for level in range(depth)
+            for place in range(width)
+        }
+    )
+
+
+def test_a_deep_plan_that_is_wide_too_is_drawn_in_rows():
+    drawn = sketch(layers(20, 6))
     assert [box.y for box in drawn.boxes] == sorted(box.y for box in drawn.boxes)
+    assert len({box.y for box in drawn.boxes}) == 20
+
+
+@pytest.mark.parametrize(("depth", "width"), [(20, 1), (200, 1), (60, 3)])
+def test_a_very_deep_plan_is_wrapped_like_lines_of_text(depth, width):
+    drawn = sketch(layers(depth, width))
+    assert drawn.width <= 2200
+    assert drawn.height < depth * 50 * width
+    places = {box.step.agent: (box.x, box.y) for box in drawn.boxes}
+    firsts = [places[f"s{level}_0"] for level in range(depth)]
+    turns = [level for level in range(1, depth) if firsts[level][0] <= firsts[level - 1][0]]
+    assert turns
+    for level in range(1, depth):
+        below, right = firsts[level][1] > firsts[level - 1][1], firsts[level][0] > firsts[level - 1][0]
+        assert below if level in turns else right
+
+
+def test_edges_of_a_wrapped_plan_pass_between_the_lines_and_through_no_box():
+    plan = make_plan(
+        {f"s{i}": [f"s{i - 1}"] if i else [] for i in range(40)} | {"last": ["s39", "s3"]},
+        kinds={("last", "s3"): "optional", ("s30", "s29"): "soft"},
+    )
+    drawn = sketch(plan)
+    boxes = {box.step.agent: box for box in drawn.boxes}
+    for curve in drawn.curves:
+        ends = [curve.start, *(point for piece in curve.pieces for point in piece)]
+        for (x, y), (next_x, next_y) in pairwise(ends):
+            for name, box in boxes.items():
+                if name in {curve.edge.source, curve.edge.target}:
+                    continue
+                beside = max(x, next_x) <= box.x or min(x, next_x) >= box.x + box.width
+                apart = max(y, next_y) <= box.y or min(y, next_y) >= box.y + box.height
+                assert beside or apart, (curve.edge, name)
+
+
+def test_long_edges_of_different_kinds_never_lie_on_each_other():
+    chain = {"a": [], "b": ["a"], "c": ["b"], "d": ["c"]}
+    plan = make_plan(
+        chain | {"hard": ["d", "a"], "soft": ["d", "a"], "optional": ["d", "a"]},
+        kinds={("soft", "a"): "soft", ("optional", "a"): "optional"},
+    )
+    passing = {}
+    for curve in sketch(plan).curves:
+        if curve.edge.source == "a" and curve.edge.target != "b":
+            passing[curve.edge.kind] = {piece[0][1] for piece in curve.pieces if len(piece) == 1}
+    assert len(passing) == 3
+    assert all(one.isdisjoint(other) for one, other in combinations(passing.values(), 2))
+
+
+def test_a_fallback_looks_like_one():
+    known = catalog(
+        spec("draw", fallback="stock", outputs=["picture"]),
+        spec("stock", outputs=["picture"]),
+        spec("page", inputs=["picture"]),
+    )
+    plan = MasterPlanner(known).create_execution_plan(Campaign(deliverables=("page",)))
+    root = draw(plan)
+    boxes = {group.get("data-agent"): group for group in root.iter(f"{SVG}g") if group.get("data-agent")}
+    dashed = {name for name, group in boxes.items() if group.find(f"{SVG}rect").get("stroke-dasharray")}
+    assert dashed == {"stock"}
+    assert "runs only if draw fails" in boxes["stock"].find(f"{SVG}title").text
+    titles = {title.text for title in root.iter(f"{SVG}title")}
+    assert {"draw → stock (fallback)", "stock → page (fallback)", "draw → page (hard)"} <= titles
+    assert "fallback" in {text.text for text in root.iter(f"{SVG}text")}
+    assert "a_stock" in next(line for line in to_mermaid(plan).splitlines() if ":::fallback" in line)
+    assert re.search(r'"stock" \[.*dashed', to_dot(plan))
 
 
 def test_the_critical_path_of_a_simple_plan_is_one_straight_line():

@@ -20,7 +20,8 @@ from planner_graph.cli.options import (
     StrategyName,
     WithHistory,
 )
-from planner_graph.planning.pictures.drawing import to_dot, to_mermaid
+from planner_graph.errors import Finding, InvalidInputError
+from planner_graph.planning.pictures.drawing import beyond_mermaid, to_dot, to_mermaid
 from planner_graph.planning.pictures.svg import to_svg
 from planner_graph.planning.plan import ExecutionPlan
 
@@ -40,8 +41,14 @@ WRITERS: Mapping[Format, Callable[[ExecutionPlan], str]] = {
     Format.DOT: to_dot,
     Format.SVG: to_svg,
 }
-ENDINGS: Mapping[str, Format] = {".svg": Format.SVG, ".dot": Format.DOT, ".gv": Format.DOT}
-"""File name endings that say which format is meant; any other means Mermaid."""
+ENDINGS: Mapping[str, Format] = {
+    ".svg": Format.SVG,
+    ".dot": Format.DOT,
+    ".gv": Format.DOT,
+    ".mmd": Format.MERMAID,
+    ".mermaid": Format.MERMAID,
+}
+"""File name endings that say which format is meant."""
 
 
 @app.command()
@@ -51,7 +58,7 @@ def draw(  # noqa: PLR0913  # one parameter for each option
     format_: Annotated[
         Format | None,
         typer.Option(
-            "--format", "-f", help="By default what the output's name ends with, else mermaid.", show_default=False
+            "--format", "-f", help="By default what the output's name ends with; mermaid on screen.", show_default=False
         ),
     ] = None,
     output: Annotated[
@@ -69,14 +76,33 @@ def draw(  # noqa: PLR0913  # one parameter for each option
     dsn: Dsn = None,
 ) -> None:
     """Draw the plan of a campaign."""
+    chosen = format_ or _format_of(output)
     past = history_asked_for(wanted=history, dsn=dsn, min_runs=min_runs)
     plan = load_request(
         file, catalogs=catalog, builtin=not no_builtin, agents=agents, strategy=strategy, history=past
     ).plan
-    chosen = format_ or ENDINGS.get(output.suffix.lower() if output else "", Format.MERMAID)
-    picture = WRITERS[chosen](plan).encode()
+    text = WRITERS[chosen](plan)
+    if chosen is Format.MERMAID and (
+        problem := beyond_mermaid(text, sum(len(step.dependencies) for step in plan.steps))
+    ):
+        screen.tell(problem, style="yellow")
+    picture = text.encode()
     if output is None:
         screen.show_bytes(picture)
     else:
         replace_file(output, picture)
         screen.tell(f"wrote {output}")
+
+
+def _format_of(output: Path | None) -> Format:
+    """Return the format that the name of the output asks for; Mermaid without an output, or without an ending.
+
+    Raises:
+        InvalidInputError: its ending is that of another format.
+    """
+    ending = output.suffix.lower() if output else ""
+    if ending and ending not in ENDINGS:
+        problem = f"cannot draw a {ending} file"
+        remedy = f"use an ending out of {', '.join(ENDINGS)}, or name the format with --format"
+        raise InvalidInputError([Finding(problem=problem, remedy=remedy, key="--output")])
+    return ENDINGS[ending] if ending else Format.MERMAID

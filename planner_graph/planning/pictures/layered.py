@@ -5,7 +5,7 @@ hundred.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -81,22 +81,30 @@ class LayeredGraph:
 
 
 def lead_edges(
-    levels: Sequence[int], edges: Sequence[tuple[int, int]], room: Room, spine: Sequence[int]
+    levels: Sequence[int],
+    edges: Sequence[tuple[int, int]],
+    room: Room,
+    spine: Sequence[int],
+    looks: Sequence[Hashable] | None = None,
 ) -> LayeredGraph:
     """Lead each long edge over points on the levels between.
 
-    Edges that leave one node share their points, or those that reach one node, whichever are more.
+    Edges of one look that leave one node share their points, or those that reach one node, whichever are more. Edges of
+    another look keep points of their own: drawn over each other, a solid line would hide a dotted one.
     """
+    looks = [None] * len(edges) if looks is None else looks
     rising = [(a, b) if levels[a] <= levels[b] else (b, a) for a, b in edges]
-    long = [(low, high) for low, high in rising if levels[high] - levels[low] > 1]
-    leaving, reaching = Counter(low for low, _ in long), Counter(high for _, high in long)
+    long = [
+        (low, high, look) for (low, high), look in zip(rising, looks, strict=True) if levels[high] - levels[low] > 1
+    ]
+    leaving, reaching = Counter((low, look) for low, _, look in long), Counter((high, look) for _, high, look in long)
     all_levels = list(levels)
-    bundles: dict[tuple[bool, int], dict[int, int]] = {}
+    bundles: dict[tuple[bool, int, Hashable], dict[int, int]] = {}
     segments: dict[tuple[int, int], None] = {}
     routes: list[tuple[int, ...]] = []
-    for (low, high), (source, _) in zip(rising, edges, strict=True):
-        by_source = leaving[low] >= reaching[high]
-        bundle = bundles.setdefault((by_source, low if by_source else high), {})
+    for (low, high), (source, _), look in zip(rising, edges, looks, strict=True):
+        by_source = leaving[low, look] >= reaching[high, look]
+        bundle = bundles.setdefault((by_source, low if by_source else high, look), {})
         for level in range(levels[low] + 1, levels[high]):
             if level not in bundle:
                 bundle[level] = len(all_levels)

@@ -6,7 +6,7 @@ edges over the levels between, order each level to cross few edges, place to kee
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -31,14 +31,20 @@ class Arrangement:
 
 
 def arrange(
-    levels: Sequence[int], edges: Sequence[tuple[int, int]], room: Room, *, spine: Sequence[int] = ()
+    levels: Sequence[int],
+    edges: Sequence[tuple[int, int]],
+    room: Room,
+    *,
+    spine: Sequence[int] = (),
+    looks: Sequence[Hashable] | None = None,
 ) -> Arrangement:
     """Arrange nodes ``0..n-1`` of which ``levels[i]`` is the level, counted from 0 without holes.
 
     Nodes on one level never overlap, nor does a node an edge that passes. ``edges`` may point against the levels or
     stay within one; the latter have no say in the arrangement. The nodes of ``spine`` lie in one line if they can.
+    ``looks`` says of each edge how it is drawn; only edges that look alike are bundled.
     """
-    graph = lead_edges(levels, edges, room, spine)
+    graph = lead_edges(levels, edges, room, spine, looks)
     places = [0] * len(graph.levels)
     start = 0
     for component in graph.components():

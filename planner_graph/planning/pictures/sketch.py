@@ -4,21 +4,21 @@ Curves run level by level: bent between two levels, straight where they pass one
 free, so that no curve runs through a box.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from math import ceil
 
 from planner_graph.planning.contents import PlanContents, Step
 from planner_graph.planning.explanation import duration_text
-from planner_graph.planning.pictures.drawing import PictureEdge, left_to_right, picture_edges
+from planner_graph.planning.pictures.drawing import SCREEN_WIDTH, left_to_right, picture_edges, wraps
+from planner_graph.planning.pictures.grid import Curve, Grid, Way, grid_of
 from planner_graph.planning.pictures.layered import Room
 from planner_graph.planning.pictures.layout import Arrangement, arrange
 from planner_graph.planning.pictures.lettering import shorten, width
+from planner_graph.types import AgentName
 
 NAME_SIZE, NOTE_SIZE = 13, 11
-HEAD = 9
-"""Length of an arrow head."""
 
 _BOX_HEIGHT = 46
 _NARROWEST, _WIDEST = 68, 208
@@ -34,10 +34,6 @@ _MOST_LEVEL_GAP = 220
 _SLANT = {True: 0.15, False: 0.1}
 """How much wider a gap between levels gets for each pixel that a curve goes across, so that none gets too steep."""
 
-_BULGE = 36
-
-Point = tuple[float, float]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Box:
@@ -50,19 +46,6 @@ class Box:
     height: float
     name: str
     note: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Curve:
-    """An edge: ``pieces`` are lines (one point each) and cubic curves (three), each from where the last one ended.
-
-    The arrow head has its base there, and its tip at ``tip``.
-    """
-
-    edge: PictureEdge
-    start: Point
-    pieces: tuple[tuple[Point, ...], ...]
-    tip: Point
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,8 +73,9 @@ class Sketch:
 
 
 def sketch(plan: PlanContents) -> Sketch:
-    """Sketch ``plan``, with its levels as columns or as rows."""
-    columns = left_to_right(plan)
+    """Sketch ``plan``, with its levels as columns, in several lines if it is very deep, or as rows."""
+    wrapped = wraps(plan)
+    columns = wrapped or left_to_right(plan)
     levels = {level: place for place, level in enumerate(sorted({step.level for step in plan.steps}))}
     ranks = [levels[step.level] for step in plan.steps]
     groups = _groups_on_levels(plan.steps)
@@ -102,12 +86,14 @@ def sketch(plan: PlanContents) -> Sketch:
     edges = picture_edges(plan)
     ends = [(index[edge.source], index[edge.target]) for edge in edges]
     spine = [index[agent] for agent in plan.critical_path]
-    arrangement = arrange(ranks, ends, Room(size=size, gap=_GAP[columns]), spine=spine)
+    looks = [(edge.look, edge.critical) for edge in edges]
+    arrangement = arrange(ranks, ends, Room(size=size, gap=_GAP[columns]), spine=spine, looks=looks)
     ways = _ways(ranks, ends, arrangement, size)
-    grid = _Grid(columns=columns, depth=depth, starts=_starts(ways, len(levels), depth, columns=columns))
-    corners = [
-        grid.at(grid.starts[rank], center - size / 2) for rank, center in zip(ranks, arrangement.centers, strict=True)
-    ]
+    starts = _starts(ways, len(levels), depth, columns=columns)
+    placed = list(zip(ranks, arrangement.centers, strict=True))
+    occupied = [*ways, *(((rank, center),) for rank, center in placed)]
+    grid = grid_of(occupied, starts, (depth, size), columns=columns, wrap_at=SCREEN_WIDTH if wrapped else None)
+    corners = [grid.at(rank, grid.starts[rank], center - size / 2) for rank, center in placed]
     boxes = tuple(
         Box(
             step=step,
@@ -121,52 +107,8 @@ def sketch(plan: PlanContents) -> Sketch:
         for step, note, (x, y) in zip(plan.steps, notes, corners, strict=True)
     )
     curves = tuple(grid.curve(edge, way) for edge, way in zip(edges, ways, strict=True))
-    return _framed(boxes, curves, groups, columns=columns)
-
-
-Way = tuple[tuple[int, float], ...]
-"""The levels an edge touches, with the position across each."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Grid:
-    """The levels on the page: where each starts, and how deep their boxes are."""
-
-    columns: bool
-    depth: int
-    starts: Sequence[int]
-
-    def at(self, along: float, across: float) -> Point:
-        return (along, across) if self.columns else (across, along)
-
-    def curve(self, edge: PictureEdge, way: Way) -> Curve:
-        first, last = way[0][0], way[-1][0]
-        if first == last:
-            return self._bulge(edge, way)
-        forward = 1 if first < last else -1
-        entry, leave = (0, self.depth) if forward == 1 else (self.depth, 0)
-        along, across = self.starts[first] + leave, way[0][1]
-        start = self.at(along, across)
-        pieces: list[tuple[Point, ...]] = []
-        for level, goal in way[1:]:
-            near = self.starts[level] + entry - (forward * HEAD if level == last else 0)
-            far = near if level == last else self.starts[level] + leave
-            if goal != across:
-                middle = (along + near) / 2
-                pieces.append((self.at(middle, across), self.at(middle, goal), self.at(near, goal)))
-            elif pieces and len(pieces[-1]) == 1:
-                pieces.pop()
-            if goal == across or far != near:
-                pieces.append((self.at(far, goal),))
-            along, across = far, goal
-        return Curve(edge=edge, start=start, pieces=tuple(pieces), tip=self.at(along + forward * HEAD, across))
-
-    def _bulge(self, edge: PictureEdge, way: Way) -> Curve:
-        """Lead an edge within a level out of its source and back into its target, through the gap behind the level."""
-        (level, start), (_, goal) = way
-        side = self.starts[level] + self.depth
-        piece = (self.at(side + _BULGE, start), self.at(side + _BULGE, goal), self.at(side + HEAD, goal))
-        return Curve(edge=edge, start=self.at(side, start), pieces=(piece,), tip=self.at(side, goal))
+    levels_of = {step.agent: rank for step, rank in zip(plan.steps, ranks, strict=True)}
+    return _framed(boxes, curves, groups, grid, levels_of)
 
 
 def _groups_on_levels(steps: Iterable[Step]) -> set[int]:
@@ -258,7 +200,9 @@ def _starts(ways: Iterable[Way], count: int, depth: int, *, columns: bool) -> li
     return starts
 
 
-def _framed(boxes: tuple[Box, ...], curves: tuple[Curve, ...], groups: set[int], *, columns: bool) -> Sketch:
+def _framed(
+    boxes: tuple[Box, ...], curves: tuple[Curve, ...], groups: set[int], grid: Grid, levels: Mapping[AgentName, int]
+) -> Sketch:
     """Put a band behind each level that is a parallel group, and find the frame around everything."""
     areas = [(box.x, box.y, box.x + box.width, box.y + box.height) for box in boxes]
     areas += [(x, y, x, y) for curve in curves for piece in curve.pieces for x, y in piece]
@@ -269,8 +213,9 @@ def _framed(boxes: tuple[Box, ...], curves: tuple[Curve, ...], groups: set[int],
     bands = []
     for group in sorted(groups):
         box = next(box for box in boxes if box.step.parallel_group_id == group)
-        if columns:
-            bands.append(_band(group, box.x, top - _BAND_HEAD, box.x + box.width, bottom))
+        if grid.columns:
+            upper, lower = grid.extent(levels[box.step.agent])
+            bands.append(_band(group, box.x, upper - _BAND_HEAD, box.x + box.width, lower))
         else:
             bands.append(_band(group, left - _BAND_LABEL, box.y, right, box.y + box.height))
     corners = [(band.x, band.y, band.x + band.width, band.y + band.height) for band in bands]

@@ -12,10 +12,10 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from planner_graph.planning.contents import PlanContents
 from planner_graph.planning.explanation import duration_text
-from planner_graph.planning.pictures.drawing import DASHES, plain_text, summary
+from planner_graph.planning.pictures.drawing import DASHES, FALLBACK_BORDER, plain_text, summary
+from planner_graph.planning.pictures.grid import Curve, Point
 from planner_graph.planning.pictures.lettering import FONT, shorten, width
-from planner_graph.planning.pictures.sketch import CORNER, NAME_SIZE, NOTE_SIZE, Band, Box, Curve, Point, Sketch, sketch
-from planner_graph.types import DependencyKind
+from planner_graph.planning.pictures.sketch import CORNER, NAME_SIZE, NOTE_SIZE, Band, Box, Sketch, sketch
 
 PAINT: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "card": {"fill": ("#ffffff", "#0f172a"), "stroke": ("#cbd5e1", "#334155")},
@@ -38,6 +38,7 @@ _LEGEND_LINE = 22
 _LEAST_WIDTH = 300
 _SAMPLE = 36
 _HALF_HEAD = 4.0
+_LOOKS = tuple(DASHES)
 
 
 def to_svg(plan: PlanContents) -> str:
@@ -50,7 +51,7 @@ def to_svg(plan: PlanContents) -> str:
     SubElement(root, "title").text = f"Plan for campaign {plain_text(plan.campaign_id)}"
     SubElement(root, "desc").text = (
         f"{summary(plan)}. Solid lines are hard dependencies, dashed ones soft, dotted ones optional; "
-        "the critical path is heavier and orange."
+        "fallbacks, which run only after a failure, have a dashed border; the critical path is heavier and orange."
     )
     SubElement(root, "style").text = _dark_style()
     size = {"x": "0.5", "y": "0.5", "width": _number(total[0] - 1), "height": _number(total[1] - 1), "rx": "12"}
@@ -115,28 +116,27 @@ def _draw_bands(picture: Element, bands: Iterable[Band]) -> None:
 
 def _draw_curves(picture: Element, curves: Iterable[Curve]) -> None:
     """Draw the curves of one look together, the critical ones last and so on top."""
-    kinds = list(DependencyKind)
     ordered = sorted(curves, key=_look)
-    for (critical, kind), alike in groupby(ordered, key=_look):
-        group = SubElement(picture, "g", {"fill": "none", **_line_attributes(kinds[kind], critical=critical)})
+    for (critical, look), alike in groupby(ordered, key=_look):
+        group = SubElement(picture, "g", {"fill": "none", **_line_attributes(_LOOKS[look], critical=critical)})
         for curve in alike:
             edge = curve.edge
             data = {"data-source": edge.source, "data-target": edge.target, "data-kind": edge.kind.value}
             item = SubElement(group, "g", data)
-            SubElement(item, "title").text = f"{edge.source} → {edge.target} ({edge.kind})"
+            SubElement(item, "title").text = f"{edge.source} → {edge.target} ({edge.look})"
             SubElement(item, "path", {"d": _path(curve)})
             head = {**_paint("critical-head" if critical else "head"), "stroke": "none", "d": _head(curve)}
             SubElement(item, "path", head)
 
 
 def _look(curve: Curve) -> tuple[bool, int]:
-    return curve.edge.critical, list(DependencyKind).index(curve.edge.kind)
+    return curve.edge.critical, _LOOKS.index(curve.edge.look)
 
 
-def _line_attributes(kind: DependencyKind, *, critical: bool) -> dict[str, str]:
+def _line_attributes(look: str, *, critical: bool) -> dict[str, str]:
     attributes = _paint("critical-edge" if critical else "edge") | {"stroke-width": "2.75" if critical else "1.4"}
-    if DASHES[kind]:
-        attributes["stroke-dasharray"] = DASHES[kind]
+    if DASHES[look]:
+        attributes["stroke-dasharray"] = DASHES[look]
     return attributes
 
 
@@ -158,7 +158,10 @@ def _draw_box(picture: Element, box: Box, *, critical: bool) -> None:
     SubElement(group, "title").text = _tooltip(box, critical=critical)
     area = {"x": _number(box.x), "y": _number(box.y), "width": _number(box.width), "height": _number(box.height)}
     paint = _paint("critical-node" if critical else "node")
-    SubElement(group, "rect", {**paint, "stroke-width": "2.5" if critical else "1.2", **area, "rx": str(CORNER)})
+    border = {"stroke-width": "2.5" if critical else "1.2", "rx": str(CORNER)}
+    if box.step.replaces:
+        border["stroke-dasharray"] = FALLBACK_BORDER
+    SubElement(group, "rect", {**paint, **area, **border})
     middle = box.x + box.width / 2
     for role, size, text, down in (("title", NAME_SIZE, box.name, 20), ("note", NOTE_SIZE, box.note, 36)):
         place = {"x": _number(middle), "y": _number(box.y + down), "font-size": str(size)}
@@ -170,7 +173,10 @@ def _tooltip(box: Box, *, critical: bool) -> str:
     lines = [step.agent, f"step {step.order}, level {step.level}, {duration_text(step.estimate.seconds)}"]
     if step.parallel_group_id is not None:
         lines.append(f"parallel group {step.parallel_group_id}")
-    lines.append("on the critical path" if critical else f"may slip {duration_text(step.timing.slack_seconds)}")
+    if step.replaces:
+        lines.append(f"runs only if {step.replaces} fails")
+    else:
+        lines.append("on the critical path" if critical else f"may slip {duration_text(step.timing.slack_seconds)}")
     if step.outputs:
         lines.append(f"gives {', '.join(map(plain_text, step.outputs))}")
     return "\n".join(lines)
@@ -181,25 +187,25 @@ class _Sample:
     """An entry of the legend: what it looks like, its words, and where it begins on its line."""
 
     role: str
-    kind: DependencyKind
+    look: str
     words: str
     x: float
 
 
 def _legend(plan: PlanContents, drawn: Sketch, room: float) -> list[list[_Sample]]:
     """Explain the looks that occur, on as many lines as they need."""
-    occurring = {curve.edge.kind for curve in drawn.curves}
-    entries = [("edge", kind, kind.value) for kind in DependencyKind if kind in occurring]
-    entries += [("critical", DependencyKind.HARD, "critical path")] if plan.critical_path else []
-    entries += [("band", DependencyKind.HARD, "side by side")] if drawn.bands else []
+    occurring = {curve.edge.look for curve in drawn.curves}
+    entries = [("edge", look, look) for look in _LOOKS if look in occurring]
+    entries += [("critical", _LOOKS[0], "critical path")] if plan.critical_path else []
+    entries += [("band", _LOOKS[0], "side by side")] if drawn.bands else []
     lines: list[list[_Sample]] = [[]]
     x = 0.0
-    for role, kind, words in entries:
+    for role, look, words in entries:
         extent = _SAMPLE + 8 + width(words, NOTE_SIZE)
         if lines[-1] and x + extent > room:
             lines.append([])
             x = 0
-        lines[-1].append(_Sample(role=role, kind=kind, words=words, x=x))
+        lines[-1].append(_Sample(role=role, look=look, words=words, x=x))
         x += extent + 18
     return lines
 
@@ -216,7 +222,7 @@ def _draw_sample(legend: Element, sample: _Sample, middle: float) -> None:
         area = {"x": _number(sample.x), "y": _number(middle - 7), "width": str(_SAMPLE), "height": "14", "rx": "5"}
         SubElement(legend, "rect", {**_paint("band"), **area})
     else:
-        line = _line_attributes(sample.kind, critical=sample.role == "critical")
+        line = _line_attributes(sample.look, critical=sample.role == "critical")
         path = f"M{_point((sample.x, middle))}L{_point((sample.x + _SAMPLE, middle))}"
         SubElement(legend, "path", {"fill": "none", **line, "d": path})
     place = {"x": _number(sample.x + _SAMPLE + 8), "y": _number(middle + 4), "font-size": str(NOTE_SIZE)}
