@@ -111,7 +111,7 @@ def test_a_very_deep_plan_is_wrapped_like_lines_of_text(depth, width):
     drawn = sketch(layers(depth, width))
     assert drawn.width <= 2200
     assert drawn.height < depth * 50 * width
-    places = {box.step.agent: (box.x, box.y) for box in drawn.boxes}
+    places = {str(box.step.agent): (box.x, box.y) for box in drawn.boxes}
     firsts = [places[f"s{level}_0"] for level in range(depth)]
     turns = [level for level in range(1, depth) if firsts[level][0] <= firsts[level - 1][0]]
     assert turns

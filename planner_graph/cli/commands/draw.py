@@ -82,9 +82,8 @@ def draw(  # noqa: PLR0913  # one parameter for each option
         file, catalogs=catalog, builtin=not no_builtin, agents=agents, strategy=strategy, history=past
     ).plan
     text = WRITERS[chosen](plan)
-    if chosen is Format.MERMAID and (
-        problem := beyond_mermaid(text, sum(len(step.dependencies) for step in plan.steps))
-    ):
+    edges = sum(len(step.dependencies) for step in plan.steps)
+    if chosen is Format.MERMAID and (problem := beyond_mermaid(text, edges)):
         screen.tell(problem, style="yellow")
     picture = text.encode()
     if output is None:
