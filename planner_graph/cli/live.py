@@ -137,7 +137,7 @@ class BarsView:
         """Put the bars up."""
         self._bars = Bars(progress, self._clock, hint="Ctrl-C pauses")
         self._live = drawn_live(self._bars, self._screen)
-        self._live.start()
+        self._live.start(refresh=True)  # a first frame drawn beside what an agent prints would be drawn twice
 
     def on_event(self, event: Event) -> None:
         """Bring the bars up to date; they are drawn again in their own rhythm. A warning is printed above them."""

@@ -61,11 +61,16 @@ def _picture(
         edges=(
             DrawnEdge(START, ENTRY),
             *(DrawnEdge(ENTRY, node) for node in first),
-            *(DrawnEdge(edge.agent, agent, edge.kind is DependencyKind.HARD) for edge, agent in edges),
+            *(DrawnEdge(edge.agent, agent, _is_certain(edge)) for edge, agent in edges),
             *(DrawnEdge(agent, EXIT) for agent in agents if agent not in awaited),
             DrawnEdge(EXIT, END),
         ),
     )
+
+
+def _is_certain(edge: StepDependency) -> bool:
+    """Whether the edge is in use whenever both agents run; that of a fallback is only after a failure."""
+    return edge.kind is DependencyKind.HARD and edge.stands_in_for is None
 
 
 def metadata(step: Step) -> dict[str, Any]:
