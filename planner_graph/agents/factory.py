@@ -22,6 +22,7 @@ from planner_graph.catalog.spec import AgentSpec
 from planner_graph.compiler.body import BINDABLE, Body
 from planner_graph.compiler.usage import Prices, checked_prices
 from planner_graph.errors import AgentBindingError, nearest
+from planner_graph.serializer import type_name
 
 ENTRY_POINT_GROUP = "planner_graph.agents"
 
@@ -29,19 +30,34 @@ ENTRY_POINT_GROUP = "planner_graph.agents"
 class AgentFactory(Mapping[str, Body]):
     """Bodies by agent name; what ``compile_plan`` and the orchestrator take their agents from.
 
-    ``prices`` are those of the language models that the bodies call, by the model's name.
+    ``prices`` are those of the language models that the bodies call, by the model's name. ``allowed_types`` are the
+    classes of their own that they keep in checkpoints, or texts such as ``"shop.models:Draft"``.
+
+    Raises:
+        AllowedTypeError: something in ``allowed_types`` is no type.
 
     >>> factory = AgentFactory({"writer": lambda inputs: "a text", "seo": "my_company.seo:optimise"})
     >>> sorted(factory)
     ['seo', 'writer']
     """
 
-    def __init__(self, bodies: Mapping[str, Body | str], *, prices: Prices | None = None) -> None:
+    def __init__(
+        self,
+        bodies: Mapping[str, Body | str],
+        *,
+        prices: Prices | None = None,
+        allowed_types: Iterable[type | str] = (),
+    ) -> None:
         self.bindings = dict(bodies)
         self.prices = checked_prices(prices)
+        self.allowed_types = tuple(allowed_types)
+        for allowed in self.allowed_types:
+            type_name(allowed)
 
     @classmethod
-    def of(cls, *functions: Callable[..., Any], prices: Prices | None = None) -> Self:
+    def of(
+        cls, *functions: Callable[..., Any], prices: Prices | None = None, allowed_types: Iterable[type | str] = ()
+    ) -> Self:
         """Bind functions decorated with ``@agent`` to the names they declare.
 
         Raises:
@@ -55,7 +71,7 @@ class AgentFactory(Mapping[str, Body]):
             if spec.name in bodies:
                 raise AgentBindingError(spec.name, "declared by two functions; rename one of them")
             bodies[spec.name] = function
-        return cls(bodies, prices=prices)
+        return cls(bodies, prices=prices, allowed_types=allowed_types)
 
     @classmethod
     def installed(cls) -> Self:
@@ -100,10 +116,15 @@ class AgentFactory(Mapping[str, Body]):
         return tuple(spec for spec in specs if spec is not None)
 
     def extended(self, bodies: Mapping[str, Body | str]) -> Self:
-        """Give a factory with further bindings, and prices if it is a factory; they win over the present ones."""
+        """Give a factory with further bindings, which win over the present ones.
+
+        If they are a factory, its prices win, too, and its allowed types are added.
+        """
+        prices, allowed_types = self.prices, self.allowed_types
         if isinstance(bodies, AgentFactory):
-            return type(self)({**self.bindings, **bodies.bindings}, prices={**self.prices, **bodies.prices})
-        return type(self)({**self.bindings, **bodies}, prices=self.prices)
+            prices, allowed_types = {**prices, **bodies.prices}, (*allowed_types, *bodies.allowed_types)
+            bodies = bodies.bindings
+        return type(self)({**self.bindings, **bodies}, prices=prices, allowed_types=allowed_types)
 
     def __getitem__(self, name: str) -> Body:
         body = self.bindings[name]

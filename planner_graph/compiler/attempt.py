@@ -16,6 +16,7 @@ SCRATCHPAD = "__pregel_scratchpad"
 RESUMING = "__pregel_resuming"
 CHECKPOINTER = "__pregel_checkpointer"
 READ = "__pregel_read"
+CALL = "__pregel_call"
 
 
 def next_attempt(config: RunnableConfig, *, alone: bool = True, asked: int = 0) -> RunnableConfig:

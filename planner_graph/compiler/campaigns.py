@@ -4,7 +4,7 @@ All agents are nodes of it. The entry node makes the plan and keeps it in the st
 the agents of that plan start, so nothing is compiled anew for a campaign.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from langgraph.graph import END, START, StateGraph
@@ -19,6 +19,7 @@ from planner_graph.campaign import Campaign
 from planner_graph.clock import Clock
 from planner_graph.compiler.assembly import Assembly
 from planner_graph.compiler.body import Body
+from planner_graph.compiler.compiler import types_allowed_by
 from planner_graph.compiler.ends import REMEDY, Entry, Update, end
 from planner_graph.compiler.form import campaign_form
 from planner_graph.compiler.graph import PlanGraph
@@ -55,19 +56,21 @@ def compile_planner(  # noqa: PLR0913  # options, all by keyword
     clock: Clock | None = None,
     prices: Prices | None = None,
     name: str = "campaign",
+    allowed_types: Iterable[type | str] = (),
 ) -> PlanGraph:
     """Compile ``planner`` into a graph that takes ``{"campaign": {...}}``, plans it and runs the plan.
 
     Every agent of the planner's catalog that has a body in ``agents`` is a node. Input, output and state are those of
     :func:`~planner_graph.compiler.compiler.compile_plan`; beside them, ``plan`` in the state is the plan as plain JSON.
-    New input on a thread is planned anew. ``context={"strategy": ...}`` chooses the strategy.
+    New input on a thread is planned anew. ``context={"strategy": ...}`` chooses the strategy. For ``allowed_types`` see
+    ``compile_plan``, too.
 
     What a run raises, beside what ``compile_plan`` and its graphs raise:
         CampaignError, PlanError: the input is no campaign, or no plan follows from it.
         UnboundAgentsError: the plan has agents without a body; also where a thread is read whose plan has such.
     """
     known = {agent: agents[agent] for agent in planner.catalog.agents if agent in agents}
-    assembly = Assembly(known, clock, prices)
+    assembly = Assembly(known, clock, prices, types_allowed_by(agents, allowed_types))
     schema = planning_schema(known)
     builder: StateGraph[Any, Any, PlanInput, PlanOutput] = StateGraph(
         schema,

@@ -1,6 +1,6 @@
 """Compiles an execution plan into a LangGraph graph that anyone can invoke, stream, draw and deploy."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from langgraph.graph import StateGraph
@@ -36,6 +36,7 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
     prices: Prices | None = None,
     name: str = "campaign",
     defaults: Campaign | None = None,
+    allowed_types: Iterable[type | str] = (),
 ) -> PlanGraph:
     """Compile ``plan`` into a graph whose nodes run the bodies in ``agents``.
 
@@ -50,12 +51,17 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
     A record's ``usage`` counts the tokens of the language models that the agent called. ``prices`` are the models'
     prices by name; with them it also tells the cost.
 
+    ``checkpointer`` builds nothing of what it has stored but plain data, LangChain's messages, LangGraph's own types
+    and ``allowed_types``: classes, or texts such as ``"shop.models:Draft"``, beside those of an ``AgentFactory``. An
+    agent that would store another one fails.
+
     Raises:
         UnboundAgentsError: agents of the plan have no body; all of them are named.
         AgentBindingError: a body is nothing that can run.
         InvalidInputError: there is something in ``prices`` that is no price.
+        AllowedTypeError: there is something in ``allowed_types`` that is no type.
     """
-    assembly = Assembly(_bodies(plan, agents), clock, prices)
+    assembly = Assembly(_bodies(plan, agents), clock, prices, types_allowed_by(agents, allowed_types))
     schema = state_schema(plan)
     builder: StateGraph[Any, Any, PlanInput, PlanOutput] = StateGraph(
         schema, input_schema=PlanInput, output_schema=PlanOutput
@@ -73,6 +79,11 @@ def compile_plan(  # noqa: PLR0913  # options, all by keyword
     return assembly.finish(
         builder, plan=plan, picture=picture_of(plan), checkpointer=checkpointer, store=store, name=name
     )
+
+
+def types_allowed_by(agents: Mapping[str, Body], further: Iterable[type | str] = ()) -> tuple[type | str, ...]:
+    """Return the types that a factory of agents allows in checkpoints, and ``further`` ones."""
+    return (*getattr(agents, "allowed_types", ()), *further)
 
 
 def _bodies(plan: ExecutionPlan, agents: Mapping[str, Body]) -> dict[AgentName, Body]:

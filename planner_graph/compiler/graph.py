@@ -27,11 +27,13 @@ from planner_graph.compiler.joins import superstep_replaced
 from planner_graph.compiler.landing import awaited
 from planner_graph.compiler.observing import Following, observers
 from planner_graph.compiler.picture import Picture, draw, picture_of
+from planner_graph.compiler.saver_view import guarded, serializer_of
 from planner_graph.compiler.state import PlanInput, PlanOutput, plan_in
 from planner_graph.compiler.threads import route
 from planner_graph.compiler.wiring import ENTRY, EXIT
 from planner_graph.errors import StrangeAgentError
 from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.serializer import CheckpointSerializer
 
 MOST_THREADS = 256
 """Threads in which nodes run or wait under ``invoke``, unless the config says otherwise."""
@@ -40,12 +42,20 @@ MOST_THREADS = 256
 class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
     """A ``CompiledStateGraph`` of one ``plan``, or of whatever plan its entry node makes.
 
-    It knows the background loop in which its agents run for sync callers, and the ``picture`` that is drawn of it.
+    It knows the background loop in which its agents run for sync callers, the ``picture`` that is drawn of it, and the
+    ``serializer`` by which its checkpointer reads and writes.
     """
 
     def __init__(
-        self, *, loop: BackgroundLoop, plan: ExecutionPlan | None, picture: Picture, **attributes: Any
+        self,
+        *,
+        loop: BackgroundLoop,
+        plan: ExecutionPlan | None,
+        picture: Picture,
+        serializer: CheckpointSerializer,
+        **attributes: Any,
     ) -> None:
+        self.serializer = serializer
         super().__init__(**attributes)
         self.loop = loop
         self.plan = plan
@@ -59,10 +69,15 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
         loop: BackgroundLoop,
         plan: ExecutionPlan | None,
         picture: Picture,
+        serializer: CheckpointSerializer,
     ) -> Self:
         """Give ``graph`` as the graph of ``plan``."""
         attributes = {name: value for name, value in vars(graph).items() if name != "__orig_class__"}
-        return cls(loop=loop, plan=plan, picture=picture, **attributes)
+        return cls(loop=loop, plan=plan, picture=picture, serializer=serializer, **attributes)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; in the place of a checkpointer a view of it that reads only what is safe."""
+        super().__setattr__(name, guarded(value, self.serializer) if name == "checkpointer" else value)
 
     def showing(self, plan: ExecutionPlan) -> Self:
         """Give the same graph, of which ``plan`` is drawn."""
@@ -96,6 +111,7 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
 
     def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:  # noqa: A002
         """Stream a run as LangGraph does; ``invoke`` goes through here, too."""
+        self._require_storable(input)
         given, following = self._invocation(config)
         with following.to_the_end(), self.loop.stopped_by_ctrl_c():
             yield from super().stream(input, self._with_threads(given), **options)
@@ -107,6 +123,7 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
         **options: Any,
     ) -> AsyncIterator[Any]:
         """Stream a run as LangGraph does; ``ainvoke`` goes through here, too."""
+        self._require_storable(input)
         given, following = self._invocation(config, options)
         route(asyncio.get_running_loop())
         stream = cast("AsyncGenerator[Any, None]", super().astream(input, given, **options))
@@ -164,6 +181,12 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
             raise StrangeAgentError(updates[0].as_node, ())
         return with_the_rest(plan, found, updates, routed=self.plan is None) if plan else updates
 
+    def _require_storable(self, given: Any) -> None:
+        """Refuse answers that cannot be stored before anything runs."""
+        serializer = serializer_of(self.checkpointer)
+        if isinstance(given, Command) and serializer is not None:
+            serializer.require_storable(given)
+
     def _with_threads(self, config: RunnableConfig) -> RunnableConfig:
         """Give ``config`` with a thread for every node, unless it sets a limit of its own.
 
@@ -186,6 +209,9 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
             known_as = given.get("run_id") or uuid.uuid4()  # graph-lifecycle callbacks tell of it by this id, too
             given = {**given, "run_id": known_as}
             following.by(watching, known_as)
+        configurable = dict(given.get("configurable", {}))
+        if CHECKPOINTER in configurable:  # that of a graph around this one
+            configurable[CHECKPOINTER] = guarded(configurable[CHECKPOINTER], self.serializer)
         invocation = Invocation(
             self,
             self.plan,
@@ -193,7 +219,7 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
             inner=INVOCATION in known["configurable"],
             stores=awaited(self.checkpointer, options or {}, limited=bool(known.get("max_concurrency"))),
         )
-        return {**given, "configurable": {**given.get("configurable", {}), INVOCATION: invocation}}, following
+        return {**given, "configurable": {**configurable, INVOCATION: invocation}}, following
 
 
 def _replaces(updates: Sequence[StateUpdate]) -> bool:

@@ -39,6 +39,7 @@ from planner_graph.compiler.obstacle import STOPPED, Obstacle, find_obstacle
 from planner_graph.compiler.output import Output, check_output, undeclared_text
 from planner_graph.compiler.retry import is_worth_retrying, seconds_to_wait
 from planner_graph.compiler.state import AgentRecord, ErrorInfo
+from planner_graph.compiler.storing import Storing
 from planner_graph.compiler.threads import AttemptThreads, current_threads
 from planner_graph.compiler.time_limit import OverdueError, in_time
 from planner_graph.compiler.usage import Prices, UsageMeter, start_meter, usage_of
@@ -51,6 +52,7 @@ from planner_graph.errors import (
     StrangeAgentError,
 )
 from planner_graph.planning.contents import Step
+from planner_graph.serializer import CheckpointSerializer
 from planner_graph.types import AgentName, AgentStatus, Strategy
 
 Update = dict[str, Any] | Command[str]
@@ -64,7 +66,15 @@ class AgentNode(Runnable[Any, Update]):
     """
 
     def __init__(  # noqa: PLR0913  # what a node works with, all by keyword
-        self, agent: AgentName, body: Body, *, isolated: bool, clock: Clock, loop: BackgroundLoop, prices: Prices
+        self,
+        agent: AgentName,
+        body: Body,
+        *,
+        isolated: bool,
+        clock: Clock,
+        loop: BackgroundLoop,
+        prices: Prices,
+        serializer: CheckpointSerializer,
     ) -> None:
         self.name = agent
         self.agent = agent
@@ -73,6 +83,7 @@ class AgentNode(Runnable[Any, Update]):
         self.clock = clock
         self.loop = loop
         self.prices = prices
+        self.serializer = serializer
 
     def invoke(self, input: dict[str, Any], config: RunnableConfig | None = None, **_: Any) -> Update:  # noqa: A002, ARG002
         """Give the agent's record under its name, and who is next, for a sync caller."""
@@ -115,6 +126,7 @@ class AgentExecution:
         self.clock = node.clock
         self.prices = node.prices
         self.held: PoolHeldError | None = None
+        self.serializer = node.serializer
 
     async def carry_out(self, board: Board, config: RunnableConfig) -> AgentRecord:
         """Give the agent's record."""
@@ -233,13 +245,15 @@ class AgentExecution:
     async def _called(self, current: Attempt, config: RunnableConfig, deadline: float | None) -> Output:
         """Call the body, within its time limit; what comes later is discarded."""
         current.begin()
+        storing = Storing(config, self.serializer)
+        config = storing.config
         var_child_runnable_config.set(config)  # where interrupt() and whatever else a body calls look for it
         context = current.context() if self.takes_context else None
         seconds, of_all = self.step.timeout_seconds, False
         if deadline is not None and (left := deadline - asyncio.get_running_loop().time()) < seconds:
             seconds, of_all = left, True
         try:
-            given = await in_time(seconds, call(self.body, current.inputs, context, config))
+            given = await in_time(seconds, storing.watched(call(self.body, current.inputs, context, config)))
             return check_output(self.step, given, current.inputs)
         except OverdueError as error:
             if of_all:

@@ -14,6 +14,7 @@ from planner_graph.errors.agents import (
     NoCurrentAgentError,
     OutputError,
     PoolHeldError,
+    UnstorableValueError,
 )
 from planner_graph.errors.base import Finding, InvalidInputError, PlannerGraphError, cycle_text, nearest
 from planner_graph.errors.database import (
@@ -24,6 +25,7 @@ from planner_graph.errors.database import (
 )
 from planner_graph.errors.planning import (
     AgentBindingError,
+    AllowedTypeError,
     CampaignError,
     CatalogError,
     CycleError,
@@ -39,6 +41,8 @@ from planner_graph.errors.runs import (
     AnswerRefusedError,
     BadCursorError,
     CampaignNotFoundError,
+    CheckpointFault,
+    CheckpointUnreadableError,
     CommandRefusedError,
     LeaseLostError,
     OutputNotStoredError,
@@ -54,6 +58,7 @@ from planner_graph.errors.runs import (
 __all__ = [
     "AgentBindingError",
     "AgentTimeoutError",
+    "AllowedTypeError",
     "AmbiguousRunError",
     "AnswerRefusedError",
     "BadCursorError",
@@ -63,6 +68,8 @@ __all__ = [
     "CampaignError",
     "CampaignNotFoundError",
     "CatalogError",
+    "CheckpointFault",
+    "CheckpointUnreadableError",
     "CommandRefusedError",
     "CycleError",
     "DatabaseUnavailableError",
@@ -94,6 +101,7 @@ __all__ = [
     "TokenNameTakenError",
     "TokenNotFoundError",
     "UnboundAgentsError",
+    "UnstorableValueError",
     "cycle_text",
     "nearest",
 ]

@@ -17,6 +17,15 @@ class OutputError(PlannerGraphError, TypeError):
         super().__init__(f"output of agent {agent!r}: {problem}")
 
 
+class UnstorableValueError(PlannerGraphError, TypeError):
+    """A value cannot be stored in a checkpoint so that it can be read again; ``path`` says where it is."""
+
+    def __init__(self, path: Sequence[str | int], problem: str, remedy: str) -> None:
+        self.path, self.problem, self.remedy = tuple(path), problem, remedy
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path).removeprefix(".")
+        super().__init__(f"{place}: {problem}; {remedy}" if place else f"{problem}; {remedy}")
+
+
 class BodyCancelledError(PlannerGraphError, RuntimeError):
     """A body ended as cancelled though nobody cancelled the run."""
 

@@ -65,6 +65,14 @@ class AgentBindingError(PlannerGraphError, TypeError):
         super().__init__(f"agent binding {reference!r}: {problem}")
 
 
+class AllowedTypeError(PlannerGraphError, ValueError):
+    """Something in ``allowed_types`` names no class that can be found again."""
+
+    def __init__(self, given: object, remedy: str) -> None:
+        self.given = given
+        super().__init__(f"allowed type {given!r} cannot be used; {remedy}")
+
+
 class PlanMismatchError(PlannerGraphError, ValueError):
     """A checkpoint belongs to another plan than the graph that was asked to resume it."""
 

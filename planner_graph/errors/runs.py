@@ -1,6 +1,7 @@
 """What cannot be done with a run."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 from planner_graph.errors.base import PlannerGraphError
 
@@ -126,3 +127,27 @@ class PlanChangedError(PlannerGraphError, ValueError):
         lines += [f"  {line}" for line in self.differences]
         remedy = f"to go on under the new plan: planner-graph resume {run_id} --replan, with the same options"
         super().__init__("\n".join(lines) + f"; {remedy}")
+
+
+class CheckpointFault(StrEnum):
+    """Why a checkpoint cannot be read."""
+
+    DAMAGED = "damaged"
+    """Its bytes, or what they say, cannot be what was written."""
+    FOREIGN_TYPE = "foreign_type"
+    """It names a class or function that may not be built from a checkpoint."""
+    UNKNOWN_FORMAT = "unknown_format"
+    """A value has a form that is never read, such as a pickle."""
+    MISSING = "missing"
+    """A value that it refers to is not there."""
+
+
+class CheckpointUnreadableError(PlannerGraphError, ValueError):
+    """What a checkpoint holds cannot be read, or must not be; ``code`` says why, ``thread_id`` whose it is."""
+
+    def __init__(self, code: CheckpointFault, problem: str, *, thread_id: str | None = None) -> None:
+        self.code = code
+        self.problem = problem
+        self.thread_id = thread_id
+        whose = f" of thread {thread_id!r}" if thread_id else ""
+        super().__init__(f"the checkpoint{whose} cannot be read: {problem}")

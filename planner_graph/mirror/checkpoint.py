@@ -3,19 +3,66 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import (
+    Any,
+    NotRequired,  # pydantic needs this one before Python 3.12
+)
 
-from langgraph.types import StateSnapshot
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import Interrupt, StateSnapshot
+from pydantic import InstanceOf, TypeAdapter
+from typing_extensions import TypedDict
 
-from planner_graph.compiler.compiler import compile_plan
+from planner_graph.compiler.compiler import CompiledPlan, compile_plan
 from planner_graph.compiler.state import AgentRecord, Result, stored_records
-from planner_graph.errors import OutputNotStoredError
+from planner_graph.errors import CheckpointFault, CheckpointUnreadableError, OutputNotStoredError
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store import reading
 from planner_graph.store.database import Database
 from planner_graph.store.rows import RunRow
-from planner_graph.store.saver import checkpointer
-from planner_graph.types import AgentName, RunId
+from planner_graph.store.saver import checkpointer, reading_thread
+from planner_graph.types import AgentName, AgentStatus, RunId, RunStatus
+
+
+class _Error(TypedDict):
+    type: str
+    message: str
+
+
+class _Record(TypedDict):
+    """What a record must hold for its readers; those of earlier versions lack what came later."""
+
+    status: AgentStatus
+    output: dict[str, Any] | None
+    error: _Error | None
+    reason: str | None
+    attempts: int
+    started_at: datetime | None
+    ended_at: datetime
+    replaces: NotRequired[str | None]
+    usage: NotRequired[dict[str, Any] | None]
+
+
+class _Summary(TypedDict):
+    status: AgentStatus
+
+
+class _Result(TypedDict):
+    status: RunStatus
+    deliverables: dict[str, Any]
+    missing: list[str]
+    agents: dict[str, _Summary]
+
+
+class _State(TypedDict):
+    campaign: NotRequired[dict[str, Any]]
+    plan_hash: NotRequired[str]
+    result: NotRequired[_Result | None]
+
+
+_STATE = TypeAdapter(_State)
+_RECORDS = TypeAdapter(dict[str, _Record])
+_QUESTIONS = TypeAdapter(list[InstanceOf[Interrupt]])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +102,7 @@ async def read_checkpoint(database: Database, run: str) -> CheckpointState:
         RunNotFoundError: there is no such run.
         AmbiguousRunError: there is more than one.
         PlanMismatchError: the stored plan is damaged, or the checkpoint was written by another one.
+        CheckpointUnreadableError: the checkpoint is damaged, or holds what may not be read.
     """
     async with reading.snapshot(database) as conn:
         row = await reading.find_run(conn, run)
@@ -66,7 +114,8 @@ async def full_output(database: Database, run: str, agent: str) -> dict[str, Any
     """Give the whole output of an agent, of which the live table may show only the beginning.
 
     Raises:
-        RunNotFoundError, AmbiguousRunError, PlanMismatchError: see :func:`read_checkpoint`.
+        RunNotFoundError, AmbiguousRunError, PlanMismatchError, CheckpointUnreadableError: see
+            :func:`read_checkpoint`.
         OutputNotStoredError: the agent is not in the plan, has not completed, or the checkpoint is gone.
     """
     state = await read_checkpoint(database, run)
@@ -84,7 +133,7 @@ async def full_output(database: Database, run: str, agent: str) -> dict[str, Any
 
 async def _read(database: Database, row: RunRow, plan: ExecutionPlan) -> CheckpointState:
     graph = compile_plan(plan, dict.fromkeys(plan.by_agent, _never_called), checkpointer=checkpointer(database))
-    snapshot = await graph.aget_state({"configurable": {"thread_id": row.thread_id}})
+    snapshot = await stored_state(graph, {"configurable": {"thread_id": row.thread_id}}, plan)
     result: Result | None = None if snapshot.next else snapshot.values.get("result")
     return CheckpointState(
         run_id=row.run_id,
@@ -97,6 +146,24 @@ async def _read(database: Database, row: RunRow, plan: ExecutionPlan) -> Checkpo
         questions=open_questions(snapshot),
         removed_at=row.checkpoints_removed_at,
     )
+
+
+async def stored_state(graph: CompiledPlan, config: RunnableConfig, plan: ExecutionPlan) -> StateSnapshot:
+    """Return the latest state of a thread of the graph of ``plan``, if it is one that the graph can have stored.
+
+    Raises:
+        PlanMismatchError: it was written by another plan.
+        CheckpointUnreadableError: it is damaged, or holds what may not be read.
+    """
+    with reading_thread(str(config["configurable"]["thread_id"])):
+        snapshot = await graph.aget_state(config)
+        _STATE.validate_python(snapshot.values)
+        records = stored_records(snapshot, plan.by_agent)
+        _RECORDS.validate_python(records)
+        if records and not snapshot.values.keys() >= {"plan_hash", "campaign"}:
+            raise CheckpointUnreadableError(CheckpointFault.MISSING, "its plan or its campaign is missing")
+        _QUESTIONS.validate_python([interrupt for task in snapshot.tasks for interrupt in task.interrupts])
+    return snapshot
 
 
 def open_questions(snapshot: StateSnapshot) -> tuple[Question, ...]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from planner_graph.compiler.events import moment, pause_reason
-from planner_graph.errors import PlannerGraphError, RunHeldError
+from planner_graph.errors import CheckpointFault, CheckpointUnreadableError, PlannerGraphError, RunHeldError
 from planner_graph.mirror import differences, tables
 from planner_graph.mirror.checkpoint import CheckpointState, read_checkpoint
 from planner_graph.mirror.differences import Difference, Said
@@ -31,7 +31,7 @@ class Reconciliation:
     """What came of comparing the tables of a run with its checkpoint.
 
     ``written`` tells whether they were made equal. ``remark`` says why a run was rightly left alone, ``problem`` why it
-    could not be compared.
+    could not be compared, and ``problem_code``, if that is its checkpoint, what is wrong with that.
     """
 
     run_id: RunId
@@ -39,6 +39,7 @@ class Reconciliation:
     written: bool = False
     remark: str | None = None
     problem: str | None = None
+    problem_code: CheckpointFault | None = None
 
     @property
     def settled(self) -> bool:
@@ -81,6 +82,8 @@ async def reconcile_all(
             found.append(await reconcile(database, run_id, dry_run=dry_run, settings=settings))
         except RunHeldError:
             found.append(Reconciliation(run_id=run_id, remark="another process is executing it"))
+        except CheckpointUnreadableError as error:
+            found.append(Reconciliation(run_id=run_id, problem=str(error), problem_code=error.code))
         except PlannerGraphError as error:
             found.append(Reconciliation(run_id=run_id, problem=str(error)))
     return found

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -13,10 +13,10 @@ from planner_graph.agents.factory import AgentFactory
 from planner_graph.campaign import Campaign
 from planner_graph.clock import Clock
 from planner_graph.compiler.body import Body
-from planner_graph.compiler.compiler import compile_plan
+from planner_graph.compiler.compiler import compile_plan, types_allowed_by
 from planner_graph.compiler.usage import Prices
 from planner_graph.errors import RunNotResumableError
-from planner_graph.mirror.checkpoint import open_questions
+from planner_graph.mirror.checkpoint import open_questions, read_checkpoint, stored_state
 from planner_graph.mirror.handler import PlanMirror
 from planner_graph.mirror.history import PerformanceTracker
 from planner_graph.mirror.settings import MirrorSettings
@@ -50,6 +50,7 @@ class CampaignOrchestrator:
     at least ``history_min_runs`` successful runs in the database are estimated from these (``None``: nobody is).
     ``mirror`` holds settings of the live tables, ``grace`` how long running agents may go on when a run is paused or
     cancelled. An outage of the database is waited for during ``outage_seconds``, then the run is paused.
+    ``allowed_types`` may be kept in checkpoints, beside those of the factory and of the database.
     """
 
     def __init__(  # noqa: PLR0913  # options, all by keyword
@@ -65,7 +66,9 @@ class CampaignOrchestrator:
         mirror: MirrorSettings | None = None,
         grace: Grace | None = None,
         outage_seconds: float = OUTAGE_SECONDS,
+        allowed_types: Iterable[type | str] = (),
     ) -> None:
+        database = database.allowing(types_allowed_by(agents, allowed_types))
         self.database = database
         self.agents = agents
         self.planner = planner or MasterPlanner()
@@ -141,6 +144,7 @@ class CampaignOrchestrator:
             RunHeldError: another process is executing it.
             RunNotResumableError: it has ended, or is another graph's whose checkpoints are not in this database.
             PlanMismatchError: its checkpoint was written by another plan.
+            CheckpointUnreadableError: its checkpoint is damaged, or holds what may not be read.
             LeaseLostError: another process has taken it over meanwhile.
         """
         return await self._execute(run_id, take_over=take_over, on_event=on_event, on_stop=on_stop)
@@ -178,6 +182,14 @@ class CampaignOrchestrator:
         If it was being paused, it is paused, whereas :meth:`resume` goes on with it.
         """
         return await self._execute(run_id, take_over=False, on_event=on_event, pausing_pauses=True)
+
+    async def require_readable(self, run_id: RunId) -> None:
+        """Do nothing if the checkpoint of a run can be read, or there is none.
+
+        Raises:
+            RunNotFoundError, PlanMismatchError, CheckpointUnreadableError: see :func:`read_checkpoint`.
+        """
+        await read_checkpoint(self.database, run_id)
 
     async def require_same_plan(
         self, run_id: str, campaign: Campaign | None = None, *, strategy: Strategy | str | None = None
@@ -340,10 +352,17 @@ class CampaignOrchestrator:
         plan = await self.repository.load_plan(row.run_id)
         patience = self._patience()
         saver = RunSaver(self.database, lease, patience=patience, on_failure=brake.fail)
-        graph = compile_plan(plan, self.agents, checkpointer=saver, clock=self.clock, prices=self.prices)
+        graph = compile_plan(
+            plan,
+            self.agents,
+            checkpointer=saver,
+            clock=self.clock,
+            prices=self.prices,
+            allowed_types=self.database.allowed_types,
+        )
         campaign = await self.repository.load_campaign(row.run_id)
         config = config_of(row)
-        state = await graph.aget_state(config)
+        state = await stored_state(graph, config, plan)
         begun = bool(state.created_at)  # without a checkpoint it never started, or not for long
         if not begun and not row.own_thread:
             raise RunNotResumableError(row.run_id, "its checkpoints are elsewhere; whoever began it goes on with it")

@@ -1,11 +1,11 @@
 """What there is to know of one run, or of one of its agents, put together from the tables and the checkpoint."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from planner_graph.campaign import Campaign
 from planner_graph.compiler.events import ASKS
-from planner_graph.errors import RunNotFoundError
+from planner_graph.errors import CheckpointUnreadableError, RunNotFoundError
 from planner_graph.mirror.blocking import blocked
 from planner_graph.mirror.checkpoint import read_checkpoint
 from planner_graph.mirror.overdue import overdue
@@ -20,6 +20,7 @@ from planner_graph.server.responses import (
     AgentInput,
     AskedQuestion,
     Attempt,
+    CheckpointProblem,
     RunDetail,
 )
 from planner_graph.store.commands import Command, answer
@@ -43,7 +44,10 @@ async def run_detail(context: Context, row: RunRow) -> RunDetail:
         raise RunNotFoundError(row.run_id)
     [listed] = found
     vitals = await repository.vitals(row.run_id)
-    questions = await asked(context, row.run_id, listed.status)
+    checkpoint = await looked_into(context, row.run_id, listed.status, held=vitals.held)
+    allowed = allowed_actions(listed.status, held=vitals.held, questions=checkpoint.questions)
+    if checkpoint.problem is not None:
+        allowed = [action for action in allowed if action != Command.RESUME]
     return RunDetail(
         **item_values(listed, context.host),
         plan_hash=listed.plan_hash,
@@ -52,8 +56,9 @@ async def run_detail(context: Context, row: RunRow) -> RunDetail:
         result=listed.result,
         usage=listed.usage,
         holder=None if listed.status.ended else vitals.holder,  # who lets go of it a moment later
-        allowed_actions=allowed_actions(listed.status, held=vitals.held, questions=questions),
-        questions=questions,
+        allowed_actions=allowed,
+        questions=checkpoint.questions,
+        checkpoint_problem=checkpoint.problem,
         checkpoints_removed_at=listed.checkpoints_removed_at,
     )
 
@@ -74,24 +79,38 @@ def allowed_actions(status: RunStatus, *, held: bool, questions: Iterable[AskedQ
     return [*commands, *(action.value for action in Action if action.answers and asks)]
 
 
-async def asked(context: Context, run_id: RunId, status: RunStatus) -> list[AskedQuestion]:
-    """Give the questions that agents of a run ask; the checkpoint is only read if an agent says that it waits."""
+class Looked(NamedTuple):
+    """What the checkpoint of a run tells beside the tables: what is asked, or why it cannot be read."""
+
+    questions: list[AskedQuestion]
+    problem: CheckpointProblem | None = None
+
+
+async def looked_into(context: Context, run_id: RunId, status: RunStatus, *, held: bool) -> Looked:
+    """Look into the checkpoint of a run where an agent waits for an answer, or that could be resumed."""
     if status.ended or status is RunStatus.CANCELLING:
-        return []
+        return Looked([])
     attempts = await context.repository.agent_runs(run_id)
     latest = {attempt.agent_name: attempt for attempt in sorted(attempts, key=lambda row: (row.execution, row.attempt))}
-    if not any(attempt.reason == ASKS for attempt in latest.values()):
-        return []
+    asks = any(attempt.reason == ASKS for attempt in latest.values())
+    if held and not asks:
+        return Looked([])
+    try:
+        state = await read_checkpoint(context.orchestrator.database, run_id)
+    except CheckpointUnreadableError as error:
+        return Looked([], CheckpointProblem(reason_code=error.code, detail=str(error)))
     answers = await context.repository.answers(run_id)
-    return [
-        AskedQuestion(
-            id=question.id,
-            agent=question.agent,
-            value=preview(question.value, PREVIEW),
-            answered_by=answers[question.id].by if question.id in answers else None,
-        )
-        for question in (await read_checkpoint(context.database, run_id)).questions
-    ]
+    return Looked(
+        [
+            AskedQuestion(
+                id=question.id,
+                agent=question.agent,
+                value=preview(question.value, PREVIEW),
+                answered_by=answers[question.id].by if question.id in answers else None,
+            )
+            for question in (state.questions if asks else ())
+        ]
+    )
 
 
 async def agent_detail(context: Context, row: RunRow, name: str) -> AgentDetail:

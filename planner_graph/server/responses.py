@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from planner_graph.errors import CheckpointFault
 from planner_graph.mirror.blocking import Blocked
 from planner_graph.mirror.overdue import Overdue
 from planner_graph.store.rows import AgentRunRow, EventRow
@@ -131,6 +132,13 @@ class AskedQuestion(Answer):
     answered_by: str | None
 
 
+class CheckpointProblem(Answer):
+    """Why the checkpoint of a run cannot be read: all answers are from the tables, and it cannot be resumed."""
+
+    reason_code: CheckpointFault = Field(examples=["damaged"])
+    detail: str
+
+
 class RunDetail(RunItem):
     """All that is known of a run but for its plan, its progress and its events.
 
@@ -150,6 +158,7 @@ class RunDetail(RunItem):
                     "holder": "host:4711:a1b2c3",
                     "allowed_actions": ["pause", "cancel"],
                     "questions": [],
+                    "checkpoint_problem": None,
                     "checkpoints_removed_at": None,
                 }
             ]
@@ -164,6 +173,7 @@ class RunDetail(RunItem):
     holder: str | None
     allowed_actions: list[str]
     questions: list[AskedQuestion]
+    checkpoint_problem: CheckpointProblem | None
     checkpoints_removed_at: datetime | None
 
 

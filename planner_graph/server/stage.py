@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import psycopg
 
 from planner_graph.compiler.body import Body
-from planner_graph.errors import LeaseLostError, RunHeldError, RunNotResumableError
+from planner_graph.errors import CheckpointUnreadableError, LeaseLostError, RunHeldError, RunNotResumableError
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.runtime.execution import RunOutcome
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
@@ -111,7 +111,7 @@ class Stage:
             async with self._places:
                 if self._turns.begin(turn):
                     await self._execute(turn)
-        except (LeaseLostError, RunHeldError, RunNotResumableError) as error:
+        except (CheckpointUnreadableError, LeaseLostError, RunHeldError, RunNotResumableError) as error:
             log.info("%s", error)
         except Exception:
             log.exception("run %s could not be executed", turn.run_id)

@@ -1,33 +1,115 @@
 """LangGraph's checkpoints in the same database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import psycopg
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.errors import GraphInterrupt
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
-from planner_graph.errors import LeaseLostError
+from planner_graph.errors import (
+    CheckpointFault,
+    CheckpointUnreadableError,
+    LeaseLostError,
+    PlannerGraphError,
+    UnstorableValueError,
+)
+from planner_graph.serializer import CheckpointSerializer
 from planner_graph.store.database import Database
 from planner_graph.store.leases import Lease, is_fenced
 from planner_graph.store.outages import Patience
 from planner_graph.store.queries import query
+from planner_graph.text import one_line
+
+_OF_DAMAGE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, NotImplementedError)
+"""Errors that code raises when it takes data for what they are not."""
 
 
-def checkpointer(database: Database) -> AsyncPostgresSaver:
+class CheckpointSaver(AsyncPostgresSaver):
+    """Saves checkpoints over the shared pool, and reads them as data that anyone may have changed.
+
+    Nothing is built of the bytes but what :class:`CheckpointSerializer` allows, and the types that ``database`` does.
+    """
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database.pool, serde=CheckpointSerializer(database.allowed_types))
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Read a checkpoint.
+
+        Raises:
+            CheckpointUnreadableError: it is damaged, or holds what may not be read.
+        """
+        with reading_thread(str(config["configurable"]["thread_id"])):
+            found = await super().aget_tuple(config)
+            if found is not None:
+                _require_whole(found)
+        return found
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002  # the name is LangGraph's
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """Read checkpoints, newest first; see :meth:`aget_tuple`."""
+        thread_id = (config or {}).get("configurable", {}).get("thread_id")
+        with reading_thread(thread_id):
+            async for found in super().alist(config, filter=filter, before=before, limit=limit):
+                _require_whole(found)
+                yield found
+
+
+@contextmanager
+def reading_thread(thread_id: str | None) -> Iterator[None]:
+    """Turn whatever a damaged checkpoint makes its readers raise in the block into one error.
+
+    Raises:
+        CheckpointUnreadableError: something in it cannot be what was stored.
+    """
+    try:
+        yield
+    except CheckpointUnreadableError as error:
+        raise CheckpointUnreadableError(error.code, error.problem, thread_id=thread_id) from error
+    except (PlannerGraphError, GraphInterrupt):
+        raise
+    except (psycopg.DataError, *_OF_DAMAGE) as error:
+        problem = f"it is damaged ({type(error).__name__}: {one_line(str(error))[:200]})"
+        raise CheckpointUnreadableError(CheckpointFault.DAMAGED, problem, thread_id=thread_id) from error
+
+
+def _require_whole(found: CheckpointTuple) -> None:
+    """Refuse a checkpoint of a plan's own graph that lacks a value it refers to.
+
+    Such an agent would seem never to have run, and would run again. Only channels of LangGraph's own, which are for
+    one superstep, have versions without values. What graphs within keep cannot be known.
+    """
+    if found.config["configurable"].get("checkpoint_ns"):
+        return
+    checkpoint = found.checkpoint
+    for channel in checkpoint["channel_versions"]:
+        if not channel.startswith("__") and ":" not in channel and channel not in checkpoint["channel_values"]:
+            problem = f"the value of {channel!r} is missing"
+            raise CheckpointUnreadableError(CheckpointFault.MISSING, problem)
+
+
+def checkpointer(database: Database) -> CheckpointSaver:
     """Give a checkpoint saver over the shared pool, to read with, or for graphs that nobody else runs.
 
     Make one for each run: a saver lets one query through at a time, so runs that shared one would wait for each other.
     """
-    return AsyncPostgresSaver(database.pool)
+    return CheckpointSaver(database)
 
 
-class RunSaver(AsyncPostgresSaver):
+class RunSaver(CheckpointSaver):
     """Saves the checkpoints of one run for as long as its lease is ours, and through outages of the database.
 
     What is given first is stored first, and after something that could not be stored nothing is: no agent's record is
@@ -48,7 +130,7 @@ class RunSaver(AsyncPostgresSaver):
         patience: Patience | None = None,
         on_failure: Callable[[Exception], None] = lambda _: None,
     ) -> None:
-        super().__init__(database.pool)
+        super().__init__(database)
         self._lease = lease
         self._patience = patience or Patience(repair=database.pool.check)
         self._on_failure = on_failure
@@ -109,7 +191,8 @@ class RunSaver(AsyncPostgresSaver):
         """Write once what was given ``before`` is stored; fails with its error if that could not be."""
         if before is not None:
             await asyncio.wait({before})
-            before.result()
+            if not isinstance(before.exception(), UnstorableValueError):  # which fails one agent, and no other
+                before.result()
         return await self._patience.persist(call)
 
     @asynccontextmanager

@@ -91,6 +91,7 @@ def reconciliation_json(one: Reconciliation) -> dict[str, Any]:
         "written": one.written,
         "settled": one.settled,
         "reason": one.problem or one.remark,
+        "reason_code": one.problem_code,
         "differences": [difference.as_json() | {"text": str(difference)} for difference in one.differences],
     }
 

@@ -15,7 +15,7 @@ from planner_graph.errors import (
     RunNotResumableError,
 )
 from planner_graph.server.context import Asking, Context, FoundRun, Shared
-from planner_graph.server.details import allowed_actions, asked
+from planner_graph.server.details import allowed_actions, looked_into
 from planner_graph.server.openapi import documented
 from planner_graph.server.problems import ProblemError, without_commands
 from planner_graph.server.requests import ControlBody
@@ -41,7 +41,7 @@ UNDER_WAY = frozenset({RunStatus.RUNNING, RunStatus.PAUSING, RunStatus.CANCELLIN
     summary="Pause, resume, cancel, approve, reject",
     responses={
         202: {"model": ControlResult, "description": "It was asked for, and will be so in a moment."},
-        **documented("run-not-found", "ambiguous-run", "action-not-allowed", "unbound-agents"),
+        **documented("run-not-found", "ambiguous-run", "action-not-allowed", "unbound-agents", "checkpoint-unreadable"),
     },
 )
 async def control(
@@ -56,7 +56,8 @@ async def control(
     except REFUSALS as error:
         now = await context.repository.get_run(row.run_id)
         held = (await context.repository.vitals(row.run_id)).held
-        allowed = allowed_actions(now.status, held=held, questions=await asked(context, now.run_id, now.status))
+        questions = (await looked_into(context, now.run_id, now.status, held=held)).questions
+        allowed = allowed_actions(now.status, held=held, questions=questions)
         detail = without_commands(str(error))
         raise ProblemError("action-not-allowed", detail, allowed_actions=allowed, run_status=now.status) from error
     response.status_code = 202 if result.status in UNDER_WAY else 200
@@ -77,6 +78,8 @@ async def carry_out(body: ControlBody, row: RunRow, context: Context, *, by: str
 async def _command(command: Command, reason: str | None, row: RunRow, context: Context, *, by: str) -> ControlResult:
     if command is Command.RESUME:
         await _require_code(row, context)
+        if not (await context.repository.vitals(row.run_id)).held:
+            await context.orchestrator.require_readable(row.run_id)
     else:
         context.host.drop(row.run_id)
     given = await context.repository.command(row.run_id, command, by=by, reason=reason)

@@ -43,7 +43,8 @@ export class Controls {
   show(run) {
     const allowed = may("operator") ? (run.allowed_actions ?? []) : [];
     const questions = run.questions ?? [];
-    const told = JSON.stringify([allowed, questions]);
+    const problem = run.checkpoint_problem;
+    const told = JSON.stringify([allowed, questions, problem]);
     if (told === this.told) return;
     this.told = told;
     put(
@@ -63,10 +64,10 @@ export class Controls {
           ),
         ),
     );
-    put(
-      this.questions,
-      questions.map((question) => this.question(question, allowed)),
-    );
+    put(this.questions, [
+      problem && h("p", { role: "alert", "data-checkpoint": problem.reason_code }, problem.detail),
+      ...questions.map((question) => this.question(question, allowed)),
+    ]);
   }
 
   question(question, allowed) {
