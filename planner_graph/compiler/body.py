@@ -14,8 +14,7 @@ from langgraph.pregel import Pregel
 from planner_graph.compiler.attempt import has_sync_checkpointer
 from planner_graph.compiler.bridge import in_thread
 from planner_graph.compiler.current import AgentContext
-from planner_graph.planning.contents import Step
-from planner_graph.planning.selection import CAMPAIGN
+from planner_graph.planning.contents import CAMPAIGN, Step
 from planner_graph.types import AgentStatus
 
 Body = Callable[..., Any] | Runnable[Any, Any]

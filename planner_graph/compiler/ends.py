@@ -11,11 +11,12 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, e
 from planner_graph.campaign import Campaign
 from planner_graph.compiler.boards import invocation_of, open_board, plan_of
 from planner_graph.compiler.bridge import BackgroundLoop
-from planner_graph.compiler.state import PLAN, AgentRecord, build_result
+from planner_graph.compiler.outcome import build_result
+from planner_graph.compiler.state import PLAN, AgentRecord
 from planner_graph.documents import key_text
 from planner_graph.errors import CampaignError, Finding
+from planner_graph.planning.contents import CAMPAIGN
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.planning.selection import CAMPAIGN
 from planner_graph.types import Strategy
 from planner_graph.values import FaultyValueError, portable_json
 
@@ -135,7 +136,8 @@ def _not_provided(plan: ExecutionPlan, campaign: Mapping[str, Any]) -> Iterator[
         yield Finding(problem=problem, remedy="write a mapping of names to values", key="campaign.provided")
         return
     users = {name: f"agent {step.agent!r} reads" for step in plan.steps for name in _from_campaign(step.inputs)}
-    users |= {name: "the deliverables name" for name in _from_campaign(plan.deliverables) if name not in users}
+    sources = [product.sources for product in plan.products] or [plan.deliverables]
+    users |= {name: "the deliverables name" for part in sources for name in _from_campaign(part) if name not in users}
     for name, user in users.items():
         if name not in provided:
             problem = f"the plan was made for a campaign that provides {name!r}, which {user}; this one does not"

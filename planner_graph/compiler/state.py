@@ -14,8 +14,7 @@ from typing_extensions import TypedDict  # pydantic, which makes Studio's input 
 
 from planner_graph.errors import PlanMismatchError, UnboundAgentsError
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.planning.selection import CAMPAIGN
-from planner_graph.types import AgentName, AgentStatus, RunStatus
+from planner_graph.types import AgentName
 
 KEPT = "_kept"
 """The channel that names the agents whose records were there when the run began; no agent can be called so."""
@@ -62,14 +61,16 @@ class AgentSummary(TypedDict):
 
 
 class Result(TypedDict):
-    """How a run ended: its status, the deliverables that exist, and a summary per agent.
+    """How a run ended: its status, the products that exist, by name, and a summary per agent.
 
-    A plan that names no deliverables gives the outputs of the agents that no other agent waits for.
+    ``missing`` are required products of which nothing exists; ``excused`` are those that do not exist because somebody
+    rejected an agent.
     """
 
     status: str
     deliverables: dict[str, Any]
     missing: list[str]
+    excused: list[str]
     agents: dict[str, AgentSummary]
 
 
@@ -198,36 +199,6 @@ def _channels(agents: Iterable[AgentName]) -> dict[str, Any]:
     return {"campaign": dict[str, Any], **dict.fromkeys(agents, AgentRecord | None)}
 
 
-def build_result(plan: ExecutionPlan, campaign: dict[str, Any], records: dict[str, AgentRecord]) -> Result:
-    """Sum a run up.
-
-    ``completed``: nothing failed, or a fallback made up for it. ``partial_success``: something failed, yet at least one
-    requested deliverable exists (with none requested: more agents completed than failed). ``failed`` otherwise.
-    """
-    wanted = plan.deliverables or _final_outputs(plan)
-    values = {name: _value(name, source, plan, campaign, records) for name, source in wanted.items()}
-    deliverables = {name: found[0] for name, found in values.items() if found}
-    completed = [step.agent for step in plan.steps if _completed(step.agent, records)]
-    failed = [
-        step.agent
-        for step in plan.steps
-        if records[step.agent]["status"] == AgentStatus.FAILED
-        and not any(_completed(other, records) for other in plan.chain_of(step.agent))
-    ]
-    if not failed:
-        status = RunStatus.COMPLETED
-    elif deliverables if plan.deliverables else len(completed) > len(failed):
-        status = RunStatus.PARTIAL_SUCCESS
-    else:
-        status = RunStatus.FAILED
-    return Result(
-        status=status.value,
-        deliverables=deliverables,
-        missing=[name for name in wanted if name not in deliverables],
-        agents={step.agent: _summary(records[step.agent]) for step in plan.steps},
-    )
-
-
 def stored_records(snapshot: StateSnapshot, agents: Iterable[AgentName]) -> dict[AgentName, AgentRecord]:
     """Give the records that a checkpoint holds.
 
@@ -240,35 +211,3 @@ def stored_records(snapshot: StateSnapshot, agents: Iterable[AgentName]) -> dict
 def ended_tasks(snapshot: StateSnapshot) -> dict[str, AgentRecord]:
     """Give the records of the tasks that had ended in a superstep that was left before its end."""
     return {task.name: task.result[task.name] for task in snapshot.tasks if task.result and task.name in task.result}
-
-
-def _final_outputs(plan: ExecutionPlan) -> dict[str, str]:
-    """Give the outputs that no other agent waits for, with the agents that give them."""
-    regular = [step for step in plan.steps if not step.replaces]
-    awaited = {before for step in regular for before in step.waits_for}
-    return {output: step.agent for step in regular if step.agent not in awaited for output in step.outputs}
-
-
-def _value(
-    name: str, source: str, plan: ExecutionPlan, campaign: dict[str, Any], records: dict[str, AgentRecord]
-) -> tuple[Any, ...]:
-    """Give the value of a deliverable as the only item, or nothing if there is none."""
-    if source == CAMPAIGN:
-        given = [campaign.get("provided", {})]
-    else:
-        given = [records[agent]["output"] or {} for agent in plan.chain_of(AgentName(source))]
-    return next(((outputs[name],) for outputs in given if name in outputs), ())
-
-
-def _completed(agent: AgentName, records: dict[str, AgentRecord]) -> bool:
-    return records[agent]["status"] == AgentStatus.COMPLETED
-
-
-def _summary(record: AgentRecord) -> AgentSummary:
-    return AgentSummary(
-        status=record["status"],
-        reason=record["reason"],
-        attempts=record["attempts"],
-        started_at=record["started_at"],
-        ended_at=record["ended_at"],
-    )

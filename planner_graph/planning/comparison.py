@@ -8,7 +8,7 @@ from typing import Any
 import rfc8785
 
 from planner_graph.campaign import Campaign
-from planner_graph.planning.contents import Step
+from planner_graph.planning.contents import Product, Step
 from planner_graph.planning.explanation import duration_text
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.types import AgentName
@@ -90,6 +90,7 @@ def compare(old: ExecutionPlan, new: ExecutionPlan) -> PlanDifferences:
             if step.agent in old.by_agent
             for found in _of_step(old.by_agent[step.agent], step)
         ),
+        *_of_products(old, new),
         *_of_sequence(old, new),
     ]
     return PlanDifferences(
@@ -157,8 +158,10 @@ def _added(step: Step) -> Difference:
 def _of_plan(old: ExecutionPlan, new: ExecutionPlan) -> Iterator[Difference]:
     before, after = old.model_dump(mode="json"), new.model_dump(mode="json")
     for name in type(new).model_fields:
-        if name == "steps" or same_json(before.get(name), after.get(name)):
+        if name in {"steps", "products"} or same_json(before.get(name), after.get(name)):
             continue
+        if name == "deliverables" and before.get("products") != after.get("products"):
+            continue  # they follow from the products
         if name in EXPLAINED:
             yield Difference(text=_words(name), field=RECKONED, matters=False)
             continue
@@ -179,6 +182,38 @@ def _of_step(old: Step, new: Step) -> Iterator[Difference]:
             yield Difference(
                 text=f"agent {new.agent!r}: {text}", field=name, agent=new.agent, matters=name != "estimate"
             )
+
+
+def _of_products(old: ExecutionPlan, new: ExecutionPlan) -> Iterator[Difference]:
+    """Compare what the plans are to give, apart from products that came or went with the agents that give them."""
+    before, after = ({product.name: product for product in plan.products} for plan in (old, new))
+    if bool(before) != bool(after):  # one of them was made before there were products
+        yield Difference(text="products are named in one of the plans only", field="products", matters=False)
+        return
+    for name in [*before, *(name for name in after if name not in before)]:
+        if name not in after:
+            text = "" if _goes_with_agents(before[name], old, new) else f"{name!r} is removed"
+        elif name not in before:
+            text = "" if _goes_with_agents(after[name], new, old) else f"{name!r} is added, {_product(after[name])}"
+        else:
+            changed = before[name] != after[name]
+            text = f"{name!r} is {_product(after[name])}, not {_product(before[name])}" if changed else ""
+        if text:
+            yield Difference(text=f"products: {text}", field="products")
+    if list(before) != list(after) and sorted(before) == sorted(after):
+        yield Difference(text="products: they stand in another order", field="products", matters=False)
+
+
+def _goes_with_agents(product: Product, plan: ExecutionPlan, other: ExecutionPlan) -> bool:
+    """Tell whether all agents that give a product of ``plan`` are missing in the ``other`` one."""
+    sources = product.sources.values()
+    return bool(sources) and all(source in plan.by_agent and source not in other.by_agent for source in sources)
+
+
+def _product(product: Product) -> str:
+    kind = "main" if product.main else "required" if product.required else "optional"
+    outputs = (f"{output} ({product.sources.get(output, 'not in this plan')})" for output in product.outputs)
+    return f"{', '.join(outputs)}, {kind}"
 
 
 def _of_sequence(old: ExecutionPlan, new: ExecutionPlan) -> Iterator[Difference]:

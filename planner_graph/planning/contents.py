@@ -13,6 +13,9 @@ from planner_graph.values import JsonObject, Value
 
 SCHEMA_VERSION: Final = 1
 
+CAMPAIGN: Final = "campaign"
+"""Stands where a producer is named, for values that the campaign provides."""
+
 ItemT = TypeVar("ItemT")
 
 
@@ -142,6 +145,11 @@ class Product(Value):
     sources: ByName[str]
     required: bool = True
     main: bool = False
+
+    @property
+    def best_source(self) -> str | None:
+        """Where its best output comes from that the plan can give; ``None`` if nothing gives any."""
+        return next((self.sources[output] for output in self.outputs if output in self.sources), None)
 
 
 class Duration(Value):

@@ -5,7 +5,7 @@ spelling of names ever decides. Everything here is pure and near linear in nodes
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import heapify, heappop, heappush
@@ -38,6 +38,46 @@ class CriticalPath(Generic[NodeT]):
     path: tuple[NodeT, ...]
     length: float
     windows: Mapping[NodeT, Window]
+
+
+def components(edges: Mapping[NodeT, Collection[NodeT]]) -> list[list[NodeT]]:
+    """Give the strongly connected components of any directed graph, each after all that its edges lead to.
+
+    Tarjan's algorithm (1972), with a stack of its own instead of recursion.
+
+    >>> components({"edit": ["write"], "write": ["edit", "think"], "think": []})
+    [['think'], ['write', 'edit']]
+
+    Raises:
+        KeyError: an edge leads to a node that is not in the mapping.
+    """
+    found: list[list[NodeT]] = []
+    number: dict[NodeT, int] = {}
+    lowest: dict[NodeT, int] = {}
+    open_nodes: list[NodeT] = []  # of components that are not complete yet
+    done: set[NodeT] = set()
+    for root in edges:
+        if root in number:
+            continue
+        trail = [(root, iter(edges[root]))]
+        while trail:
+            node, following = trail[-1]
+            if node not in number:
+                number[node] = lowest[node] = len(number)
+                open_nodes.append(node)
+            fresh = next((other for other in following if other not in number), None)
+            if fresh is not None:
+                trail.append((fresh, iter(edges[fresh])))
+                continue
+            trail.pop()
+            lowest[node] = min([number[node], *(lowest[other] for other in edges[node] if other not in done)])
+            if lowest[node] == number[node]:
+                component: list[NodeT] = []
+                while not component or component[-1] != node:
+                    component.append(open_nodes.pop())
+                done.update(component)
+                found.append(component)
+    return found
 
 
 class Dag(Generic[NodeT]):
@@ -143,44 +183,9 @@ class Dag(Generic[NodeT]):
         return sorted(found, key=lambda cycle: self.rank[cycle[0]])
 
     def _knots(self) -> list[set[NodeT]]:
-        """Give the strongly connected components that hold a cycle: Kosaraju's two passes (Sharir, 1981)."""
-        knots = []
-        placed: set[NodeT] = set()
-        for root in reversed(self._finishing_order()):
-            if root in placed:
-                continue
-            component, queue = {root}, [root]
-            while queue:
-                fresh = [
-                    node for node in self.predecessors[queue.pop()] if node not in placed and node not in component
-                ]
-                component.update(fresh)
-                queue.extend(fresh)
-            placed |= component
-            if len(component) > 1 or root in self.predecessors[root]:
-                knots.append(component)
-        return knots
-
-    def _finishing_order(self) -> list[NodeT]:
-        """List the nodes in the order in which a depth-first search along the edges leaves them."""
-        finished: list[NodeT] = []
-        seen: set[NodeT] = set()
-        for root in self.predecessors:
-            if root in seen:
-                continue
-            seen.add(root)
-            stack = [(root, iter(self.successors[root]))]
-            while stack:
-                node, following = stack[-1]
-                for other in following:
-                    if other not in seen:
-                        seen.add(other)
-                        stack.append((other, iter(self.successors[other])))
-                        break
-                else:
-                    finished.append(node)
-                    stack.pop()
-        return finished
+        """Give the strongly connected components that hold a cycle."""
+        found = (set(component) for component in components(self.predecessors))
+        return [knot for knot in found if len(knot) > 1 or not knot.isdisjoint(self.predecessors[next(iter(knot))])]
 
     def _shortest_cycle(self, start: NodeT, knot: set[NodeT]) -> tuple[NodeT, ...]:
         """Search breadth first from ``start`` along the edges until it comes back."""

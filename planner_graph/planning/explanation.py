@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from planner_graph.planning.contents import PlanContents, Step, StepDependency
+from planner_graph.planning.contents import PlanContents, Product, Step, StepDependency
 from planner_graph.types import DependencyKind, Strategy
 
 MINUTE, HOUR = 60, 3600
@@ -89,8 +89,28 @@ def _critical_path(plan: PlanContents) -> list[str]:
 
 
 def _deliverables(plan: PlanContents) -> list[str]:
-    lines = [f"  {name}: from {source}" for name, source in plan.deliverables.items()]
+    lines = [f"  {line}" for line in product_lines(plan)]
     return ["Deliverables:", *lines] if lines else []
+
+
+def product_lines(plan: PlanContents) -> list[str]:
+    """Say what the run is to give: each product with its outputs, best first, and where they come from."""
+    if not plan.products:  # made before there were products
+        return [f"{name}: from {source}" for name, source in plan.deliverables.items()]
+    return [f"{product.name}: {_product(product)}" for product in plan.products]
+
+
+def _product(product: Product) -> str:
+    """Say what a product is made of; its outputs are named where they have other names."""
+    kind = " (main)" if product.main else "" if product.required else " (optional)"
+    made = [
+        f"from {source}" if output == product.name else f"{output} from {source}"
+        for output in product.outputs
+        if (source := product.sources.get(output))
+    ]
+    if not made:
+        return f"not in this plan, no agent of it gives {', '.join(map(repr, product.outputs))}{kind}"
+    return ", else ".join(made) + kind
 
 
 def _dropped(plan: PlanContents) -> list[str]:

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from planner_graph.planning.comparison import same_json
-from planner_graph.planning.contents import Step, StepDependency
+from planner_graph.planning.contents import CAMPAIGN, Step, StepDependency
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.planning.selection import CAMPAIGN
 from planner_graph.types import AgentName, AgentStatus, DependencyKind
 
 _DECIDES = ("type", "inputs", "outputs", "replaces", "configuration")

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from planner_graph.catalog.catalog import Catalog
 from planner_graph.catalog.spec import AgentSpec
 from planner_graph.errors import CycleError, Finding, cycle_text
-from planner_graph.planning.contents import DroppedDependency, StepDependency
+from planner_graph.planning.contents import CAMPAIGN, DroppedDependency, StepDependency
 from planner_graph.planning.dag import Dag
-from planner_graph.planning.selection import CAMPAIGN, Selection, producers
+from planner_graph.planning.selection import Selection, producers
 from planner_graph.types import AgentName, DependencyKind
 
 

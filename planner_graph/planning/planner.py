@@ -129,7 +129,8 @@ class MasterPlanner:
                 )
                 for position, name in enumerate(schedule.order, start=1)
             ),
-            deliverables=dict(draft.selection.deliverables),
+            deliverables={p.name: source for p in draft.selection.products if (source := p.best_source)},
+            products=draft.selection.products,
             provided=tuple(sorted(campaign.provided)),
             critical_path=critical.path,
             duration=self._duration(schedule, critical, sum(durations.values())),

@@ -1,42 +1,38 @@
 """Chooses the agents a campaign needs, and remembers why.
 
 Two ways combine: the catalog's rules, matched against the campaign's type, content types and tasks; and backward
-chaining (as in Russell and Norvig, chapter 9) from the deliverables through declared inputs and outputs to the agents
-that produce them, stopping at what the campaign already provides.
+chaining (as in Russell and Norvig, chapter 9) from the products through declared inputs, outputs and hard dependencies,
+stopping at what the campaign already provides.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from planner_graph.campaign import Campaign
 from planner_graph.catalog.catalog import Catalog
 from planner_graph.catalog.check import MAX_HINTS
-from planner_graph.catalog.rule import Rule
+from planner_graph.catalog.rule import ProductSpec, Rule
 from planner_graph.documents import KeyPath
 from planner_graph.errors import Finding, nearest
+from planner_graph.planning import products
+from planner_graph.planning.contents import CAMPAIGN, Product
+from planner_graph.planning.demand import Demand
 from planner_graph.types import AgentName
-
-CAMPAIGN = "campaign"
-"""Stands where a producer is named, for values that the campaign provides."""
-
-MOST_NAMED = 3
-"""Agents that a reason names one by one before it counts the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
     """The agents a campaign needs, in catalog order, each with its reasons; and those it does not need.
 
-    ``deliverables`` maps each wanted output to the agent that gives it, or to ``"campaign"``; ``producers`` does the
-    same for every value that exists in this selection. ``stand_ins`` maps each fallback to the agent it stands in for.
+    ``products`` are what is asked for, ``producers`` maps every value that exists in this selection to the agent that
+    gives it, or to ``"campaign"``. ``stand_ins`` maps each fallback to the agent it stands in for.
     """
 
     reasons: Mapping[AgentName, tuple[str, ...]]
     producers: Mapping[str, str]
     left_out: Mapping[AgentName, str] = field(default_factory=dict)
     stand_ins: Mapping[AgentName, AgentName] = field(default_factory=dict)
-    deliverables: Mapping[str, str] = field(default_factory=dict)
+    products: tuple[Product, ...] = ()
 
 
 def select(campaign: Campaign, catalog: Catalog) -> tuple[Selection, list[Finding]]:
@@ -45,13 +41,14 @@ def select(campaign: Campaign, catalog: Catalog) -> tuple[Selection, list[Findin
     findings = list(_unknown_words(campaign, catalog, hints))
     chooser = _Chooser(campaign, catalog, hints)
     chooser.follow_rules()
-    chooser.follow_deliverables()
-    chooser.follow_inputs()
+    chooser.follow_products()
+    chooser.demand.settle()
     selection = chooser.selection()
     findings += chooser.findings
+    findings += chooser.missing_inputs()
     findings += chooser.unfit_stand_ins()
     if not selection.reasons and not findings:
-        findings.append(_nothing_to_do(campaign, chooser.not_needed))
+        findings.append(_nothing_to_do(campaign, is_asked=chooser.asks_for_something))
     return selection, findings
 
 
@@ -77,111 +74,113 @@ class _Hints:
         return (nearest(name, known) if self.left >= 0 else "") or otherwise
 
 
-@dataclass(kw_only=True)
-class _Why:
-    """What calls for an agent: occasions in words, and for each output the agents that need it."""
-
-    occasions: dict[str, None] = field(default_factory=dict)
-    needs: dict[str, list[AgentName]] = field(default_factory=dict)
-    stands_in_for: list[AgentName] = field(default_factory=list)
-
-    def reasons(self) -> tuple[str, ...]:
-        needs = (_need(output, agents) for output, agents in self.needs.items())
-        return (*self.occasions, *needs, *(f"stands in for {name!r} if that fails" for name in self.stands_in_for))
-
-
 class _Chooser:
-    """Collects agents and reasons in one pass over rules, deliverables and inputs."""
+    """Asks for agents by rules and products, and turns into words and findings what follows from that."""
 
     def __init__(self, campaign: Campaign, catalog: Catalog, hints: _Hints) -> None:
         self.campaign = campaign
         self.catalog = catalog
         self.hints = hints
         self.producers = producers(catalog)
-        self.chosen: dict[AgentName, _Why] = {}
-        self.not_needed: dict[AgentName, str] = {}
+        self.rules = [(rule, why) for rule in catalog.rules.values() if (why := _occasion(rule, campaign)) is not None]
+        self.without = {name: rule.name for rule, _ in reversed(self.rules) for name in rule.without}
+        self.demand = Demand(catalog, self.producers, campaign.provided, self.without)
+        self.wanted: dict[str, ProductSpec] = {}
         self.findings: list[Finding] = []
 
+    @property
+    def asks_for_something(self) -> bool:
+        """Whether a rule or a deliverable calls for anything."""
+        return bool(self.rules or self.campaign.deliverables)
+
     def follow_rules(self) -> None:
-        for rule in self.catalog.rules.values():
-            occasion = _occasion(rule, self.campaign)
-            if occasion is None:
-                continue
+        for rule, occasion in self.rules:
             for name in rule.select:
                 if name in self.catalog.agents:  # unknown ones are the catalog check's finding
-                    self._call_for(name, occasion)
+                    self.demand.call(name, occasion)
 
-    def follow_deliverables(self) -> None:
+    def follow_products(self) -> None:
+        """Ask for the agents of all products: for those that rules select, else for that of the best output."""
+        rules = [rule for rule, _ in self.rules]
+        self.wanted = self._named() if self.campaign.deliverables else products.of_rules(rules, self.catalog)
+        for name, product in self.wanted.items():
+            worth_making = products.worth_making(product.outputs, self.campaign.provided)
+            givers = {output: self.producers[output] for output in product.outputs if output in self.producers}
+            called = {output: giver for output, giver in givers.items() if self.demand.is_called(giver)}
+            for output, giver in called.items():
+                if output in worth_making:
+                    is_told = bool(self.campaign.deliverables) or output != name  # else the rule says it all
+                    self.demand.ask(giver, self._reason(output, name) if is_told else "")
+                else:
+                    self.demand.cover(giver, product.outputs[len(worth_making)])
+            if product.required and not called and worth_making and worth_making[0] in givers:
+                self.demand.ask(givers[worth_making[0]], self._reason(worth_making[0], name))
+
+    def _named(self) -> dict[str, ProductSpec]:
+        """Give the products that the campaign names; report names that mean nothing."""
+        declared = products.joined(self.catalog.rules.values()) | products.joined(rule for rule, _ in self.rules)
+        found = {}
         for position, name in enumerate(self.campaign.deliverables):
-            if name in self.campaign.provided:
+            product = products.by_name(name, declared, self.producers, self.campaign.provided)
+            if product is not None:
+                found[name] = product
                 continue
-            if name in self.producers:
-                self._call_for(self.producers[name], f"produces the deliverable {name!r}")
-            else:
-                problem = f"no agent produces the deliverable {name!r}"
-                otherwise = "ask for an output that an agent of the catalog declares"
-                remedy = self.hints.remedy(name, self.producers, otherwise)
-                self.findings.append(self.campaign.finding(("deliverables", position), problem, remedy))
+            problem = f"no agent produces the deliverable {name!r}"
+            otherwise = "ask for an output that an agent of the catalog declares"
+            remedy = self.hints.remedy(name, [*declared, *self.producers], otherwise)
+            self.findings.append(self.campaign.finding(("deliverables", position), problem, remedy))
+        return found
 
-    def follow_inputs(self) -> None:
-        pending = deque(self.chosen)
-        while pending:
-            name = pending.popleft()
-            fallback = self.catalog.agents[name].fallback
-            if fallback in self.catalog.agents and fallback != name:
-                if fallback not in self.chosen:
-                    self.chosen[fallback] = _Why()
-                    pending.append(fallback)
-                self.chosen[fallback].stands_in_for.append(name)
-            for position, wanted in enumerate(self.catalog.agents[name].inputs):
-                if not wanted.required or wanted.name in self.campaign.provided:
-                    continue
-                producer = self.producers.get(wanted.name)
-                if producer is None:
-                    self.findings.append(self._missing_input(name, position, wanted.name))
-                    continue
-                if producer not in self.chosen:
-                    self.chosen[producer] = _Why()
-                    pending.append(producer)
-                self.chosen[producer].needs.setdefault(wanted.name, []).append(name)
+    def _reason(self, output: str, product: str) -> str:
+        if output == product:
+            return f"produces the deliverable {output!r}"
+        return f"produces {output!r} for the deliverable {product!r}"
 
     def selection(self) -> Selection:
-        inside = {name: self.chosen[name] for name in self.catalog.agents if name in self.chosen}
-        gives: dict[str, str] = {output: name for output, name in self.producers.items() if name in inside}
+        inside = [name for name in self.catalog.agents if name in self.demand.running]
+        gives: dict[str, str] = {o: name for o, name in self.producers.items() if name in self.demand.running}
         gives |= dict.fromkeys(self.campaign.provided, CAMPAIGN)
+        stand_ins = {name: self.demand.stands_in_for(name) for name in inside}
         return Selection(
-            reasons={name: why.reasons() for name, why in inside.items()},
-            left_out={
-                name: self.not_needed.get(name, "no rule and no deliverable calls for it")
-                for name in self.catalog.agents
-                if name not in inside
-            },
-            deliverables={name: gives[name] for name in self.campaign.deliverables if name in gives},
+            reasons={name: self.demand.reasons(name) for name in inside},
+            left_out={name: self._why_not(name) for name in self.catalog.agents if name not in self.demand.running},
+            products=products.planned(self.wanted, gives),
             producers=gives,
-            stand_ins={name: why.stands_in_for[0] for name, why in inside.items() if why.stands_in_for},
+            stand_ins={name: originals[0] for name, originals in stand_ins.items() if originals},
         )
+
+    def _why_not(self, name: AgentName) -> str:
+        if why := self.demand.why_not(name):
+            return why
+        if name in self.without:
+            return f"rule {self.without[name]!r} leaves it out"
+        return "no rule and no deliverable calls for it"
+
+    def missing_inputs(self) -> Iterator[Finding]:
+        """Report required inputs of agents that run, which nothing gives."""
+        for name in self.catalog.agents:
+            if name not in self.demand.running:
+                continue
+            for position, wanted in enumerate(self.catalog.agents[name].inputs):
+                if wanted.required and wanted.name not in self.campaign.provided and wanted.name not in self.producers:
+                    yield self._missing_input(name, position, wanted.name)
 
     def unfit_stand_ins(self) -> Iterator[Finding]:
         """Report fallbacks that cannot stand in for an agent, because something else is asked of them too."""
-        for name, why in self.chosen.items():
-            if not why.stands_in_for:
+        for name in self.demand.running:
+            originals = self.demand.stands_in_for(name)
+            if not originals:
                 continue
-            first, *others = why.stands_in_for
+            first, *others = originals
             if others:
                 problem = f"agent {name!r} is the fallback of {first!r} and of {others[0]!r} in the same plan"
-            elif why.occasions or why.needs:
-                problem = f"agent {name!r} is the fallback of {first!r}, but is needed itself: {why.reasons()[0]}"
+            elif self.demand.is_needed_itself(name):
+                reason = self.demand.reasons(name)[0]
+                problem = f"agent {name!r} is the fallback of {first!r}, but is needed itself: {reason}"
             else:
                 continue
             remedy = f"give {(others or [first])[0]!r} a fallback of its own"
             yield self.catalog.finding(("agents", (others or [first])[0], "fallback"), problem, remedy)
-
-    def _call_for(self, name: AgentName, occasion: str) -> None:
-        outputs = self.catalog.agents[name].outputs
-        if all(output in self.campaign.provided for output in outputs):
-            self.not_needed[name] = f"the campaign already provides {', '.join(map(repr, outputs))}"
-        else:
-            self.chosen.setdefault(name, _Why()).occasions[occasion] = None
 
     def _missing_input(self, agent: AgentName, position: int, name: str) -> Finding:
         problem = f"agent {agent!r} needs the input {name!r}, which neither an agent nor the campaign gives"
@@ -210,15 +209,6 @@ def _occasion(rule: Rule, campaign: Campaign) -> str | None:
             return None
         words.append("images are wanted" if when.include_images else "no images are wanted")
     return f"{' and '.join(words) or 'every campaign'} (rule {rule.name!r})"
-
-
-def _need(output: str, agents: list[AgentName]) -> str:
-    """Say who needs an output; beyond :data:`MOST_NAMED` agents, how many more."""
-    named, others = [repr(name) for name in agents[:MOST_NAMED]], len(agents) - MOST_NAMED
-    if others > 0:
-        named.append(f"{others} more")
-    who = f"{', '.join(named[:-1])} and {named[-1]}" if len(named) > 1 else named[0]
-    return f"produces {output!r}, which {who} need{'s' if len(agents) == 1 else ''}"
 
 
 def _unknown_words(campaign: Campaign, catalog: Catalog, hints: _Hints) -> Iterator[Finding]:
@@ -256,8 +246,8 @@ def _known_words(catalog: Catalog, kind: str) -> list[str]:
     return list(dict.fromkeys(word for word in words if word is not None))
 
 
-def _nothing_to_do(campaign: Campaign, not_needed: Mapping[AgentName, str]) -> Finding:
-    if not_needed or campaign.deliverables:
+def _nothing_to_do(campaign: Campaign, *, is_asked: bool) -> Finding:
+    if is_asked:
         remedy = "ask for something that is not under 'provided'"
         return campaign.finding((), "the campaign already provides all it asks for", remedy)
     remedy = "name a type, a task or a deliverable that the catalog knows"

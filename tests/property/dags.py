@@ -81,7 +81,7 @@ class Wish:
         """Spell every agent and every value anew, and leave their order as it is."""
         return Wish(
             agents=tuple(_respelled(agent) for agent in self.agents),
-            rules=tuple({**rule, "select": [mirrored(name) for name in rule["select"]]} for rule in self.rules),
+            rules=tuple(_respelled_rule(rule) for rule in self.rules),
             campaign={
                 **self.campaign,
                 "deliverables": [mirrored(name) for name in self.campaign["deliverables"]],
@@ -96,10 +96,8 @@ def wishes(draw: st.DrawFn, max_agents: int = 8) -> Wish:
     edges = draw(dags(max_agents).filter(bool))
     agents = [_agent(draw, name, before, list(edges)) for name, before in edges.items()]
     outputs = [output for agent in agents for output in agent["outputs"]]
-    rules = [
-        {"name": f"rule{kind}", "when": {"campaign_type": f"type{kind}"}, "select": draw(_some(list(edges), least=1))}
-        for kind in range(2)
-    ]
+    rules = [draw(_rules(kind, list(edges), outputs)) for kind in (0, 1, 1)]
+    rules[2]["name"] = "rule2"
     campaign = {
         "id": "campaign",
         "type": draw(st.sampled_from([None, "type0", "type1"])),
@@ -142,6 +140,31 @@ def seeded_wish(seed: int, size: int = 40) -> Wish:
     wanted = [f"of-{name}" for name in chance.sample(spelled, size)]
     campaign = {"id": f"seed{seed}", "deliverables": wanted, "provided": {"more-x": 1, "alone": {"b": 1, "a": 2}}}
     return Wish(agents=tuple(agents), rules=(), campaign=campaign)
+
+
+@st.composite
+def _rules(draw: st.DrawFn, kind: int, agents: list[str], outputs: list[str]) -> dict[str, Any]:
+    """Draw a rule for campaigns of type ``kind``, with or without products."""
+    select = draw(_some(agents, least=1))
+    rule = {"name": f"rule{kind}", "when": {"campaign_type": f"type{kind}"}, "select": select}
+    rule["without"] = draw(_some([agent for agent in agents if agent not in select], most=2))
+    if draw(st.booleans()):
+        required = st.sampled_from([{}, {"required": False}, {"main": True}])
+        rule["deliverables"] = {
+            name: {"outputs": draw(_some(outputs, least=1, most=3)), **draw(required)}
+            for name in draw(_some(["product", *outputs[:2]], most=3))
+        }
+    return rule
+
+
+def _respelled_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
+    respelled = {**rule, **{key: [mirrored(name) for name in rule[key]] for key in ("select", "without")}}
+    if "deliverables" in rule:
+        respelled["deliverables"] = {
+            mirrored(name): {**product, "outputs": [mirrored(output) for output in product["outputs"]]}
+            for name, product in rule["deliverables"].items()
+        }
+    return respelled
 
 
 def _some(items: Sequence[str], *, least: int = 0, most: int = 4) -> st.SearchStrategy[list[str]]:

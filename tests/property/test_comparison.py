@@ -6,7 +6,16 @@ from hypothesis import strategies as st
 
 from planner_graph.catalog.spec import Backoff
 from planner_graph.planning.comparison import compare
-from planner_graph.planning.contents import DroppedDependency, Duration, Estimate, LeftOut, Step, StepDependency, Timing
+from planner_graph.planning.contents import (
+    DroppedDependency,
+    Duration,
+    Estimate,
+    LeftOut,
+    Product,
+    Step,
+    StepDependency,
+    Timing,
+)
 from planner_graph.planning.keeping import keep
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
@@ -61,6 +70,7 @@ OF_PLAN = {
     "left_out": (LeftOut(agent=X, reason="another reason"),),
     "dropped": (DroppedDependency(agent=X, depends_on=X, kind=DependencyKind.HARD, reason="another reason"),),
     "fail_fast": True,
+    "products": (Product(name="other", outputs=("other",), sources={"other": X}),),
 }
 """The same for the fields of a plan but its steps and its version."""
 

@@ -130,9 +130,14 @@ def test_every_required_input_comes_from_the_campaign_or_along_a_hard_dependency
 @given(plannable_wishes(), strategies)
 def test_every_deliverable_has_a_source_in_the_plan(wish, strategy):
     plan = planned(wish, strategy)
-    assert sorted(plan.deliverables) == sorted(wish.asked().deliverables)
-    for name, source in plan.deliverables.items():
-        assert name in (plan.provided if source == "campaign" else steps(plan)[source].outputs)
+    assert plan.products
+    names = [product.name for product in plan.products]
+    assert names == list(wish.asked().deliverables or names)
+    for product in plan.products:
+        assert not product.required or product.sources
+        for output, source in product.sources.items():
+            assert output in (plan.provided if source == "campaign" else steps(plan)[source].outputs)
+    assert set(plan.deliverables) == {product.name for product in plan.products if product.sources}
 
 
 @bounded
@@ -235,7 +240,16 @@ def structure(plan: ExecutionPlan, respell):
         "duration": plan.duration,
         "left out": [respell(item.agent) for item in plan.left_out],
         "dropped": [(respell(item.agent), respell(item.depends_on), item.kind) for item in plan.dropped],
-        "deliverables": {respell(name): source(giver) for name, giver in plan.deliverables.items()},
+        "products": [
+            (
+                respell(product.name),
+                [respell(output) for output in product.outputs],
+                {respell(output): source(giver) for output, giver in product.sources.items()},
+                product.required,
+                product.main,
+            )
+            for product in plan.products
+        ],
         "provided": sorted(respell(name) for name in plan.provided),
     }
 

@@ -181,7 +181,7 @@ def test_a_record_of_an_agent_that_is_next_is_given_in_its_place(kind, strategy)
     graph = graph_of(kind, strategy, notes, page=asks)
     go(graph, INPUT, strategy)
     graph.update_state(thread(), given("page"))
-    assert completes(graph, strategy)["result"]["deliverables"] == {"page": "by hand"}
+    assert completes(graph, strategy)["result"]["deliverables"]["page"] == "by hand"
     assert sorted(notes.ended) == sorted(set(ALL) - {"page"})
 
 
@@ -194,7 +194,7 @@ def test_an_agent_that_waits_for_several_is_replaced_like_any_other(kind, strate
     graph = graph_of(kind, strategy, notes)
     go(graph, INPUT, strategy, interrupt_before=["page"])
     graph.update_state(thread(), given("page"), as_node=as_node)
-    assert completes(graph, strategy)["result"]["deliverables"] == {"page": "by hand"}
+    assert completes(graph, strategy)["result"]["deliverables"]["page"] == "by hand"
     assert graph.get_state(thread()).next == ()
     assert sorted(notes.ended) == sorted(set(ALL) - {"page"})
 
@@ -240,7 +240,7 @@ def test_after_a_late_record_those_that_waited_run_again_and_the_result_is_their
     graph.update_state(thread(), {"a": {"output": {"a": "other"}}}, as_node="a")
     final = completes(graph, strategy)
     assert notes.ended == ["b", "d"]
-    assert final["result"]["deliverables"] == {"c": 1, "d": "d of b of other"}
+    assert final["result"]["deliverables"] == {"a": "other", "b": "b of other", "c": 1, "d": "d of b of other"}
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

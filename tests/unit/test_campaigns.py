@@ -103,7 +103,7 @@ def test_it_runs_the_agents_of_the_plan_and_no_other_in_an_order_that_the_plan_a
     notes = Notebook()
     graph = compiled(notes)
     result = go(graph, WEB, how=how, **by(strategy))["result"]
-    assert (result["status"], list(result["deliverables"])) == ("completed", ["page"])
+    assert (result["status"], list(result["deliverables"])) == ("completed", PAGE)
     assert sorted(notes.ended) == sorted(PAGE)
     assert notes.inputs["page"][0].keys() >= {"text", "picture"}
     assert [agent for agent in notes.started if agent != "picture"] == ["brief", "facts", "text", "page"]

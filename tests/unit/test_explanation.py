@@ -14,7 +14,9 @@ BAKERY = catalog(
     spec("dairy", gives=["butter"], seconds=60),
     spec("taster", after={"soft": ["dairy"]}, seconds=30),
     spec("baker", needs=["flour", "salt"], uses=["butter"], after={"hard": ["chef"]}, gives=["bread"], seconds=3600),
-    spec("waiter", needs=["bread"], after={"optional": ["taster"]}, gives=["breakfast"], seconds=45),
+    spec(
+        "waiter", needs=["bread"], after={"optional": ["taster"], "soft": ["florist"]}, gives=["breakfast"], seconds=45
+    ),
     spec("chef", seconds=5),
     spec("florist", seconds=5),
     select={"breakfast": ["dairy", "taster"]},
@@ -24,7 +26,7 @@ CAMPAIGN = Campaign(
 )
 
 EXPLANATION = """\
-Plan for campaign 'hotel' of type 'breakfast': 5 agents, strategy adaptive.
+Plan for campaign 'hotel' of type 'breakfast': 6 agents, strategy adaptive.
 Order: each agent starts once its own dependencies have ended, the longest remaining chain first. Ties keep the \
 catalog's order.
 Expected: 1 h 11 min for 1 h 12 min of work; no strategy beats the critical path of 1 h 11 min. With the buffer of \
@@ -35,14 +37,16 @@ Agents, in execution order:
      in because: produces 'flour', which 'baker' needs
   2. dairy (1 min, declared in the catalog; may slip 9 min, parallel group 0)
      in because: campaign type 'breakfast' (rule 'breakfast')
-  3. taster (30 s, declared in the catalog; may slip 1 h 9 min, parallel group 1)
+  3. chef (5 s, declared in the catalog; may slip 9 min 55 s, parallel group 0)
+     in because: 'baker' depends on it
+  4. taster (30 s, declared in the catalog; may slip 1 h 9 min, parallel group 1)
      in because: campaign type 'breakfast' (rule 'breakfast')
      after: dairy (soft)
-  4. baker (1 h, declared in the catalog; critical, parallel group 1)
+  5. baker (1 h, declared in the catalog; critical, parallel group 1)
      in because: produces 'bread', which 'waiter' needs
-     after: miller for flour; dairy (soft) for butter
+     after: miller for flour; dairy (soft) for butter; chef
      from the campaign: salt
-  5. waiter (45 s, declared in the catalog; critical)
+  6. waiter (45 s, declared in the catalog; critical)
      in because: produces the deliverable 'breakfast'
      after: baker for bread
      uses without waiting: taster
@@ -50,14 +54,14 @@ Agents, in execution order:
 Critical path (1 h 11 min): miller -> baker -> waiter
 
 Deliverables:
-  breakfast: from waiter
   salt: from campaign
+  breakfast: from waiter
 
 Dropped dependencies, because the other agent is left out:
-  baker after chef (hard): no rule and no deliverable calls for it
+  waiter after florist (soft): no rule and no deliverable calls for it
 
 Left out:
-  chef, florist: no rule and no deliverable calls for it
+  florist: no rule and no deliverable calls for it
 """
 
 
@@ -109,6 +113,9 @@ def test_nothing_is_said_of_what_there_is_not():
         "     in because: campaign type 'all' (rule 'all')\n"
         "\n"
         "Critical path (1 min): a\n"
+        "\n"
+        "Deliverables:\n"
+        "  a: from a\n"
     )
 
 

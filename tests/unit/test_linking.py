@@ -64,13 +64,13 @@ def test_an_optional_input_that_nobody_gives_is_absent():
 
 
 def test_a_dependency_on_an_agent_that_is_left_out_is_dropped_with_the_reason():
-    known = catalog(A, B, spec("c", after={"hard": ["a"], "soft": ["b"]}), select={"t": ["b", "c"]})
+    known = catalog(A, B, spec("d"), spec("c", after={"hard": ["a"], "soft": ["b", "d"]}), select={"t": ["b", "c"]})
     links, findings = linked(known, type="t", provided={"z": 1})
     assert findings == []
-    assert links.dependencies["c"] == ()
+    assert [edge.agent for edge in links.dependencies["c"]] == ["a"]
     assert [(item.agent, item.depends_on, str(item.kind), item.reason) for item in links.dropped] == [
-        ("c", "a", "hard", "no rule and no deliverable calls for it"),
         ("c", "b", "soft", "the campaign already provides 'z'"),
+        ("c", "d", "soft", "no rule and no deliverable calls for it"),
     ]
 
 

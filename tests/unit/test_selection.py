@@ -5,7 +5,8 @@ import pytest
 from planner_graph.campaign import Campaign
 from planner_graph.catalog.catalog import Catalog
 from planner_graph.catalog.rule import Rule
-from planner_graph.planning.selection import CAMPAIGN, producers, select
+from planner_graph.planning.contents import CAMPAIGN
+from planner_graph.planning.selection import producers, select
 from tests.catalogs import catalog, spec
 
 BUILTIN = Catalog.builtin()
@@ -86,9 +87,20 @@ def test_an_optional_input_brings_nobody():
     assert chosen(Campaign(type="t"), known) == ["baker"]
 
 
-def test_a_declared_dependency_brings_nobody():
-    known = catalog(spec("miller"), spec("baker", after=["miller"]), select={"t": ["baker"]})
-    assert chosen(Campaign(type="t"), known) == ["baker"]
+def test_a_hard_dependency_brings_its_agent_and_no_other_kind_does():
+    known = catalog(
+        spec("grower"),
+        spec("miller", after=["grower"]),
+        spec("cleaner"),
+        spec("dairy"),
+        spec("baker", after={"hard": ["miller"], "soft": ["cleaner"], "optional": ["dairy"]}),
+        select={"t": ["baker"]},
+    )
+    assert reasons(Campaign(type="t"), known) == {
+        "grower": ("'miller' depends on it",),
+        "miller": ("'baker' depends on it",),
+        "baker": ("campaign type 't' (rule 't')",),
+    }
 
 
 def test_types_and_deliverables_combine():
@@ -149,7 +161,7 @@ def test_a_reason_stays_short_however_many_agents_need_an_output(eaters, reason)
 def test_agents_are_left_out_with_a_reason():
     campaign = Campaign(type="market", deliverables=("bread",), provided={"milk": 1, "butter": 2, "flour": 3})
     assert select(campaign, BAKERY)[0].left_out == {
-        "miller": "no rule and no deliverable calls for it",
+        "miller": "the campaign already provides 'flour'",
         "dairy": "the campaign already provides 'milk', 'butter'",
     }
 
@@ -161,7 +173,10 @@ def test_an_agent_that_gives_more_than_what_is_provided_stays():
 
 def test_deliverables_name_who_gives_them():
     campaign = Campaign(deliverables=("bread", "flour"), provided={"flour": 1})
-    assert select(campaign, BAKERY)[0].deliverables == {"bread": "baker", "flour": CAMPAIGN}
+    assert [(product.name, product.sources) for product in select(campaign, BAKERY)[0].products] == [
+        ("bread", {"bread": "baker"}),
+        ("flour", {"flour": CAMPAIGN}),
+    ]
 
 
 def test_a_stand_in_does_not_claim_the_output_of_the_agent_it_stands_in_for():
