@@ -33,7 +33,7 @@ _WORDS: dict[str, Any] = {
 }
 _MANY_DIGITS = 1000
 
-_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|[^\s{}\[\],:"]+|\n')
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?|[{}\[\]]|[^\s{}\[\],:"]+|\n')
 _JSON_WORDS: dict[str, Any] = {
     "null": None,
     "true": True,

@@ -42,7 +42,7 @@ from planner_graph.errors import (
     UnboundAgentsError,
 )
 from planner_graph.mirror.log import FeedClosedError
-from planner_graph.redaction import redacted
+from planner_graph.redaction import MARGIN, redacted, redacted_json
 from planner_graph.server.live import TooManyClientsError
 
 MEDIA_TYPE = "application/problem+json"
@@ -52,6 +52,12 @@ MOST_FINDINGS = 1_000
 
 LONGEST_SHOWN = 200
 """Characters of a value that a problem quotes."""
+
+LONGEST_DETAIL = 4_000
+"""Characters of a problem's description; what it quotes may be a request's own text."""
+
+LONGEST_INSTANCE = 500
+"""Characters of the path in a problem; a request's head may hold 64 KiB of it."""
 
 KINDS: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
@@ -145,20 +151,20 @@ class Problem:
         return KINDS[self.kind][0]
 
     def members(self, instance: str) -> dict[str, Any]:
-        """Give what the body says; ``instance`` is the path that was asked for."""
+        """Return what the body says; ``instance`` is the path that was asked for. Long ones are cut, secrets hidden."""
         status, title = KINDS[self.kind]
         own = {
             "type": f"/problems/{self.kind}",
             "title": title,
             "status": status,
-            "detail": self.detail,
-            "instance": instance,
+            "detail": _cut(self.detail, LONGEST_DETAIL),
+            "instance": _cut(instance, LONGEST_INSTANCE),
         }
-        return own | {name: value for name, value in self.evidence.items() if name not in own}
+        return own | {name: redacted_json(value) for name, value in self.evidence.items() if name not in own}
 
     def response(self, instance: str) -> Response:
         """Make the answer."""
-        text = redacted(json.dumps(self.members(instance), ensure_ascii=False, default=str))
+        text = json.dumps(self.members(instance), ensure_ascii=False, default=str)
         return Response(text.encode("utf-8", "replace"), self.status, headers=dict(self.headers), media_type=MEDIA_TYPE)
 
 
@@ -240,3 +246,9 @@ def _of_framework(error: HTTPException) -> Problem:
         error.status_code, str(error.detail)
     )
     return Problem(kind=kind, detail=detail, headers=error.headers or {})
+
+
+def _cut(text: str, most: int) -> str:
+    """Return a text of at most ``most`` characters and an ellipsis, without what looks like a secret."""
+    shown = redacted(text[: most + MARGIN])
+    return shown if len(text) <= most else f"{shown[:most]}..."
