@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Self
 
+from planner_graph.redaction import MARGIN, redacted
 from planner_graph.text import escaped
 
 ERROR_TEXT_LIMIT = 2_000
@@ -68,15 +69,19 @@ class ReportedError(Exception):
 
 
 def message_of(error: BaseException) -> str:
-    """Give an error's message in characters that JSON and PostgreSQL can hold, a very long one cut short."""
+    """Return an error's message in characters that JSON and PostgreSQL can hold, a very long one cut short.
+
+    What looks like a secret is hidden: records, events, logs and pages quote the message, and this is where it is made.
+    """
     try:
         text = str(error)
     except Exception:  # noqa: BLE001  # a user's error class may do anything
         text = "(its message cannot be read)"
     text = escaped(text)
+    shown = redacted(text[: ERROR_TEXT_LIMIT + MARGIN])
     if len(text) > ERROR_TEXT_LIMIT:
-        text = f"{text[:ERROR_TEXT_LIMIT]}... ({len(text) - ERROR_TEXT_LIMIT} more characters)"
-    return text
+        return f"{shown[:ERROR_TEXT_LIMIT]}... ({len(text) - ERROR_TEXT_LIMIT} more characters)"
+    return shown
 
 
 def _name(kind: type) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from psycopg.types.json import Jsonb
 
+from planner_graph.redaction import MARGIN, redacted, redacted_json
 from planner_graph.text import storable
 from planner_graph.values import LARGEST_INTEGER
 
@@ -73,30 +74,40 @@ def _unusual(value: Any, depth: int) -> Any:
 
 
 def preview(value: Any, limit: int, **about: Any) -> Any:
-    """Give ``value`` if its JSON has at most ``limit`` characters, else the beginning of that JSON, marked as such.
+    """Return ``value`` for people: if its JSON has at most ``limit`` characters, else the beginning of that JSON.
 
-    What is cut short says what it is ``about``, too.
+    What looks like a secret is hidden. What is cut short is marked as such, and says what it is ``about``, too;
+    ``cut_at`` is there where secrets have made it shorter than the limit.
     """
     text = beginning(value, limit)
-    return plain_json(value) if text is None else {"preview": text, "truncated": True, **about}
+    if text is None:
+        return redacted_json(plain_json(value))
+    shorter = {} if len(text) == limit else {"cut_at": limit}
+    return {"preview": text, "truncated": True, **shorter, **about}
 
 
 def beginning(value: Any, limit: int) -> str | None:
-    """Give the first ``limit`` characters of the JSON of ``value``, or ``None`` if it has no more than these.
+    """Return the first ``limit`` characters of the JSON of ``value``, or ``None`` if it has no more than these.
 
-    Some times as much is encoded at most, however large the value is.
+    Some times as much is encoded at most, however large the value is. Secrets are hidden, also those that are cut.
     """
-    if (whole := _texts_at_once(value, limit)) is not None:
-        return storable(whole[:limit]) if len(whole) > limit else None
+    most = limit + MARGIN
+    whole = _texts_at_once(value, most)
+    text = _encoded_up_to(value, most) if whole is None else whole
+    return storable(redacted(text[:most])[:limit]) if len(text) > limit else None
+
+
+def _encoded_up_to(value: Any, most: int) -> str:
+    """Return the JSON of a value, or the beginning of it, a little longer than ``most`` characters."""
     text = ""
     try:
         for part in _ENCODER.iterencode(value):
-            text += part[: limit + 1]
-            if len(text) > limit:
+            text += part[: most + 1]
+            if len(text) > most:
                 break
     except RecursionError:
-        text = text.ljust(limit + 1, ".")
-    return storable(text[:limit]) if len(text) > limit else None
+        text = text.ljust(most + 1, ".")
+    return text
 
 
 def _texts_at_once(value: Any, limit: int) -> str | None:

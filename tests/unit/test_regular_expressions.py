@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from re import _constants as codes  # type: ignore[attr-defined]  # the only parser of Python's own syntax
-from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 
 import pytest
 
 import planner_graph
+
+# the only parser of Python's own syntax, which has no public name
+codes: Any = importlib.import_module("re._constants")
+parser: Any = importlib.import_module("re._parser")
 
 PACKAGE = Path(planner_graph.__file__).parent
 MATCHERS = {"match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer"}
@@ -165,7 +167,7 @@ class Samples:
     def piece(self, code: Any, argument: Any) -> str:  # noqa: PLR0911  # one for each kind of part
         match code:
             case codes.LITERAL:
-                return chr(argument)
+                return chr(int(argument))
             case codes.NOT_LITERAL:
                 return "a" if argument != ord("a") else "b"
             case codes.ANY:
@@ -174,7 +176,7 @@ class Samples:
                 return "".join(self.characters(argument))[:1]
             case codes.MAX_REPEAT | codes.MIN_REPEAT | codes.POSSESSIVE_REPEAT:
                 low, high, tree = argument
-                return self.text(tree) * max(low, min(int(high), 3))
+                return self.text(tree) * int(max(low, min(int(high), 3)))
             case codes.SUBPATTERN:
                 return self.text(argument[3])
             case codes.ATOMIC_GROUP:
