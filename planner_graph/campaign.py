@@ -5,10 +5,10 @@ Comes from YAML, from JSON or from Python. A campaign names a type (the catalog'
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from os.path import expanduser
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import rfc8785
 from pydantic import Field, PrivateAttr, model_validator
@@ -16,6 +16,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from planner_graph import documents
 from planner_graph.documents import NOWHERE, Document, KeyPath
 from planner_graph.errors import CampaignError, Finding
+from planner_graph.redaction import without_secrets
 from planner_graph.types import Strategy
 from planner_graph.values import (
     Count,
@@ -132,6 +133,12 @@ class Campaign(Value):
     def finding(self, path: KeyPath, problem: str, remedy: str = "", *, agents: Iterable[str] = ()) -> Finding:
         """Build a finding about the key at ``path``, with file and line if the campaign was read from a file."""
         return self._document.finding(path, problem, remedy, agents=agents)
+
+    def for_people(self, secrets: Collection[str]) -> dict[str, Any]:
+        """Return the campaign as plain values with placeholders in place of those that go by one of these names."""
+        plain = self.model_dump(mode="json")
+        configuration = {agent: without_secrets(given, secrets) for agent, given in self.configuration.items()}
+        return plain | {"provided": without_secrets(plain["provided"], secrets), "configuration": configuration}
 
     @model_validator(mode="after")
     def _derive_id(self) -> Self:

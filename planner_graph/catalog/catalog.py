@@ -9,20 +9,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import Field, PrivateAttr
 
 from planner_graph import documents
 from planner_graph.catalog.rule import Rule
-from planner_graph.catalog.spec import AgentSpec
+from planner_graph.catalog.spec import AgentSpec, ValueName
 from planner_graph.documents import NOWHERE, Document, KeyPath
 from planner_graph.errors import CatalogError, Finding, nearest
+from planner_graph.redaction import without_secrets
 from planner_graph.types import AgentName
-from planner_graph.values import Value
+from planner_graph.values import Value, without_repeats
 
 _SPEC_ATTRIBUTE = "__planner_graph_agent__"
-SECTIONS = ("agents", "rules")
+SECTIONS = ("agents", "rules", "secrets")
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 EntryT = TypeVar("EntryT", "AgentSpec", "Rule")
@@ -33,6 +34,9 @@ class Catalog(Value):
 
     agents: dict[AgentName, AgentSpec] = Field(default_factory=dict)
     rules: dict[str, Rule] = Field(default_factory=dict)
+    secrets: tuple[str, ...] = Field(
+        default=(), description="Names of inputs, outputs and configuration keys whose values are shown to nobody."
+    )
 
     _origins: dict[KeyPath, Document] = PrivateAttr(default_factory=dict)
 
@@ -71,10 +75,17 @@ class Catalog(Value):
         rules = _entries(Rule, document, "rules", findings)
         origins: dict[KeyPath, Document] = {("agents", name): document for name in agents}
         origins |= {("rules", name): document for name in rules}
-        return cls._of(agents, rules, origins), documents.told(findings)
+        secrets, found = _secrets(document)
+        origins |= {("secrets", name): document for name in secrets}
+        return cls._of(agents, rules, origins, secrets), documents.told([*findings, *found])
 
     @classmethod
-    def of(cls, *agents: AgentSpec | Callable[..., Any], rules: Iterable[Rule] = ()) -> Self:
+    def of(
+        cls,
+        *agents: AgentSpec | Callable[..., Any],
+        rules: Iterable[Rule] = (),
+        secrets: Iterable[str] = (),
+    ) -> Self:
         """Build a catalog from specs and from functions decorated with :func:`agent`.
 
         Raises:
@@ -85,15 +96,18 @@ class Catalog(Value):
         findings = [*_twice("agent", [spec.name for spec in specs]), *_twice("rule", [rule.name for rule in rules])]
         if findings:
             raise CatalogError(findings)
-        return cls._of({spec.name: spec for spec in specs}, {rule.name: rule for rule in rules}, {})
+        by_name = {spec.name: spec for spec in specs}
+        return cls._of(by_name, {rule.name: rule for rule in rules}, {}, tuple(dict.fromkeys(secrets)))
 
     def extended(self, *layers: "Catalog | AgentSpec | Callable[..., Any]") -> Self:
         """Lay further agents and rules over this catalog.
 
         An agent of a layer that has the name of an earlier one overrides the fields that it sets, and leaves the others
-        as they were. A rule replaces the earlier rule of its name.
+        as they were. A rule replaces the earlier rule of its name. Names of secrets add up: no layer shows what
+        an earlier one hides.
         """
         agents, rules, origins = dict(self.agents), dict(self.rules), dict(self._origins)
+        secrets = dict.fromkeys(self.secrets)
         for item in layers:
             layer = item if isinstance(item, Catalog) else Catalog.of(item)
             for name, spec in layer.agents.items():
@@ -105,8 +119,24 @@ class Catalog(Value):
             rules.update(layer.rules)
             for rule in layer.rules:
                 origins.pop(("rules", rule), None)
+            secrets |= dict.fromkeys(layer.secrets)
             origins.update(layer._origins)  # noqa: SLF001  # its own class
-        return self._of(agents, rules, origins)
+        return self._of(agents, rules, origins, tuple(secrets))
+
+    def for_people(self) -> dict[str, Any]:
+        """Return the catalog as plain values, with placeholders in place of secret values of configurations."""
+        plain = self.model_dump(mode="json")
+        for spec in plain["agents"].values():
+            spec["configuration"] = without_secrets(spec["configuration"], self.secrets)
+        return plain
+
+    def declared_values(self) -> dict[str, None]:
+        """Return the names of all inputs, outputs and configuration keys of agents, in order."""
+        return {
+            name: None
+            for spec in self.agents.values()
+            for name in (*(item.name for item in spec.inputs), *spec.outputs, *spec.configuration)
+        }
 
     def file_of(self, key: str) -> str | None:
         """Name the document that an entry came from; ``key`` is ``agents.NAME`` or ``rules.NAME``."""
@@ -120,10 +150,14 @@ class Catalog(Value):
 
     @classmethod
     def _of(
-        cls, agents: dict[AgentName, AgentSpec], rules: dict[str, Rule], origins: Mapping[KeyPath, Document]
+        cls,
+        agents: dict[AgentName, AgentSpec],
+        rules: dict[str, Rule],
+        origins: Mapping[KeyPath, Document],
+        secrets: tuple[str, ...] = (),
     ) -> Self:
         """Build a catalog from parts that are already valid."""
-        catalog = cls.model_construct(agents=agents, rules=rules)
+        catalog = cls.model_construct(agents=agents, rules=rules, secrets=secrets)
         catalog._origins = dict(origins)  # noqa: SLF001  # its own class
         return catalog
 
@@ -210,6 +244,21 @@ def _twice(what: str, names: Iterable[str]) -> list[Finding]:
         for name, count in Counter(names).items()
         if count > 1
     ]
+
+
+class _Secrets(Value):
+    """The section of that name."""
+
+    secrets: Annotated[tuple[ValueName, ...], without_repeats("secret")] = ()
+
+
+def _secrets(document: Document) -> tuple[tuple[str, ...], list[Finding]]:
+    """Read the names of secrets, and what is wrong with them."""
+    given = document.data.get("secrets")
+    if given is None:
+        return (), []
+    section, findings = documents.validate(_Secrets, document, {"secrets": given})
+    return (section.secrets if section else ()), list(findings)
 
 
 def _unknown_sections(document: Document) -> list[Finding]:

@@ -16,7 +16,7 @@ MAX_HINTS = 20
 
 
 def findings(catalog: Catalog) -> list[Finding]:
-    """Report every contradiction: agent by agent in catalog order, then outputs, then rules."""
+    """Report every contradiction: agent by agent in catalog order, then outputs, rules, names of secrets."""
     return _Check(catalog).findings()
 
 
@@ -37,7 +37,18 @@ class _Check:
         for spec in self.catalog.agents.values():
             found += self.dependencies(spec)
             found += self.fallback(spec)
-        return [*found, *self.outputs(), *self.rules()]
+        return [*found, *self.outputs(), *self.rules(), *self.secrets()]
+
+    def secrets(self) -> Iterator[Finding]:
+        """Report names of secrets that no agent declares, which would hide nothing."""
+        known = self.catalog.declared_values() if self.catalog.secrets else {}
+        for position, name in enumerate(self.catalog.secrets):
+            if name not in known:
+                problem = f"the secret {name!r} is no input, output or configuration key of an agent"
+                hint = nearest(name, known) if self.hints_left else ""
+                self.hints_left -= bool(self.hints_left)
+                remedy = f"declare it or remove it, {hint}" if hint else "declare it or remove it"
+                yield self.catalog.finding(("secrets", position), problem, remedy)
 
     def dependencies(self, spec: AgentSpec) -> Iterator[Finding]:
         for position, dependency in enumerate(spec.dependencies):

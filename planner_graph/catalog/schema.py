@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from planner_graph.campaign import Campaign
 from planner_graph.catalog.rule import Rule
-from planner_graph.catalog.spec import NAME_PATTERN, RESERVED_NAMES, AgentSpec
+from planner_graph.catalog.spec import NAME_PATTERN, RESERVED_NAMES, RESERVED_VALUES, AgentSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -21,7 +21,7 @@ _SCHEMA_KEY = {"$schema": {"type": "string", "description": "Where the JSON Sche
 
 
 def catalog_schema() -> dict[str, Any]:
-    """Give the schema of a catalog document: agents and rules by name."""
+    """Give the schema of a catalog document: agents and rules by name, names of secrets."""
     definitions = _definitions([AgentSpec, Rule])
     for model in (AgentSpec, Rule):
         entry = definitions[model.__name__]
@@ -46,6 +46,12 @@ def catalog_schema() -> dict[str, Any]:
                 "type": ["object", "null"],
                 "propertyNames": {"minLength": 1, "maxLength": 100},
                 "additionalProperties": {"$ref": "#/$defs/Rule"},
+            },
+            "secrets": {
+                "description": "Names of inputs, outputs and configuration keys whose values are shown to nobody.",
+                "type": ["array", "null"],
+                "items": {"type": "string", "minLength": 1, "maxLength": 100, "not": {"enum": sorted(RESERVED_VALUES)}},
+                "uniqueItems": True,
             },
         },
         "$defs": definitions,

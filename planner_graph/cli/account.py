@@ -9,6 +9,7 @@ from typing import Any
 from planner_graph.cli.progress import AgentState, Progress
 from planner_graph.compiler.events import ASKS
 from planner_graph.errors import Finding, InvalidInputError
+from planner_graph.mirror.previews import shown_result
 from planner_graph.mirror.progress import progress_report
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store import answers, reading
@@ -119,7 +120,7 @@ def account_json(account: Account) -> dict[str, Any]:
         "started_at": _iso(row.started_at),
         "ended_at": _iso(row.ended_at),
         "agents": {agent.name: _agent_json(agent) for agent in account.progress.agents.values()},
-        "deliverables": account.deliverables,
+        "deliverables": (shown_result(row.result, account.plan) or {}).get("deliverables", {}),
         "missing": account.missing,
         "files": {name: str(path) for name, path in account.files.items()},
     }

@@ -25,12 +25,15 @@ def show(account: Account, *, as_json: bool) -> None:
 def write(account: Account, folder: Path) -> Account:
     """Write the deliverables and the picture of the plan, and note in the account where they are.
 
+    Files are the user's own product, so they hold the values as they are; those of secrets only the user may read.
+
     Raises:
         InvalidInputError: they cannot be written there.
     """
     names, files = as_files(account.deliverables, {PICTURE: to_svg(account.plan).encode()})
+    private = [names[name] for name in account.plan.hidden_deliverables if name in names]
     try:
-        write_files(folder, files)
+        write_files(folder, files, private=private)
     except InvalidInputError as error:
         error.add_note(
             f"the run has ended; write its files elsewhere: planner-graph status {account.row.run_id} --output DIR"

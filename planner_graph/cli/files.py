@@ -1,6 +1,6 @@
 """Writes files so that none is ever half-written: first under a temporary name, then moved into place."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,8 +17,10 @@ def replace_file(path: Path, data: bytes) -> None:
     write_files(path.parent, {path.name: data})
 
 
-def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+def write_files(folder: Path, files: Mapping[str, bytes], *, private: Collection[str] = ()) -> None:
     """Write files by name into ``folder``, which is made if need be. All are complete before the first is moved there.
+
+    Those that are ``private`` can be read by their owner only.
 
     Raises:
         InvalidInputError: they cannot be written.
@@ -28,6 +30,8 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         with TemporaryDirectory(prefix=".planner-graph-", dir=folder) as staging:
             for name, data in files.items():
                 (Path(staging) / name).write_bytes(data)
+                if name in private:
+                    (Path(staging) / name).chmod(0o600)
             for name in files:
                 with _translated(folder / name):
                     (Path(staging) / name).replace(folder / name)

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from planner_graph.errors import Finding
+from planner_graph.redaction import redacted
 from planner_graph.text import one_line, printable, utf8
 
 UNLIMITED = 10_000
@@ -84,13 +85,15 @@ def only_results(*, wanted: bool = True) -> Iterator[None]:
 
 
 def tell(message: str, *, style: str = "") -> None:
-    """Write a message to standard error."""
-    console(stderr=True).print(Text(printable(message), style=style), soft_wrap=True)
+    """Write a message to standard error, without what looks like a secret."""
+    console(stderr=True).print(Text(printable(redacted(message)), style=style), soft_wrap=True)
 
 
 def complain(problem: str | Text, remedy: str = "") -> None:
-    """Write to standard error what went wrong, and below that what to do."""
-    text = Text.assemble(("error: ", "bold red"), problem if isinstance(problem, Text) else printable(problem))
+    """Write to standard error what went wrong, without what looks like a secret, and below that what to do."""
+    text = Text.assemble(
+        ("error: ", "bold red"), problem if isinstance(problem, Text) else printable(redacted(problem))
+    )
     if remedy:
         text.append(f"\n    {printable(remedy)}", style="green")
     console(stderr=True).print(text, soft_wrap=True)

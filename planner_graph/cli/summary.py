@@ -16,6 +16,7 @@ from planner_graph.cli.progress import Progress
 from planner_graph.cli.styles import AGENT_STYLES, RUN_STYLES
 from planner_graph.cli.usage import usage_text
 from planner_graph.planning.explanation import duration_text
+from planner_graph.redaction import SECRET
 from planner_graph.store.rows import RunRow
 from planner_graph.text import one_line, utf8
 from planner_graph.types import AgentStatus, RunStatus
@@ -209,9 +210,9 @@ def _waiting(account: Account) -> Iterator[RenderableType]:
 
 
 def _deliverables(account: Account) -> Iterator[RenderableType]:
-    table = screen.table("deliverable", "", wide=("",))
+    table, hidden = screen.table("deliverable", "", wide=("",)), account.plan.hidden_deliverables
     for name, value in account.deliverables.items():
-        table.add_row(*screen.cells(name, account.files.get(name) or size_of(value)))
+        table.add_row(*screen.cells(name, account.files.get(name) or (SECRET if name in hidden else size_of(value))))
     for name in account.missing:
         table.add_row(*screen.cells(name, Text("missing", style="red")))
     if account.picture:

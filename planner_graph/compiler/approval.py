@@ -6,6 +6,7 @@ from typing import Any
 
 from langgraph.types import interrupt
 
+from planner_graph.redaction import MARGIN, redacted, redacted_json
 from planner_graph.text import one_line
 from planner_graph.types import AgentName
 
@@ -36,11 +37,11 @@ def ask(agent: AgentName, inputs: Mapping[str, Any]) -> str | None:
         return None
     who = f" by {said['by']}" if said.get("by") else ""
     why = f": {said['reason']}" if said.get("reason") else ""
-    return one_line(f"rejected{who}{why}")
+    return redacted(one_line(f"rejected{who}{why}"))
 
 
 def request(agent: AgentName, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what a person is asked: which agent, and what it would work on, long values cut short.
+    """Return what a person is asked: which agent, and what it would work on, long values cut short, secrets hidden.
 
     >>> request("publisher", {"post": "text", "campaign": {"id": "c"}})
     {'approve': 'publisher', 'inputs': {'post': 'text'}}
@@ -62,9 +63,11 @@ def verdict(*, approved: bool, by: str, reason: str | None) -> dict[str, Any]:
 
 def _preview(value: Any, limit: int) -> Any:
     """Give ``value`` if its JSON is not longer than ``limit``, else the beginning of that JSON, marked as such."""
-    text = ""
+    text, most = "", limit + MARGIN
     for part in _ENCODER.iterencode(value):
-        text += part[: limit + 1]
-        if len(text) > limit:
-            return {"preview": text[:limit], "truncated": True}
-    return value
+        text += part[: most + 1]
+        if len(text) > most:
+            break
+    if len(text) > limit:
+        return {"preview": redacted(text[:most])[:limit], "truncated": True}
+    return redacted_json(value)

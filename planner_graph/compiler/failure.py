@@ -4,13 +4,13 @@ The errors of client libraries are known by what they carry, so that none of the
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Self
 
-from planner_graph.redaction import MARGIN, redacted
+from planner_graph.redaction import MARGIN, redacted, without_texts
 from planner_graph.text import escaped
 
 ERROR_TEXT_LIMIT = 2_000
@@ -68,16 +68,17 @@ class ReportedError(Exception):
         super().__init__(f"{failure.type}: {failure.message}")
 
 
-def message_of(error: BaseException) -> str:
+def message_of(error: BaseException, secrets: Sequence[str] = ()) -> str:
     """Return an error's message in characters that JSON and PostgreSQL can hold, a very long one cut short.
 
-    What looks like a secret is hidden: records, events, logs and pages quote the message, and this is where it is made.
+    ``secrets``, texts that the agent read, and what looks like a secret are hidden: records, events, logs and pages
+    quote the message, and this is where it is made.
     """
     try:
         text = str(error)
     except Exception:  # noqa: BLE001  # a user's error class may do anything
         text = "(its message cannot be read)"
-    text = escaped(text)
+    text = without_texts(escaped(text), secrets)
     shown = redacted(text[: ERROR_TEXT_LIMIT + MARGIN])
     if len(text) > ERROR_TEXT_LIMIT:
         return f"{shown[:ERROR_TEXT_LIMIT]}... ({len(text) - ERROR_TEXT_LIMIT} more characters)"

@@ -6,7 +6,7 @@ here a failure becomes a record, and only agents that depend on it are affected.
 
 import asyncio
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
@@ -52,6 +52,7 @@ from planner_graph.errors import (
     StrangeAgentError,
 )
 from planner_graph.planning.contents import Step
+from planner_graph.redaction import texts_of, without_secrets, without_texts
 from planner_graph.serializer import CheckpointSerializer
 from planner_graph.types import AgentName, AgentStatus, Strategy
 
@@ -127,6 +128,7 @@ class AgentExecution:
         self.prices = node.prices
         self.held: PoolHeldError | None = None
         self.serializer = node.serializer
+        self.inputs: Mapping[str, Any] = {}
 
     async def carry_out(self, board: Board, config: RunnableConfig) -> AgentRecord:
         """Give the agent's record."""
@@ -157,7 +159,7 @@ class AgentExecution:
 
     async def _run(self, board: Board, state: Mapping[str, Any], config: RunnableConfig) -> AgentRecord:
         invocation = self.invocation
-        inputs = gather_inputs(self.step, state)
+        inputs = self.inputs = gather_inputs(self.step, state)
         if rejection := await self._approval(inputs, config, invocation):
             return self._skipped((rejection, ErrorInfo(type=REJECTED, message=rejection)))
         current = Attempt(self.step.agent, run_id_of(config), inputs, self.step.timeout_seconds)
@@ -211,7 +213,7 @@ class AgentExecution:
         var_child_runnable_config.set(config)
         at = timestamp(self.clock.now())
         try:
-            return ask(self.step.agent, inputs)
+            return ask(self.step.agent, without_secrets(inputs, invocation.plan.secrets))
         except GraphInterrupt as question:
             await invocation.tell(AgentStarted(event="agent_started", agent=self.step.agent, attempt=1, at=at))
             await invocation.tell(self._interrupted(question, 1, start_meter()))
@@ -295,9 +297,14 @@ class AgentExecution:
             agent=self.step.agent,
             attempt=attempt,
             at=timestamp(self.clock.now()),
-            error=describe(error),
+            error=describe(error, self._secret_texts()),
             retry_in_seconds=wait,
         )
+
+    def _secret_texts(self) -> list[str]:
+        """Return the texts of the secrets that the agent reads, which its errors may quote."""
+        given = {**self.step.configuration, **self.inputs}
+        return texts_of(given[name] for name in self.invocation.plan.secrets if name in given)
 
     def _interrupted(self, pause: GraphBubbleUp, attempt: int, meter: UsageMeter) -> AgentInterrupted:
         asks = isinstance(pause, GraphInterrupt) and bool(pause.args and pause.args[0])
@@ -313,7 +320,7 @@ class AgentExecution:
     def _failed(
         self, error: Exception, attempts: int, started_at: str, meter: UsageMeter, *, late: bool
     ) -> AgentRecord:
-        info = describe(error)
+        info = describe(error, self._secret_texts())
         count = f"{attempts} attempt{'' if attempts == 1 else 's'}"
         reason = f"{info['type']} after {count}" + (f": {info['message']}" if info["message"] else "")
         if late and not isinstance(error, AgentTimeoutError):
@@ -356,11 +363,14 @@ def run_id_of(config: RunnableConfig) -> str:
     return str(configurable.get("workflow_execution_id") or configurable.get("thread_id") or "")
 
 
-def describe(error: Exception) -> ErrorInfo:
-    """Write an error as plain values that JSON and PostgreSQL can hold, a very long message cut short."""
+def describe(error: Exception, secrets: Sequence[str] = ()) -> ErrorInfo:
+    """Write an error as plain values that JSON and PostgreSQL can hold, a very long message cut short.
+
+    Of ``secrets``, texts that the agent read, and of what looks like one, the message shows placeholders.
+    """
     if isinstance(error, ReportedError):
-        return ErrorInfo(type=error.failure.type, message=error.failure.message)
-    return ErrorInfo(type=type(error).__name__, message=message_of(error))
+        return ErrorInfo(type=error.failure.type, message=without_texts(error.failure.message, secrets))
+    return ErrorInfo(type=type(error).__name__, message=message_of(error, secrets))
 
 
 def _is_over(deadline: float | None, wait: float) -> bool:

@@ -17,6 +17,7 @@ from planner_graph.errors import DatabaseUnavailableError, LeaseLostError, Plann
 from planner_graph.mirror import tables
 from planner_graph.mirror.entries import Change, Entry, Known, Track
 from planner_graph.mirror.ledger import Ledger
+from planner_graph.redaction import redacted
 from planner_graph.store import leases
 from planner_graph.store.connection import connect
 from planner_graph.store.database import Database
@@ -258,7 +259,7 @@ def _fenced_words(track: Track) -> str:
 
 
 def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return redacted(f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def _forget(batch: Batch) -> None:

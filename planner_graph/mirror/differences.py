@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
-from planner_graph.compiler.state import AgentRecord
+from planner_graph.mirror.checkpoint import CheckpointState
 from planner_graph.mirror.ledger import Attempt, Ledger
 from planner_graph.mirror.previews import shown_output
+from planner_graph.redaction import redacted_json, without_secrets
 from planner_graph.store.plain import as_read, exact_number, plain_json, preview
 from planner_graph.store.rows import AgentRunRow
 from planner_graph.types import AgentName, AgentStatus, RunStatus
@@ -100,14 +101,17 @@ def attempt_differences(said: Said, before: Rows, ledger: Ledger) -> Iterator[Di
                 )
 
 
-def output_differences(said: Said, records: Mapping[AgentName, AgentRecord], thread_id: str) -> Iterator[Difference]:
+def output_differences(said: Said, state: CheckpointState) -> Iterator[Difference]:
     """Give the agents whose output the live table shows wrongly."""
+    records, secrets = state.records, state.plan.secrets
     for agent, record in records.items():
         if record["status"] != AgentStatus.COMPLETED:
             continue
         shown = said.outputs.get(agent)
-        if not _shows(shown, record["output"], agent, thread_id):
-            yield Difference(agent=agent, field="output", table=short(shown), checkpoint=short(record["output"]))
+        output = without_secrets(record["output"], secrets)
+        if not _shows(shown, output, agent, state.thread_id):
+            table = short(without_secrets(shown, secrets))
+            yield Difference(agent=agent, field="output", table=table, checkpoint=short(output))
     for agent, shown in said.outputs.items():
         if agent not in records or records[agent]["status"] != AgentStatus.COMPLETED:
             yield Difference(agent=agent, field="output", table=short(shown), checkpoint=None)
@@ -122,9 +126,12 @@ def _shows(shown: Any, output: Any, agent: AgentName, thread_id: str) -> bool:
     """Tell whether ``shown`` is an output, or the beginning of it, however long, with a reference to the whole."""
     if shown == (plain := plain_json(output)) or shown == as_read(plain):
         return True
+    if shown == (safe := redacted_json(plain)) or shown == as_read(safe):
+        return True
     if not isinstance(shown, dict) or shown.get("truncated") is not True or not isinstance(shown.get("preview"), str):
         return False
-    return bool(shown == shown_output(output, agent, len(shown["preview"]), thread_id))
+    limit = shown.get("cut_at", len(shown["preview"]))
+    return isinstance(limit, int) and bool(shown == shown_output(output, agent, limit, thread_id))
 
 
 def short(value: Any) -> Any:

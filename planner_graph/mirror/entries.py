@@ -19,6 +19,7 @@ from planner_graph.errors import (
 )
 from planner_graph.mirror.ledger import Ledger
 from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.redaction import redacted
 from planner_graph.store import accepting, leases, transitions
 from planner_graph.store.accepting import Acceptance
 from planner_graph.store.leases import Lease
@@ -72,16 +73,16 @@ class Track:
 
     def refuse(self, error: PlannerGraphError) -> None:
         """Take note that nothing more of this run can be written."""
-        self.problem = str(error)
+        self.problem = redacted(str(error))
         if isinstance(error, RunHeldError | LeaseLostError):
             self.held = error
 
     def lose(self, entries: int, problem: str) -> None:
         """Take note that entries will never be in the tables, nor any that follow them."""
         if not self.lost:
-            log.warning("the tables do not follow run %s any more: %s", self.run_id, problem)
+            log.warning("the tables do not follow run %s any more: %s", self.run_id, redacted(problem))
         self.lost += entries
-        self.problem = self.problem or problem
+        self.problem = self.problem or redacted(problem)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -46,6 +46,7 @@ class RunFollower(Follower):
         self._on_end = on_end
         self._track: Track | None = None
         self._preview = settings.output_preview
+        self._secrets: tuple[str, ...] = ()
         self._managed = False
         self._early: list[Note] = []
         self._asking: dict[str, None] = {}
@@ -62,6 +63,7 @@ class RunFollower(Follower):
         lease = self._lease_of(run_id)
         self._managed = lease is not None
         self._preview = self._settings.preview_of_each(len(beginning.plan.steps))
+        self._secrets = beginning.plan.secrets
         place = " ".join(filter(None, (beginning.thread_id, beginning.namespace))) if beginning.thread_id else None
         self._track = track = Track(
             run_id=run_id, plan=beginning.plan, thread_id=beginning.thread_id, place=place, lease=lease
@@ -71,7 +73,7 @@ class RunFollower(Follower):
             acceptance = Acceptance(campaign=_campaign(beginning), plan=beginning.plan, thread_id=place)
             self._put(Begin(acceptance=acceptance, fresh=beginning.fresh, named=beginning.run_id is not None))
         records = {
-            agent: lean_record(record, agent, self._preview, beginning.thread_id)
+            agent: lean_record(record, agent, self._preview, beginning.thread_id, self._secrets)
             for agent, record in beginning.records.items()
         }
         self._put(Known(records=records))
@@ -92,7 +94,7 @@ class RunFollower(Follower):
             raise self._track.held
         if event["event"] == "agent_interrupted":
             self._asking[event["agent"]] = None
-        self._put(lean_event(event, self._preview, self._track.thread_id))
+        self._put(lean_event(event, self._preview, self._track.thread_id, self._secrets))
         if self._writer.full:  # nearly never; a glance costs less than to await
             await self._writer.room()
 

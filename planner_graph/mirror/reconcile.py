@@ -108,7 +108,7 @@ class _Comparison:
         self.run_id = state.run_id
         limit = settings.preview_of_each(len(state.plan.steps))
         self.records = {
-            agent: lean_record(record, agent, limit, state.thread_id)
+            agent: lean_record(record, agent, limit, state.thread_id, state.plan.secrets)
             for agent, record in sorted(state.records.items(), key=lambda item: item[1]["ended_at"])
         }
 
@@ -186,7 +186,7 @@ class _Comparison:
         yield from differences.attempt_differences(said, before, ledger)
         true = differences.standings(ledger)
         moved = {agent for agent in agents if said.standings.get(agent) != true.get(agent)}
-        for difference in differences.output_differences(said, self.state.records, self.state.thread_id):
+        for difference in differences.output_differences(said, self.state):
             agent = difference.agent
             if agent is None or agent in moved:  # an agent that has moved shows another output, or none any more
                 continue

@@ -1,8 +1,9 @@
 """What differs between two plans, or between two campaigns, in words; pure."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import rfc8785
@@ -11,6 +12,7 @@ from planner_graph.campaign import Campaign
 from planner_graph.planning.contents import Product, Step
 from planner_graph.planning.explanation import duration_text
 from planner_graph.planning.plan import ExecutionPlan
+from planner_graph.redaction import MARGIN, SECRET, redacted, without_secrets
 from planner_graph.types import AgentName
 
 SHOWN = 60
@@ -79,7 +81,7 @@ def compare(old: ExecutionPlan, new: ExecutionPlan) -> PlanDifferences:
     """Give what differs in ``new``; nothing if and only if the hashes of the two are equal."""
     added = tuple(agent for agent in new.by_agent if agent not in old.by_agent)
     removed = tuple(agent for agent in old.by_agent if agent not in new.by_agent)
-    renamed = _renamed(old, new, removed, added)
+    renamed, secrets = _renamed(old, new, removed, added), {*old.secrets, *new.secrets}
     found = [
         *_of_plan(old, new),
         *(_removed(old.by_agent[agent], renamed.get(agent)) for agent in removed),
@@ -88,7 +90,7 @@ def compare(old: ExecutionPlan, new: ExecutionPlan) -> PlanDifferences:
             found
             for step in new.steps
             if step.agent in old.by_agent
-            for found in _of_step(old.by_agent[step.agent], step)
+            for found in _of_step(old.by_agent[step.agent], step, secrets)
         ),
         *_of_products(old, new),
         *_of_sequence(old, new),
@@ -101,14 +103,17 @@ def compare(old: ExecutionPlan, new: ExecutionPlan) -> PlanDifferences:
     )
 
 
-def compare_campaigns(old: Campaign, new: Campaign) -> PlanDifferences:
-    """Give what differs in ``new``, which agents receive as it is, even where both lead to the same plan."""
+def compare_campaigns(old: Campaign, new: Campaign, secrets: Collection[str] = ()) -> PlanDifferences:
+    """Return what differs in ``new``, which agents receive as it is, even where both lead to the same plan.
+
+    Values that go by one of the names in ``secrets`` are not shown.
+    """
     before, after = old.model_dump(mode="json"), new.model_dump(mode="json")
     found = (
         Difference(text=f"campaign: {text}", field=name)
         for name in Campaign.model_fields
         if not same_json(before[name], after[name])
-        for text in _texts(name, before[name], after[name])
+        for text in _texts(name, before[name], after[name], secrets)
     )
     return PlanDifferences(differences=tuple(found))
 
@@ -169,7 +174,7 @@ def _of_plan(old: ExecutionPlan, new: ExecutionPlan) -> Iterator[Difference]:
             yield Difference(text=text, field=name)
 
 
-def _of_step(old: Step, new: Step) -> Iterator[Difference]:
+def _of_step(old: Step, new: Step, secrets: Collection[str]) -> Iterator[Difference]:
     before, after = old.model_dump(mode="json"), new.model_dump(mode="json")
     for name in type(new).model_fields:
         if same_json(before.get(name), after.get(name)):
@@ -177,7 +182,7 @@ def _of_step(old: Step, new: Step) -> Iterator[Difference]:
         if name in CONSEQUENCES:
             yield Difference(text=_words(name), field=RECKONED, agent=new.agent, matters=False)
             continue
-        say = _SAID.get(name, _texts)
+        say = _SAID.get(name) or partial(_texts, secrets=secrets)
         for text in say(name, before.get(name), after.get(name)):
             yield Difference(
                 text=f"agent {new.agent!r}: {text}", field=name, agent=new.agent, matters=name != "estimate"
@@ -281,11 +286,11 @@ _SAID: Mapping[str, Callable[[str, Any, Any], Iterator[str]]] = {
 }
 
 
-def _texts(name: str, old: Any, new: Any) -> Iterator[str]:
+def _texts(name: str, old: Any, new: Any, secrets: Collection[str] = ()) -> Iterator[str]:
     """Say how a value changed: mappings key by key, lists of names by what came and went, the rest as a whole."""
     words = _words(name)
     if isinstance(old, dict) and isinstance(new, dict):
-        yield from _of_mappings(words, old, new)
+        yield from _of_mappings(words, old, new, secrets)
     elif _are_names(old) and _are_names(new) and sorted(old) != sorted(new):
         came, went = ([item for item in ours if item not in theirs] for ours, theirs in ((new, old), (old, new)))
         yield from (f"{words}: {item!r} is removed" for item in went)
@@ -296,14 +301,18 @@ def _texts(name: str, old: Any, new: Any) -> Iterator[str]:
         yield f"{words}: {_shown(old)} -> {_shown(new)}"
 
 
-def _of_mappings(words: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+def _of_mappings(words: str, old: Mapping[str, Any], new: Mapping[str, Any], secrets: Collection[str]) -> Iterator[str]:
+    before, after = (
+        {key: SECRET if key in secrets else _shown(without_secrets(item, secrets)) for key, item in values.items()}
+        for values in (old, new)
+    )
     for key in sorted({*old, *new}):
         if key not in new:
-            yield f"{words}: {key!r} is removed, it was {_shown(old[key])}"
+            yield f"{words}: {key!r} is removed, it was {before[key]}"
         elif key not in old:
-            yield f"{words}: {key!r} is added, {_shown(new[key])}"
+            yield f"{words}: {key!r} is added, {after[key]}"
         elif not same_json(old[key], new[key]):
-            yield f"{words}: {key!r}: {_shown(old[key])} -> {_shown(new[key])}"
+            yield f"{words}: {key!r}: {before[key]} -> {after[key]}"
 
 
 def _are_names(value: Any) -> bool:
@@ -318,7 +327,8 @@ def _shown(value: Any) -> str:
     if value is None:
         return "nothing"
     text = json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    shown = redacted(text[: SHOWN + MARGIN])
+    return shown if len(text) <= SHOWN else f"{shown[:SHOWN]}..."
 
 
 def same_json(old: Any, new: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field
 
 from planner_graph.catalog.spec import Approval, Backoff, Isolation
+from planner_graph.redaction import without_secrets
 from planner_graph.types import AgentName, DependencyKind, Effects, Strategy
 from planner_graph.values import JsonObject, Value
 
@@ -171,7 +172,8 @@ class PlanContents(Value):
     ``steps`` are in execution order. ``products`` are what the run is to give, in the order in which they were asked
     for; ``deliverables`` maps the name of each to the agent that gives its best output, or to ``"campaign"``. Plans
     made before there were products have none. ``provided`` names the values that the campaign brings along, sorted.
-    With ``fail_fast`` no further agent starts once one has failed that nobody stands in for.
+    With ``fail_fast`` no further agent starts once one has failed that nobody stands in for. ``secrets`` names the
+    inputs, outputs, provided values and configuration keys whose values are shown to nobody, sorted.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -189,6 +191,7 @@ class PlanContents(Value):
     dropped: tuple[DroppedDependency, ...]
     fail_fast: Annotated[bool, UNLESS_DEFAULT] = False
     products: Annotated[tuple[Product, ...], UNLESS_DEFAULT] = ()
+    secrets: Annotated[tuple[str, ...], UNLESS_DEFAULT] = ()
 
     @cached_property
     def by_agent(self) -> dict[AgentName, Step]:
@@ -203,6 +206,25 @@ class PlanContents(Value):
             if step.parallel_group_id is not None:
                 groups.setdefault(step.parallel_group_id, []).append(step.agent)
         return {group: tuple(agents) for group, agents in groups.items()}
+
+    @cached_property
+    def hidden_deliverables(self) -> frozenset[str]:
+        """Names in the result whose values are secret: of outputs, and of products that may be such an output."""
+        products = (product.name for product in self.products if not set(self.secrets).isdisjoint(product.outputs))
+        return frozenset((*self.secrets, *products))
+
+    def for_people(self) -> Self:
+        """Return the plan with placeholders in place of secret values of its configuration; itself if it has none.
+
+        Such a plan is only shown: its hash is another one.
+        """
+        if not any(name in step.configuration for name in self.secrets for step in self.steps):
+            return self
+        steps = (
+            step.model_copy(update={"configuration": without_secrets(step.configuration, self.secrets)})
+            for step in self.steps
+        )
+        return self.model_copy(update={"steps": tuple(steps)})
 
     @property
     def estimated_duration_minutes(self) -> int:

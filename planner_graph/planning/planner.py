@@ -5,6 +5,7 @@ a file or a database.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,6 +140,7 @@ class MasterPlanner:
             left_out=tuple(LeftOut(agent=name, reason=why) for name, why in draft.selection.left_out.items()),
             dropped=draft.links.dropped,
             fail_fast=campaign.limits.fail_fast,
+            secrets=_secrets(self.catalog.secrets, specs.values(), campaign),
         )
 
     def _duration(self, schedule: Schedule, critical: CriticalPath[AgentName], work: float) -> Duration:
@@ -189,6 +191,15 @@ def _over_limits(campaign: Campaign, selection: Selection, catalog: Catalog) -> 
         remedy = "raise limits.budget_usd or ask for fewer deliverables"
         findings.append(campaign.finding(("limits", "budget_usd"), problem, remedy))
     return findings
+
+
+def _secrets(names: Iterable[str], specs: Iterable[AgentSpec], campaign: Campaign) -> tuple[str, ...]:
+    """Return those names of secrets that stand for a value of this plan, sorted; other plans keep their hashes."""
+    here = set(campaign.provided)
+    for spec in specs:
+        here.update(item.name for item in spec.inputs)
+        here.update(spec.outputs, spec.configuration, campaign.configuration.get(spec.name, {}))
+    return tuple(sorted(here.intersection(names)))
 
 
 def _declared(spec: AgentSpec, campaign: Campaign) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 What agents give and read is never changed; what is shown of it is. ``docs/security.md`` lists what is recognised.
 """
 
-from planner_graph.redaction.named import SECRET, texts_of, without_secrets
+from planner_graph.redaction.named import SECRET, texts_of, without_secrets, without_texts
 from planner_graph.redaction.shapes import HIDDEN
 from planner_graph.redaction.texts import MARGIN, RedactingFormatter, redacted, redacted_json
 
@@ -16,4 +16,5 @@ __all__ = [
     "redacted_json",
     "texts_of",
     "without_secrets",
+    "without_texts",
 ]

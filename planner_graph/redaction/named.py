@@ -24,6 +24,13 @@ def without_secrets(value: Any, names: Collection[str]) -> Any:
     return {name: SECRET if name in names else item for name, item in value.items()}
 
 
+def without_texts(text: str, secrets: Iterable[str]) -> str:
+    """Return ``text`` with a placeholder for each of these texts."""
+    for secret in secrets:
+        text = text.replace(secret, SECRET)
+    return text
+
+
 def texts_of(values: Iterable[Any]) -> list[str]:
     """Give the texts within values that are long enough to be looked for elsewhere, the longest first."""
     found: list[str] = []

@@ -55,7 +55,7 @@ class Proposal:
     @property
     def what_matters(self) -> tuple[str, ...]:
         """What differs between campaigns and plans, line by line, but for what only is expected."""
-        texts = compare_campaigns(self.old_campaign, self.campaign).weighty
+        texts = compare_campaigns(self.old_campaign, self.campaign, {*self.old.secrets, *self.plan.secrets}).weighty
         return (*texts, *self.differences.weighty)
 
 
@@ -182,7 +182,7 @@ class Replanning:
         """Write everything that the tables say of it, in one transaction."""
         run_id, plan = self.lease.run_id, revision.plan
         thread, limit = thread_of(run_id, revision.number), self.settings.preview_of_each(len(plan.steps))
-        lean = {agent: lean_record(record, agent, limit, thread) for agent, record in records.items()}
+        lean = {agent: lean_record(record, agent, limit, thread, plan.secrets) for agent, record in records.items()}
         told = {
             "revision": revision.number,
             "plan_hash": plan.hash,

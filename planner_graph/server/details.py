@@ -1,6 +1,6 @@
 """What there is to know of one run, or of one of its agents, put together from the tables and the checkpoint."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from planner_graph.campaign import Campaign
@@ -9,8 +9,10 @@ from planner_graph.errors import CheckpointUnreadableError, RunNotFoundError
 from planner_graph.mirror.blocking import blocked
 from planner_graph.mirror.checkpoint import read_checkpoint
 from planner_graph.mirror.overdue import overdue
+from planner_graph.mirror.previews import shown_result
 from planner_graph.mirror.standings import AgentNow, agents_now
 from planner_graph.mirror.usage import total_usage
+from planner_graph.redaction import SECRET
 from planner_graph.server.context import Context
 from planner_graph.server.items import item_values
 from planner_graph.server.problems import ProblemError
@@ -53,7 +55,7 @@ async def run_detail(context: Context, row: RunRow) -> RunDetail:
         plan_hash=listed.plan_hash,
         plan_revision=listed.plan_revision,
         last_sequence=listed.last_sequence,
-        result=listed.result,
+        result=await _shown(context, row, listed.result),
         usage=listed.usage,
         holder=None if listed.status.ended else vitals.holder,  # who lets go of it a moment later
         allowed_actions=allowed,
@@ -134,15 +136,23 @@ async def agent_detail(context: Context, row: RunRow, name: str) -> AgentDetail:
     output: Any = outputs.get(step.agent)
     return AgentDetail(
         agent=step.agent,
-        step=step.model_dump(mode="json"),
+        step=plan.for_people().by_agent[step.agent].model_dump(mode="json"),
         **_standing(agents[step.agent], own),
-        inputs={key: _input(key, source, outputs, campaign) for key, source in step.inputs.items()},
+        inputs={key: _input(key, source, outputs, campaign, plan.secrets) for key, source in step.inputs.items()},
         output=output,
         truncated=is_cut(output),
         reference=output["reference"] if is_cut(output) else None,
         **AgentDetail.waiting(why.get(step.agent)),
         overdue=overdue(plan, row.status, {step.agent: agents[step.agent]}, now).get(step.agent),
     )
+
+
+async def _shown(context: Context, row: RunRow, result: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a result as people see it."""
+    if result is None:
+        return None
+    plan = await context.plans.get(row.run_id, row.plan_hash)
+    return await context.work(shown_result, result, plan)
 
 
 def is_cut(output: Any) -> bool:
@@ -160,7 +170,11 @@ def _standing(here: AgentNow, attempts: list[AgentRunRow]) -> dict[str, Any]:
     }
 
 
-def _input(key: str, source: str, outputs: dict[AgentName, Any], campaign: Campaign) -> AgentInput:
+def _input(
+    key: str, source: str, outputs: dict[AgentName, Any], campaign: Campaign, secrets: Collection[str]
+) -> AgentInput:
+    if key in secrets:
+        return AgentInput(source=source, value=SECRET)
     if source == "campaign":
         value = campaign.provided.get(key)
     else:

@@ -300,6 +300,7 @@ class CatalogView(Answer):
 
     agents: dict[str, dict[str, Any]]
     rules: dict[str, dict[str, Any]]
+    secrets: list[str]
     with_code: list[AgentName]
 
 

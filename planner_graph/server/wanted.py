@@ -59,7 +59,7 @@ def dry_run(campaign: Campaign, planner: MasterPlanner, strategy: Strategy | Non
     predictions = list(_predictions(campaign, planner))
     return to_json(
         DryRun(
-            plan=plan.model_dump(mode="json"),
+            plan=plan.for_people().model_dump(mode="json"),
             plan_hash=plan.hash,
             explanation=plan.explain(),
             mermaid=plan.to_mermaid(),

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from planner_graph.errors import AnswerRefusedError, RunEndedError
+from planner_graph.redaction import redacted, redacted_json
 from planner_graph.store import leases, transitions
 from planner_graph.store.plain import exact_number, jsonb, plain_json
 from planner_graph.store.queries import query
@@ -94,7 +95,13 @@ async def give(  # noqa: PLR0913  # what there is to say about an answer
     if now.taken_at is not None and _text(now.value) != _text(plain_json(value)):
         raise _too_late(run_id, now)
     if changed:
-        told = {"id": interrupt_id, "answer": value, "by": by, "reason": reason, "replaces": before and before.value}
+        told = {
+            "id": interrupt_id,
+            "answer": redacted_json(value),
+            "by": by,
+            "reason": reason and redacted(reason),
+            "replaces": before and before.value,
+        }
         await transitions.log(conn, run_id, "agent_answered", told, agent=agent)
     holder = (await leases.holders(conn, [run_id])).get(run_id)
     return Answered(answer=now, changed=changed, status=status, holder=holder.name if holder and holder.alive else None)

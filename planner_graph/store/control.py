@@ -4,6 +4,7 @@ The status of a run is the message: the process that executes it reads it whenev
 """
 
 from planner_graph.errors import CommandRefusedError
+from planner_graph.redaction import redacted
 from planner_graph.store import leases, transitions
 from planner_graph.store.commands import Answer, Command, answer
 from planner_graph.store.queries import query
@@ -19,6 +20,7 @@ async def command(conn: Connection, run_id: RunId, wanted: Command, *, by: str, 
         RunNotFoundError: there is no such run.
         CommandRefusedError: in its state this cannot be done.
     """
+    reason = reason and redacted(reason)
     before = await transitions.lock(conn, run_id)
     holder = (await leases.holders(conn, [run_id])).get(run_id)
     if holder is not None and not await _hears(conn, run_id):

@@ -13,6 +13,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from planner_graph.errors import LeaseLostError, RunEndedError, RunNotFoundError, RunNotResumableError
+from planner_graph.redaction import redacted
 from planner_graph.store.plain import jsonb, plain_json
 from planner_graph.store.queries import query
 from planner_graph.text import storable
@@ -190,4 +191,4 @@ async def _stop_agents(conn: Connection, run_id: RunId, status: AgentStatus, rea
 
 
 def _one_line(reason: str) -> str:
-    return storable(" ".join(reason.split()))
+    return redacted(storable(" ".join(reason.split())))

@@ -33,7 +33,7 @@ def list_agents(*, catalog: CatalogFiles = None, no_builtin: NoBuiltin = False, 
     """List all agents and rules."""
     made = load_catalog(catalog, builtin=not no_builtin)
     if as_json:
-        screen.show_json(made.model_dump(mode="json"))
+        screen.show_json(made.for_people())
     else:
         screen.show(*overview(made))
 
@@ -53,7 +53,7 @@ def show(
         remedy = nearest(name, made.agents) or "'planner-graph catalog list' lists the agents"
         raise CatalogError([Finding(problem=f"unknown agent {name!r}", remedy=remedy)])
     if as_json:
-        screen.show_json(spec.model_dump(mode="json"))
+        screen.show_json(made.for_people()["agents"][name])
     else:
         screen.show(*details(spec, made))
 
@@ -113,7 +113,8 @@ def overview(catalog: Catalog) -> Iterator[RenderableType]:
 
 def details(spec: AgentSpec, catalog: Catalog) -> Iterator[RenderableType]:
     """Show one agent as it would stand in a catalog file, and where it comes from."""
-    fields: dict[str, Any] = spec.model_dump(mode="json", exclude={"name"})
+    fields: dict[str, Any] = {**catalog.for_people()["agents"][spec.name]}
+    del fields["name"]
     text = yaml.safe_dump({spec.name: fields}, sort_keys=False, allow_unicode=True, width=78, default_flow_style=None)
     yield Text(printable(text.rstrip()))
     rules = [rule.name for rule in catalog.rules.values() if spec.name in rule.select]

@@ -49,7 +49,7 @@ def plan(  # noqa: PLR0913  # one parameter for each option
         file, catalogs=catalog, builtin=not no_builtin, agents=agents, strategy=strategy, history=past
     ).plan
     if as_json:
-        screen.show_bytes(made.canonical_json() + b"\n")
+        screen.show_bytes(made.for_people().canonical_json() + b"\n")
     elif explain:
         screen.show(Text(printable(made.explain()), end=""))
     else:

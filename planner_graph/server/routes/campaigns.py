@@ -21,4 +21,4 @@ async def store(body: CampaignBody, context: Shared) -> StoredCampaign:
     """Store a campaign that can be planned, in place of the one of the same id; runs keep the one they began with."""
     campaign = await context.work(read_campaign, body.campaign, context.planner)
     await context.repository.store_campaign(campaign)
-    return StoredCampaign(id=campaign.id, campaign=campaign.model_dump(mode="json"))
+    return StoredCampaign(id=campaign.id, campaign=campaign.for_people(context.planner.catalog.secrets))

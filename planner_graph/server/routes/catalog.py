@@ -13,6 +13,6 @@ async def show(context: Shared) -> CatalogView:
     """Give the catalog that this server plans with, and which of its agents have code here."""
     catalog = context.planner.catalog
     bodies = context.orchestrator.agents
-    made = catalog.model_dump(mode="json")
+    made = catalog.for_people()
     with_code = [name for name in catalog.agents if name in bodies]
-    return CatalogView(agents=made["agents"], rules=made["rules"], with_code=with_code)
+    return CatalogView(agents=made["agents"], rules=made["rules"], secrets=made["secrets"], with_code=with_code)

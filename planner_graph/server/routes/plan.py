@@ -30,7 +30,7 @@ MEDIA_TYPES: Mapping[View, str] = {
 }
 
 DRAWERS: Mapping[View, Callable[[ExecutionPlan], bytes]] = {
-    View.JSON: lambda plan: plan.canonical_json(),
+    View.JSON: lambda plan: plan.for_people().canonical_json(),
     View.MERMAID: lambda plan: plan.to_mermaid().encode(),
     View.SVG: lambda plan: plan.to_svg().encode(),
 }
