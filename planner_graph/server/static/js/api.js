@@ -1,5 +1,6 @@
 /** Calls the server's HTTP API; errors are its problem details. */
 
+import { heard } from "./clock.js";
 import { askForToken, signOut, token } from "./session.js";
 
 const BASE = new URL("api/v2/", document.baseURI);
@@ -50,14 +51,20 @@ async function call(method, path, body, { headers = {}, signal, again = false } 
     if (!token()) await askForToken(why);
     return call(method, path, body, { headers, signal, again: true });
   }
-  const answer = await response.json().catch(() => ({}));
+  const answer = await response.json().catch((error) => {
+    if (error.name === "AbortError") throw error; // the page has ended meanwhile; half an answer is none
+    return {};
+  });
   if (!response.ok) throw new ApiError(response.status, answer ?? {});
   return answer;
 }
 
 async function reach(url, options) {
+  const sent = Date.now();
   try {
-    return await fetch(url, options);
+    const response = await fetch(url, options);
+    heard(response.headers.get("Date"), sent, Date.now());
+    return response;
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, { title: "The server cannot be reached." });

@@ -1,5 +1,7 @@
 /** Writes durations, times, numbers and values for people. */
 
+import { now } from "./clock.js";
+
 const MINUTE = 60;
 const HOUR = 3600;
 const DAY = 86400;
@@ -23,10 +25,10 @@ function two(whole, large, largeName, small, smallName) {
   return rest ? `${first} ${String(rest).padStart(2, "0")} ${smallName}` : first;
 }
 
-/** Seconds between two ISO times; the second is now if absent. */
+/** Seconds between two ISO times; the second is the server's now if absent. */
 export function secondsBetween(start, end) {
   if (!start) return null;
-  return ((end ? Date.parse(end) : Date.now()) - Date.parse(start)) / 1000;
+  return ((end ? Date.parse(end) : now()) - Date.parse(start)) / 1000;
 }
 
 /** Writes a time of day, with the date if it is not today. */
@@ -40,7 +42,7 @@ export function time(iso, { precise = false } = {}) {
     hourCycle: "h23",
     ...(precise ? { fractionalSecondDigits: 3 } : {}),
   });
-  return at.toDateString() === new Date().toDateString() ? clock : `${date(at)} ${clock}`;
+  return at.toDateString() === new Date(now()).toDateString() ? clock : `${date(at)} ${clock}`;
 }
 
 /** Writes how long ago something was: "just now", "5 min ago", and from two days on the date. */

@@ -31,6 +31,7 @@ export class LiveFeed {
     clearTimeout(this.watchdog);
     window.removeEventListener("online", this.onWake);
     document.removeEventListener("visibilitychange", this.onWake);
+    if (this.socket?.readyState === WebSocket.CONNECTING) return; // closed as soon as it is open
     this.socket?.close();
   }
 
@@ -45,6 +46,7 @@ export class LiveFeed {
   }
 
   opened(socket) {
+    if (this.closed) socket.close();
     if (socket !== this.socket || this.closed) return;
     this.openedAt = Date.now();
     this.watch(socket);

@@ -1,6 +1,7 @@
-/** What the dashboard tells: problems, toasts, the state of the connection; and what it asks: confirmation. */
+/** What the dashboard tells: problems, toasts, the state of the connection. */
 
 import { announce, h, put } from "./dom.js";
+import { folded } from "./fold.js";
 
 const TOAST_MS = 6000;
 const CONNECTION = {
@@ -27,7 +28,7 @@ export function problem(error) {
     "div",
     { class: "problem", role: "alert" },
     h("strong", {}, error.problem?.title ?? "Something went wrong"),
-    error.message && !said.includes(error.message) && h("p", {}, error.message),
+    error.message && !said.includes(error.message) && folded(error.message, { tag: "p" }),
     findings.length > 0 && findingsList(findings),
   );
 }
@@ -59,43 +60,6 @@ export function toast(text, kind = "done") {
   document.getElementById("toasts").append(note);
   announce(text);
   setTimeout(() => note.remove(), TOAST_MS);
-}
-
-/**
- * Asks for confirmation; resolves with `{reason}`, or null. Without a `reasonLabel` no reason is asked for.
- * @param {{title: string, says: string, action: string, danger?: boolean, reasonLabel?: string|null,
- *   reasonRequired?: boolean, extra?: Node|Node[]}} options
- */
-export function confirm({ title, says, action, danger, reasonLabel = "Reason (optional)", reasonRequired, extra }) {
-  return new Promise((resolve) => {
-    const reason = h("textarea", { id: "reason", rows: "2", maxlength: "1000", required: Boolean(reasonRequired) });
-    const dialog = h(
-      "dialog",
-      { "aria-labelledby": "confirm-title", class: "confirm" },
-      h(
-        "form",
-        { method: "dialog", class: "dialog-form", on: { submit: () => dialog.close("yes") } },
-        h("h2", { id: "confirm-title" }, title),
-        h("p", {}, says),
-        extra,
-        reasonLabel && [h("label", { for: "reason" }, reasonLabel), reason],
-        h(
-          "div",
-          { class: "dialog-buttons" },
-          h("button", { type: "button", on: { click: () => dialog.close("no") } }, "Back"),
-          h("button", { type: "submit", class: danger ? "danger" : "primary" }, action),
-        ),
-      ),
-    );
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(dialog.returnValue === "yes" ? { reason: reason.value.trim() } : null);
-    });
-    document.body.append(dialog);
-    dialog.showModal();
-    if (reasonLabel) reason.focus();
-    else dialog.querySelector("[type=submit]").focus();
-  });
 }
 
 /** An empty page's words, with what to do. */

@@ -1,6 +1,7 @@
 /** States of runs and agents: their words, icons and pills. A state is told by shape and word, never by colour alone. */
 
 import { h, s } from "./dom.js";
+import { duration } from "./format.js";
 
 const WORDS = {
   partial_success: "partial success",
@@ -22,6 +23,7 @@ const SHAPES = {
   cancelling: ["M8 2.6a5.4 5.4 0 1 0 0 10.8A5.4 5.4 0 0 0 8 2.6", "M4.3 4.3l7.4 7.4"],
   paused: ["M5.6 3.6v8.8", "M10.4 3.6v8.8"],
   pausing: ["M5.6 3.6v8.8", "M10.4 3.6v8.8"],
+  overdue: ["M8 2.6L14 13.2H2z", "M8 6.6v3", "M8 11.2v.3"],
   interrupted: ["M5.5 6a2.6 2.6 0 1 1 3.6 2.3C8.3 8.7 8 9.1 8 10", "M8 12.6v.3"],
 };
 
@@ -59,6 +61,10 @@ export const goesOn = (status) => ["running", "pausing", "cancelling"].includes(
 /** The word for a state. */
 export const word = (status) => WORDS[status] ?? String(status);
 
+/** Says of an overdue agent what was expected of it, and what happens next. */
+export const overdueWords = ({ expected_seconds: expected, next }) =>
+  `is overdue: nine in ten end within ${duration(expected)}; ${next}`;
+
 /** The strokes of a state's icon, for a drawing of its own. */
 export const strokes = (status) => SHAPES[status] ?? SHAPES.waiting;
 
@@ -82,13 +88,15 @@ export function pill(status, { note = "" } = {}) {
   );
 }
 
+const LISTS = { interrupted: "interrupted" }; // by its word an agent asks; of a run that has ended it was lost
+
 /** A bar in whose parts the agents of a run are counted by state. */
 export function countsBar(counts, total) {
-  const parts = ["completed", "failed", "skipped", "running", "waiting"].filter((name) => counts?.[name]);
+  const parts = ["completed", "failed", "cancelled", "skipped", "interrupted", "running", "waiting"].filter((name) => counts?.[name]);
   const bar = h("span", {
     class: "counts-bar",
     role: "img",
-    "aria-label": parts.map((name) => `${counts[name]} ${name}`).join(", ") || "no agents",
+    "aria-label": parts.map((name) => `${counts[name]} ${LISTS[name] ?? word(name)}`).join(", ") || "no agents",
   });
   for (const name of parts) {
     const part = h("span", { class: "part", "data-status": name });

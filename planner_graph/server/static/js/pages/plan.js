@@ -1,11 +1,13 @@
 /** Plans a campaign without storing anything: picture, explanation and makespan; and starts it as a run. */
 
 import { get, post } from "../api.js";
+import { confirm } from "../confirm.js";
 import { announce, h, put } from "../dom.js";
 import { duration, plural } from "../format.js";
-import { confirm, findingsList, problem, toast } from "../notices.js";
+import { findingsList, problem, toast } from "../notices.js";
 import { CampaignForm } from "../plan/form.js";
 import { GraphView } from "../run/graph.js";
+import { productList } from "../run/products.js";
 import { may } from "../session.js";
 
 const KEPT = "planner-graph.campaign";
@@ -95,7 +97,9 @@ class PlanPage {
     const request = this.request();
     if (!request) return;
     const sure = await confirm({
-      title: "Start this run?",
+      title: "Start a run?",
+      about: h("b", {}, request.campaign.name || request.campaign.id || request.campaign.type || "Unnamed campaign"),
+      signal: this.stop.signal,
       says: "The campaign is stored, planned and executed by this server.",
       action: "Start run",
       reasonLabel: null,
@@ -107,6 +111,7 @@ class PlanPage {
       const started = await post("workflows", request, { headers: { "Idempotency-Key": this.key } });
       this.key = null;
       toast("The run has been accepted.");
+      if (this.stop.signal.aborted) return; // the reader has gone to another page meanwhile
       location.hash = `#/runs/${encodeURIComponent(started.workflow_execution_id)}`;
     } catch (error) {
       this.show(problem(error));
@@ -143,6 +148,7 @@ class PlanPage {
       planned.findings?.length > 0 &&
         h("div", { class: "problem mild" }, h("strong", {}, "Findings"), findingsList(planned.findings)),
       predictions(planned.predictions ?? [], chosen, (strategy) => this.choose(strategy, campaign)),
+      productList(plan),
       graph.element,
       h(
         "details",

@@ -42,6 +42,7 @@ class RunPage {
     clearTimeout(this.asking);
     this.tabs?.end();
     this.panel?.end();
+    this.controls?.end();
     document.title = "planner_graph";
   }
 
@@ -75,6 +76,7 @@ class RunPage {
     model.setRun(run);
     model.setTables(schedule.actual, progress);
     const opened = (name) => this.openAgent(name);
+    this.controls?.end();
     this.controls = new Controls(this.id, () => this.refreshRun());
     this.summary = new Summary(this.id, this.controls.buttons, opened);
     this.panel = new AgentPanel(this.id, model, opened);

@@ -2,9 +2,10 @@
 
 import { get, runPath } from "../api.js";
 import { h, put } from "../dom.js";
+import { folded } from "../fold.js";
 import { count, dollars, duration, secondsBetween, time, value } from "../format.js";
 import { problem } from "../notices.js";
-import { pill } from "../states.js";
+import { overdueWords, pill } from "../states.js";
 
 export class AgentPanel {
   /** `opened(name)` is called when somebody opens another agent, or none. */
@@ -79,16 +80,17 @@ export class AgentPanel {
   draw(agent) {
     const { step } = agent;
     const open = new Set([...this.body.querySelectorAll("details[open]")].map((part) => part.dataset.part));
-    const why = agent.reason ?? agent.blocked;
+    const late = agent.status === "running" ? this.model.agents.get(agent.name ?? this.name)?.overdue : null;
+    const why = late ? overdueWords(late) : (agent.reason ?? agent.blocked);
     put(
       this.body,
       h(
         "p",
         { class: "panel-state" },
-        pill(agent.status),
+        pill(agent.status, { note: late ? "overdue" : "" }),
         step.timing.critical && h("span", { class: "critical-mark" }, "critical path"),
       ),
-      why && h("p", { class: "panel-reason" }, why),
+      why && folded(why, { tag: "p", class: "panel-reason" }),
       agent.error && errorBox(agent.error),
       agent.waits_for.length > 0 &&
         section(
@@ -178,7 +180,7 @@ function errorBox(error) {
     "div",
     { class: "problem" },
     h("strong", {}, error.type ?? "Error"),
-    error.message && h("p", {}, error.message),
+    error.message && folded(error.message, { tag: "p" }),
   );
 }
 
@@ -221,7 +223,7 @@ function attemptsTable(attempts) {
             h(
               "td",
               { colspan: "4" },
-              row.error ? [row.error.type, row.error.message].filter(Boolean).join(": ") : row.reason,
+              folded(row.error ? [row.error.type, row.error.message].filter(Boolean).join(": ") : row.reason),
             ),
           ),
       ]),

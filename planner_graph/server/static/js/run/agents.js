@@ -1,8 +1,9 @@
 /** All agents of a run as a table, with what each waits for: the picture in words. */
 
 import { h, put } from "../dom.js";
+import { folded } from "../fold.js";
 import { duration, secondsBetween } from "../format.js";
-import { pill } from "../states.js";
+import { overdueWords, pill } from "../states.js";
 
 export class AgentsView {
   constructor(model, opened) {
@@ -75,14 +76,15 @@ export class AgentsView {
     const agent = this.model.agents.get(row.name);
     const last = agent.attempts.at(-1);
     const time = last?.started_at ? duration(secondsBetween(last.started_at, last.ended_at)) : "–";
-    const why = agent.why ?? agent.reason ?? "";
+    const late = agent.status === "running" ? agent.overdue : null;
+    const why = late ? overdueWords(late) : (agent.why ?? agent.reason ?? "");
     const told = [agent.status, time, last?.attempt, why].join("\n");
     if (told === row.told) return;
     row.told = told;
-    put(row.state, pill(agent.status));
+    put(row.state, pill(agent.status, { note: late ? "overdue" : "" }));
     put(row.time, time);
     put(row.tries, last?.attempt || "–");
-    put(row.why, why || "–");
+    put(row.why, why ? folded(why) : "–");
   }
 
   filter() {

@@ -53,6 +53,7 @@ export class AgentBox {
         : s("text", { class: "order", x: 8, y: 13 }, this.step.order);
       put(this.state, shapes);
     }
+    this.group.classList.toggle("overdue", status === "running" && Boolean(agent.overdue));
     const note = noteOf(this.step, agent);
     if (note !== this.noted) {
       this.noted = note;
@@ -84,7 +85,7 @@ function noteOf(step, agent) {
   const took = last?.started_at ? duration(secondsBetween(last.started_at, last.ended_at)) : "";
   switch (agent.status) {
     case "running":
-      return `${took} of ${expected}${last?.attempt > 1 ? `, try ${last.attempt}` : ""}`;
+      return `${took} of ${expected}${agent.overdue ? ", overdue" : ""}${last?.attempt > 1 ? `, try ${last.attempt}` : ""}`;
     case "completed":
       return took || "completed";
     case "waiting":

@@ -2,6 +2,7 @@
 
 import { get, runPath } from "../api.js";
 import { h, put } from "../dom.js";
+import { folded } from "../fold.js";
 import { duration, time, value } from "../format.js";
 import { icon, word } from "../states.js";
 
@@ -112,7 +113,7 @@ export class LogView {
         "div",
         { class: "log-words" },
         h(
-          "p",
+          "div",
           {},
           event.agent_name && [
             h(
@@ -122,7 +123,7 @@ export class LogView {
             ),
             " ",
           ],
-          words.says,
+          folded(words.says),
         ),
         data &&
           h(

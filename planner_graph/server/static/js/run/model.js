@@ -4,6 +4,8 @@
  * An event sets what it tells absolutely, so that hearing it twice, or after a look at newer tables, does no harm.
  */
 
+import { hasEnded } from "../states.js";
+
 const AFTER_RUN_EVENT = {
   run_started: "running",
   run_pausing: "pausing",
@@ -47,9 +49,15 @@ export class RunModel {
       agent.status = standing(agent.attempts.at(-1)?.status);
     }
     this.setProgress(progress);
-    const lists = progress?.agents_status ?? {};
-    for (const status of ["completed", "failed", "skipped", "running"]) {
-      for (const name of lists[status] ?? []) if (this.agents.has(name)) this.agents.get(name).status = status;
+    this.setLists(progress, ["completed", "failed", "skipped", "running"]);
+  }
+
+  /** Takes over which agents a report has in these lists. */
+  setLists(progress, lists) {
+    for (const status of lists) {
+      for (const name of progress?.agents_status?.[status] ?? []) {
+        if (this.agents.has(name)) this.agents.get(name).status = status;
+      }
     }
   }
 
@@ -64,7 +72,9 @@ export class RunModel {
       if (agent.status === "waiting" || agent.status === "ready") {
         agent.status = why?.reason.startsWith("ready") ? "ready" : "waiting";
       }
+      agent.overdue = progress.overdue?.[agent.name] ?? null;
     }
+    if (hasEnded(progress.status)) this.setLists(progress, ["cancelled", "interrupted"]);
   }
 
   /** Takes over from the log why agents ended as they did. */
@@ -81,6 +91,7 @@ export class RunModel {
     if (event.event.startsWith("run_")) this.applyToRun(event);
     const agent = this.agents.get(event.agent_name);
     if (!agent) return null;
+    agent.overdue = null; // until the next report
     const data = event.data ?? {};
     switch (event.event) {
       case "agent_started":
@@ -133,14 +144,15 @@ export class RunModel {
 
   /** How many agents are in each state of the progress bar. */
   counts() {
-    const counts = { running: 0, completed: 0, failed: 0, skipped: 0, waiting: 0 };
+    const counts = { running: 0, completed: 0, failed: 0, skipped: 0, cancelled: 0, waiting: 0 };
+    if (hasEnded(this.status)) counts.interrupted = 0; // of others it asks, which is to wait
     for (const agent of this.agents.values()) counts[agent.status in counts ? agent.status : "waiting"] += 1;
     return counts;
   }
 }
 
 function newAgent(step) {
-  return { name: step.agent, step, status: "waiting", attempts: [], waitsFor: [], why: null, reason: null };
+  return { name: step.agent, step, status: "waiting", attempts: [], waitsFor: [], why: null, reason: null, overdue: null };
 }
 
 /** What the last row of an agent says of it; what is behind a failed or cancelled attempt, other sources tell. */

@@ -18,6 +18,7 @@ export class ResultView {
     const result = run.result;
     const deliverables = Object.entries(result?.deliverables ?? {});
     const missing = result?.missing ?? [];
+    const excused = result?.excused ?? [];
     if (!result && !run.usage) {
       put(
         this.element,
@@ -38,6 +39,7 @@ export class ResultView {
             missing.map((item) => h("li", {}, typeof item === "string" ? item : value(item))),
           ),
         ),
+      excused.length > 0 && h("p", { class: "muted" }, `Excused, as a rejection skipped it: ${excused.join(", ")}.`),
       deliverables.map(([name, given]) => h("section", { class: "deliverable" }, h("h2", {}, name), shown(given))),
       result && !deliverables.length && h("p", { class: "muted" }, "No deliverable is there."),
       usageSection(run.usage),

@@ -1,11 +1,14 @@
 /** The head of a run's page: what it is, how far, and when it will end. */
 
 import { h, put } from "../dom.js";
+import { folded } from "../fold.js";
 import { count, dollars, duration, plural, secondsBetween, shortId, time } from "../format.js";
-import { countsBar, goesOn, hasEnded, icon, pill } from "../states.js";
+import { countsBar, goesOn, hasEnded, icon, overdueWords, pill } from "../states.js";
+import { productList } from "./products.js";
 
 const NAMED = 5;
 const NAMED_FAILURES = 3;
+const MOST_UNLESS_COMPLETED = 0.99;
 
 export class Summary {
   /** `opened(name)` is called when somebody opens an agent. */
@@ -14,8 +17,10 @@ export class Summary {
     this.name = h("h1", {});
     this.state = h("span", { class: "summary-state" });
     this.facts = h("p", { class: "summary-facts muted" });
-    this.reason = h("p", { class: "summary-reason", hidden: true });
+    this.reason = h("div", { class: "summary-reason", hidden: true });
     this.failures = h("ul", { class: "failures" });
+    this.overdue = h("ul", { class: "overdue", "aria-label": "Overdue" });
+    this.products = h("div", {});
     this.figures = h("div", { class: "figures" });
     this.bar = h("div", { class: "summary-bar" });
     this.counts = h("div", { class: "counts" });
@@ -38,12 +43,14 @@ export class Summary {
       this.facts,
       this.reason,
       this.failures,
+      this.overdue,
       h(
         "div",
         { class: "summary-progress" },
         this.figures,
         h("div", { class: "summary-bars" }, this.bar, this.counts, this.eta, this.decides),
       ),
+      this.products,
     );
   }
 
@@ -73,10 +80,42 @@ export class Summary {
     );
     const reason = left ? "No process executes it any more; resume it to go on." : run.status_reason;
     this.reason.hidden = !reason || (["running", "completed"].includes(model.status) && !left);
-    put(this.reason, reason);
+    if (this.toldReason !== reason) put(this.reason, reason && folded(reason));
+    this.toldReason = reason;
     this.drawFailures(model);
+    this.drawOverdue(model);
+    this.drawProducts(model);
     this.drawProgress(model);
     this.tick(model);
+  }
+
+  /** Lists what the run is to give, or what came of it. */
+  drawProducts(model) {
+    const told = `${model.status} ${Boolean(model.run.result)}`;
+    if (told === this.toldProducts) return;
+    this.toldProducts = told;
+    put(this.products, productList(model.plan, { run: model.run, opened: this.opened }));
+  }
+
+  /** Names the agents that take longer than they should, and what happens next. */
+  drawOverdue(model) {
+    const late = [...model.agents.values()].filter((agent) => agent.overdue && agent.status === "running");
+    const told = late.map(({ name, overdue }) => `${name} ${overdue.next}`).join("\n");
+    if (told === this.toldOverdue) return;
+    this.toldOverdue = told;
+    put(
+      this.overdue,
+      late.slice(0, NAMED_FAILURES).map(({ name, overdue }) =>
+        h(
+          "li",
+          { "data-agent": name },
+          icon("overdue"),
+          h("button", { type: "button", class: "link", on: { click: () => this.opened(name) } }, name),
+          ` ${overdueWords(overdue)}`,
+        ),
+      ),
+      late.length > NAMED_FAILURES && h("li", { class: "muted" }, `and ${late.length - NAMED_FAILURES} more`),
+    );
   }
 
   /** Names the agents that failed, with the reason as far as it is known. */
@@ -95,7 +134,7 @@ export class Summary {
             {},
             icon("failed"),
             h("button", { type: "button", class: "link", on: { click: () => this.opened(agent.name) } }, agent.name),
-            agent.reason && ` ${agent.reason}`,
+            agent.reason && [" ", folded(agent.reason)],
           ),
         ),
       failed.length > NAMED_FAILURES && h("li", { class: "muted" }, `and ${failed.length - NAMED_FAILURES} more`),
@@ -109,6 +148,8 @@ export class Summary {
       ["running", "running"],
       ["failed", "failed"],
       ["skipped", "skipped"],
+      ["cancelled", "cancelled"],
+      ["interrupted", "interrupted"],
       ["waiting", hasEnded(model.status) ? "not run" : "waiting"],
     ].filter(([key]) => counts[key] || key === "completed");
     put(this.bar, countsBar(counts, model.agents.size));
@@ -130,7 +171,7 @@ export class Summary {
 
   /** Lets time go by. */
   tick(model) {
-    const share = hasEnded(model.status) && model.status === "completed" ? 1 : model.progress?.weighted_progress;
+    const share = shareOf(model);
     const took = hasEnded(model.status)
       ? secondsBetween(model.startedAt, model.endedAt)
       : goesOn(model.status)
@@ -154,6 +195,13 @@ export class Summary {
     );
     put(this.eta, etaLine(model));
   }
+}
+
+/** The share of the work that is over; all of it only in a run that has completed. */
+function shareOf(model) {
+  if (model.status === "completed") return 1;
+  const share = model.progress?.weighted_progress;
+  return share === undefined ? share : Math.min(share, MOST_UNLESS_COMPLETED);
 }
 
 function cost(usage) {

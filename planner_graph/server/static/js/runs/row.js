@@ -24,7 +24,7 @@ export function runRow(item) {
       pill(item.status, { note: item.left_behind ? "left behind" : "" }),
       item.status_reason &&
         !["running", "completed"].includes(item.status) &&
-        h("span", { class: "reason" }, item.status_reason),
+        h("span", { class: "reason", title: item.status_reason }, item.status_reason),
     ),
     cell(
       "Agents",
