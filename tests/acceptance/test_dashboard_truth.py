@@ -199,6 +199,12 @@ async def test_overdue_agents_are_marked_with_what_happens_next(slow, browser):
         await visitor.check()
 
 
+async def height(place):
+    box = await place.bounding_box()
+    assert box is not None
+    return box["height"]
+
+
 async def test_a_failed_run_never_shows_all_of_its_work_and_folds_a_long_error(slow, browser):
     run_id = slow.run(name="Talk", brief="talk", deliverables=["speech"])
     async with visit(browser, slow.base) as visitor:
@@ -206,16 +212,14 @@ async def test_a_failed_run_never_shows_all_of_its_work_and_folds_a_long_error(s
         await visitor.see_run("failed")
         await visitor.see(".failures .folded")
         assert await visitor.text("#progress-figure") != "100 %"
-        box = await visitor.at(".failures").bounding_box()
-        assert box["height"] < 160
+        assert await height(visitor.at(".failures")) < 160
         assert "the end" not in await visitor.text(".failures")
         await visitor.page.click(".failures .folded summary")
         assert "the end" in await visitor.text(".failures")
         for tab in ("agents", "events"):
             await visitor.go(f"runs/{run_id}?tab={tab}&agent=talker")
             await visitor.see(".panel .folded")
-            folded = visitor.at(".views .folded").first
-            assert (await folded.bounding_box())["height"] < 200
+            assert await height(visitor.at(".views .folded").first) < 200
         await visitor.check()
 
 
