@@ -146,3 +146,21 @@ def gives_an_undeclared_key(_):
 
 def gives_odd_values(_):
     return {"a": ["a\0b", 2**64 - 1, -(2**63)]}
+
+
+def knows_its_config(inputs, config, context):
+    assert (context.agent, inputs["configuration"]) == ("a", {})
+    given = config["configurable"]
+    return [given["thread_id"], sorted(given), config["tags"], config["metadata"]["team"]]
+
+
+class OwnError(BaseException):
+    pass
+
+
+def raises_its_own_base_exception(_):
+    raise OwnError("mine")
+
+
+def raises_keyboard_interrupt(_):
+    raise KeyboardInterrupt

@@ -1,16 +1,19 @@
 """Calls the body of an agent, whatever kind it is.
 
 A body is an async or sync function ``body(inputs)`` or ``body(inputs, context)``, a LangChain runnable, or a compiled
-LangGraph graph. ``inputs`` is one flat dict: each named input, ``"campaign"`` and ``"configuration"``.
+LangGraph graph; see :mod:`planner_graph.compiler.arguments` for what else a function may take. ``inputs`` is one flat
+dict: each named input, ``"campaign"`` and ``"configuration"``.
 """
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.pregel import Pregel
 
+from planner_graph.compiler.arguments import Arguments, Role
 from planner_graph.compiler.attempt import has_sync_checkpointer
 from planner_graph.compiler.bridge import in_thread
 from planner_graph.compiler.current import AgentContext
@@ -39,23 +42,24 @@ def gather_inputs(step: Step, state: Mapping[str, Any]) -> dict[str, Any]:
     return {**inputs, "campaign": campaign, "configuration": step.configuration}
 
 
-async def call(body: Body, inputs: dict[str, Any], context: AgentContext | None, config: RunnableConfig) -> Any:
+async def call(
+    body: Body, arguments: Arguments, inputs: dict[str, Any], context: AgentContext | None, config: RunnableConfig
+) -> Any:
     """Run a body once, with its own copy of ``inputs``, and in a thread if it is a sync function.
 
-    ``context`` is for functions that take one, see :func:`takes_context`.
-
-    A sync function that is cancelled goes on in its daemon thread until it returns; nobody waits for it, not even the
-    end of the process. The same holds for the sync parts of a runnable, see :mod:`planner_graph.compiler.threads`.
+    A function is called with the ``arguments`` that it wants. A sync function that is cancelled goes on in its daemon
+    thread until it returns; nobody waits for it, not even the end of the process. The same holds for the sync parts of
+    a runnable, see :mod:`planner_graph.compiler.threads`.
     """
     inputs = own_copy(inputs)
     if isinstance(body, Pregel) and has_sync_checkpointer(config):
         return await in_thread(body.invoke, inputs, config)
     if isinstance(body, Runnable):
         return await body.ainvoke(inputs, config)
-    arguments = (inputs,) if context is None else (inputs, context)
+    positional, keywords = arguments.of({Role.INPUTS: inputs, Role.CONTEXT: context, Role.CONFIG: config})
     if is_async(body):
-        return await body(*arguments)
-    given = await in_thread(body, *arguments)
+        return await body(*positional, **keywords)
+    given = await in_thread(partial(body, **keywords) if keywords else body, *positional)
     return await given if isinstance(given, Awaitable) else given
 
 
@@ -69,15 +73,3 @@ def own_copy(value: Any) -> Any:
 def is_async(body: Body) -> bool:
     """Tell whether calling ``body`` gives a coroutine."""
     return inspect.iscoroutinefunction(body) or inspect.iscoroutinefunction(getattr(body, "__call__", None))  # noqa: B004
-
-
-def takes_context(body: Body) -> bool:
-    """Tell whether ``body`` is a function that takes a second positional argument."""
-    if isinstance(body, Runnable):
-        return False
-    try:
-        parameters = inspect.signature(body).parameters.values()
-    except ValueError:  # some built-ins have no signature
-        return False
-    positional = [p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
-    return len([p for p in positional if p.default is p.empty]) > 1

@@ -110,17 +110,13 @@ async def in_thread(function: Callable[..., ResultT], *arguments: Any) -> Result
     as long as a body that was given up on goes on. If the caller is cancelled, the thread is left to itself.
     """
     loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[ResultT] = loop.create_future()
+    outcome: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
     threads = current_threads()
     context = contextvars.copy_context()
 
     def deliver(result: ResultT | None, error: BaseException | None) -> None:
-        if outcome.done():
-            return
-        if error is not None:
-            outcome.set_exception(error)
-        else:
-            outcome.set_result(result)  # type: ignore[arg-type]
+        if not outcome.done():  # as a result: a future's GeneratorExit would close whatever awaits it
+            outcome.set_result((result, error))
 
     def work() -> None:
         result: ResultT | None = None
@@ -140,7 +136,11 @@ async def in_thread(function: Callable[..., ResultT], *arguments: Any) -> Result
     if threads is not None:
         threads.begin()
     threading.Thread(target=work, name="planner-graph-body", daemon=True).start()
-    return await outcome
+    result, error = await outcome
+    if error is not None:
+        raise error
+    returned: ResultT = result
+    return returned
 
 
 def _is_ours_to_handle() -> bool:

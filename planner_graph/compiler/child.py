@@ -31,7 +31,8 @@ from planner_graph.errors import BodyCancelledError, BodyExitedError
 HEADER = struct.Struct(">Q")
 """What goes before each message: its length in bytes."""
 
-_ATOMS = frozenset({str, int, float, bool, type(None)})
+ATOMS = frozenset({str, int, float, bool, type(None)})
+"""The types of plain JSON that hold nothing else."""
 
 _DIE_WITH_PARENT = 1
 """``PR_SET_PDEATHSIG`` of Linux."""
@@ -98,8 +99,9 @@ def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
         become(context)
         body = attrgetter(request["name"])(_module(request["module"], request["file"]))
         calls = _metered()
-        arguments = [request["inputs"], context] if request["takes_context"] else [request["inputs"]]
-        given = body(*arguments)
+        values = {"inputs": request["inputs"], "context": context, "config": request["config"]}
+        keywords = {name: values[role] for name, role in request["keywords"].items()}
+        given = body(*(values[role] for role in request["positional"]), **keywords)
         if inspect.isawaitable(given):
             given = asyncio.run(_result(given))
         return {"output": _plain(context.agent, given), "calls": calls()}
@@ -107,7 +109,7 @@ def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
         error = BodyExitedError(context.agent, raised.code)
     except asyncio.CancelledError:
         error = BodyCancelledError(context.agent)
-    except Exception as raised:  # noqa: BLE001  # the parent decides what follows from it, whatever it is
+    except BaseException as raised:  # noqa: BLE001  # the parent decides what follows from it, whatever it is
         error = raised
     return {"failure": asdict(Failure.of(error, datetime.now(UTC))), "calls": calls()}
 
@@ -152,4 +154,4 @@ def _is_plain(item: Any) -> bool:
     kind = type(item)
     if kind is dict:
         return all(type(key) is str and _is_plain(value) for key, value in item.items())
-    return all(map(_is_plain, item)) if kind is list else kind in _ATOMS
+    return all(map(_is_plain, item)) if kind is list else kind in ATOMS

@@ -10,16 +10,17 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from operator import attrgetter
 from typing import Any
 
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import Runnable, RunnableConfig
 
-from planner_graph.compiler.body import Body, takes_context
-from planner_graph.compiler.child import HEADER, frame, unframed
+from planner_graph.compiler.arguments import arguments_of
+from planner_graph.compiler.body import Body
+from planner_graph.compiler.child import ATOMS, HEADER, frame, unframed
 from planner_graph.compiler.current import AgentContext
 from planner_graph.compiler.failure import Failure, ReportedError
 from planner_graph.compiler.usage import add_calls
@@ -39,16 +40,17 @@ class IsolatedBody:
 
     def __init__(self, agent: str, body: Body) -> None:
         self.agent = agent
-        self.request = {**_reference(agent, body), "takes_context": takes_context(body)}
+        self.request = {**_reference(agent, body), **asdict(arguments_of(agent, body))}
 
-    async def __call__(self, inputs: dict[str, Any], context: AgentContext) -> Any:
+    async def __call__(self, inputs: dict[str, Any], context: AgentContext, config: RunnableConfig) -> Any:
         """Give what the function returns, as plain JSON; the process has ended when this returns or raises.
 
         Raises:
             ReportedError: the function raised an error.
             BodyProcessError: the process ended without an answer.
         """
-        request = frame({**self.request, "inputs": inputs, "context": asdict(context)})
+        values = {"inputs": inputs, "context": asdict(context), "config": _plain_part(config)}
+        request = frame({**self.request, **values})
         ours, theirs = socket.socketpair()
         with ours, theirs:
             async with _connected(ours) as streams, _started(theirs) as process:
@@ -61,6 +63,19 @@ class IsolatedBody:
         if "failure" in answer:
             raise ReportedError(Failure.from_json(answer["failure"]))
         return answer["output"]
+
+
+def _plain_part(config: RunnableConfig) -> dict[str, Any]:
+    """Return what of a config another process can have: names and plain values, nothing of LangGraph's own."""
+    return {
+        "tags": config.get("tags") or [],
+        "metadata": _plain_items(config.get("metadata") or {}),
+        "configurable": _plain_items(config.get("configurable") or {}),
+    }
+
+
+def _plain_items(items: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in items.items() if not key.startswith("__") and type(value) in ATOMS}
 
 
 def _reference(agent: str, body: Body) -> dict[str, Any]:

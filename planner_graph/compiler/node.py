@@ -16,10 +16,11 @@ from langgraph.types import Command
 
 from planner_graph.clock import Clock
 from planner_graph.compiler.approval import REJECTED, ask
+from planner_graph.compiler.arguments import Arguments, Role, arguments_of
 from planner_graph.compiler.attempt import next_attempt, state_before
 from planner_graph.compiler.board import Board
 from planner_graph.compiler.boards import Invocation, board_at, invocation_of
-from planner_graph.compiler.body import Body, call, gather_inputs, takes_context
+from planner_graph.compiler.body import Body, call, gather_inputs
 from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.current import Attempt
 from planner_graph.compiler.events import (
@@ -33,6 +34,7 @@ from planner_graph.compiler.events import (
     timestamp,
 )
 from planner_graph.compiler.failure import Failure, ReportedError, message_of
+from planner_graph.compiler.interruption import comes_from_outside
 from planner_graph.compiler.isolation import IsolatedBody
 from planner_graph.compiler.landing import landing_here
 from planner_graph.compiler.obstacle import STOPPED, Obstacle, find_obstacle
@@ -40,7 +42,7 @@ from planner_graph.compiler.output import Output, check_output, undeclared_text
 from planner_graph.compiler.retry import is_worth_retrying, seconds_to_wait
 from planner_graph.compiler.state import AgentRecord, ErrorInfo
 from planner_graph.compiler.storing import Storing
-from planner_graph.compiler.threads import AttemptThreads, current_threads
+from planner_graph.compiler.threads import AttemptThreads, CarriedError, current_threads
 from planner_graph.compiler.time_limit import OverdueError, in_time
 from planner_graph.compiler.usage import Prices, UsageMeter, start_meter, usage_of
 from planner_graph.errors import (
@@ -80,7 +82,7 @@ class AgentNode(Runnable[Any, Update]):
         self.name = agent
         self.agent = agent
         self.body: Body = IsolatedBody(agent, body) if isolated else body
-        self.takes_context = takes_context(self.body)
+        self.arguments = Arguments() if isinstance(self.body, Runnable) else arguments_of(agent, self.body)
         self.clock = clock
         self.loop = loop
         self.prices = prices
@@ -123,7 +125,7 @@ class AgentExecution:
         self.step = step
         self.invocation = invocation
         self.body = node.body
-        self.takes_context = node.takes_context
+        self.arguments = node.arguments
         self.clock = node.clock
         self.prices = node.prices
         self.held: PoolHeldError | None = None
@@ -250,27 +252,40 @@ class AgentExecution:
         storing = Storing(config, self.serializer)
         config = storing.config
         var_child_runnable_config.set(config)  # where interrupt() and whatever else a body calls look for it
-        context = current.context() if self.takes_context else None
+        context = current.context() if self.arguments.wants(Role.CONTEXT) else None
         seconds, of_all = self.step.timeout_seconds, False
         if deadline is not None and (left := deadline - asyncio.get_running_loop().time()) < seconds:
             seconds, of_all = left, True
         try:
-            given = await in_time(seconds, storing.watched(call(self.body, current.inputs, context, config)))
+            called = call(self.body, self.arguments, current.inputs, context, config)
+            given = await in_time(seconds, storing.watched(called))
             return check_output(self.step, given, current.inputs)
         except OverdueError as error:
             if of_all:
                 raise AgentTimeoutError(self.step.agent, self.step.total_timeout_seconds or 0) from error.__cause__
             raise TimeoutError(f"no result within {self.step.timeout_seconds:g} s") from error.__cause__
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+        except BaseException as error:
+            if (failure := self._failure_behind(error)) is None:
                 raise
-            raise BodyCancelledError(self.step.agent) from error
-        except SystemExit as error:
-            raise BodyExitedError(self.step.agent, error.code) from error
-        except ParentCommand as error:
-            problem = "a Command for the parent graph cannot steer a plan; return outputs"
-            raise OutputError(self.step.agent, problem) from error
+            raise failure from error
+
+    def _failure_behind(self, error: BaseException) -> Exception | None:
+        """Return how an agent fails with what its body raised; ``None`` for errors, and for what it did not raise."""
+        match error:
+            case CarriedError():
+                return self._failure_behind(error.error)
+            case asyncio.CancelledError():
+                task = asyncio.current_task()
+                return None if task is None or task.cancelling() else BodyCancelledError(self.step.agent)
+            case SystemExit():
+                return BodyExitedError(self.step.agent, error.code)
+            case ParentCommand():
+                problem = "a Command for the parent graph cannot steer a plan; return outputs"
+                return OutputError(self.step.agent, problem)
+            case Exception():
+                return None
+            case _:
+                return None if comes_from_outside(error) else ReportedError(Failure.of(error, self.clock.now()))
 
     def _wait_after(self, error: Exception, attempt: int) -> float | None:
         """Give the seconds to wait before the next attempt, or ``None`` if this was the last one."""

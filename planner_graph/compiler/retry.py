@@ -22,6 +22,15 @@ PROGRAMMING_ERRORS = frozenset(
 )
 """Errors that the same code with the same inputs will raise again; so are errors derived from them."""
 
+LASTING_ERRORS = PROGRAMMING_ERRORS | {
+    "FileExistsError",
+    "FileNotFoundError",
+    "IsADirectoryError",
+    "NotADirectoryError",
+    "PermissionError",
+}
+"""With them, errors of files and permissions, which do not pass by waiting either."""
+
 PASSING_STATUSES = frozenset({408, 409, 425, 429})
 """HTTP statuses below 500 that pass: time-out, conflict, too early, too many requests."""
 
@@ -42,7 +51,7 @@ def is_worth_retrying(failure: Failure, *, retry_on: Container[str] = (), do_not
             return False
         if kind in retry_on:
             return True
-    if not PROGRAMMING_ERRORS.isdisjoint(failure.kinds):
+    if not LASTING_ERRORS.isdisjoint(failure.kinds):
         return False
     return failure.status is None or failure.status >= SERVER_ERRORS or failure.status in PASSING_STATUSES
 

@@ -24,6 +24,14 @@ MOST_PER_ATTEMPT = max(32, (os.cpu_count() or 1) + 4)
 _Work = tuple[Future[Any], Callable[[], Any]]
 
 
+class CarriedError(Exception):
+    """What sync code raised in a thread, as ``error``: one that would end the task or the event loop that awaits it."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        super().__init__(f"{type(error).__name__}: {error}")
+
+
 class AttemptThreads:
     """The threads of one attempt; an attempt within the body of another one counts for both.
 
@@ -94,11 +102,14 @@ class AttemptThreads:
 
     def _carry_out(self, future: Future[Any], function: Callable[[], Any]) -> None:
         """Run one function; it counts as returned before the event loop knows what it gave."""
-        result, failure = None, None
+        result: Any = None
+        failure: BaseException | None = None
         wanted = future.set_running_or_notify_cancel()
         try:
             if wanted:
                 result = function()
+        except (GeneratorExit, KeyboardInterrupt, SystemExit) as error:
+            failure = CarriedError(error)
         except BaseException as error:  # noqa: BLE001  # handed over to the caller, whatever it is
             failure = error
         self.end()

@@ -5,7 +5,8 @@ import functools
 
 import pytest
 
-from planner_graph.compiler.body import gather_inputs, is_async, takes_context
+from planner_graph.compiler.arguments import Role, arguments_of
+from planner_graph.compiler.body import gather_inputs, is_async
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.compiler.current import idempotency_key
 from tests.catalogs import spec
@@ -221,4 +222,4 @@ def test_async_bodies_are_recognised(body, expected):
     ],
 )
 def test_only_bodies_with_a_second_required_parameter_take_the_context(body, expected):
-    assert takes_context(body) is expected
+    assert arguments_of("a", body).wants(Role.CONTEXT) is expected

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import pytest
 from langchain_core.runnables import RunnableLambda
@@ -224,8 +225,14 @@ def test_the_process_ends_with_those_it_started_when_nobody_waits_for_it_any_mor
     note, (ours, theirs) = tmp_path / "note", socket.socketpair()
     start = f"from planner_graph.compiler.child import main; main({theirs.fileno()}, {os.getpid()})"
     context = AgentContext(agent=AgentName("a"), run_id="", attempt=1, idempotency_key="", timeout_seconds=1)
-    place = {"module": "tests.isolated", "file": None, "name": "note_and_sleep", "takes_context": False}
-    request = {**place, "inputs": {"configuration": {"note": str(note)}}, "context": asdict(context)}
+    place: dict[str, Any] = {
+        "module": "tests.isolated",
+        "file": None,
+        "name": "note_and_sleep",
+        "positional": ["inputs"],
+        "keywords": {},
+    }
+    request = {**place, "config": {}, "inputs": {"configuration": {"note": str(note)}}, "context": asdict(context)}
     child = subprocess.Popen([sys.executable, "-c", start], cwd=ROOT, pass_fds=[theirs.fileno()], process_group=0)
     theirs.close()
     ours.sendall(frame(request))
@@ -298,3 +305,14 @@ def test_what_it_gives_is_checked_as_elsewhere():
     assert record_of(isolated.gives_an_undeclared_key)["output"] == {"a": [1, 2]}
     events = list(graph_of(isolated.gives_an_undeclared_key).stream(INPUT, stream_mode="custom"))
     assert [event["event"] for event in events] == ["agent_started", "agent_warning", "agent_ended"]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (isolated.raises_its_own_base_exception, "OwnError after 1 attempt: mine"),
+        (isolated.raises_keyboard_interrupt, "KeyboardInterrupt after 1 attempt"),
+    ],
+)
+def test_what_is_no_exception_fails_the_agent_from_there_too(body, reason):
+    assert record_of(body)["reason"] == reason
