@@ -207,27 +207,6 @@ def test_a_body_that_raises_stop_iteration_has_failed(how, kind):
 
 
 @pytest.mark.parametrize("how", ["invoke", "ainvoke"])
-@pytest.mark.parametrize("kind", ["sync", "async"])
-def test_ctrl_c_is_let_through(how, kind):
-    async def async_body(_):
-        raise KeyboardInterrupt
-
-    def body(_):
-        raise KeyboardInterrupt
-
-    graph = compile_plan(planned(spec("a", max_retries=5)), {"a": async_body if kind == "async" else body})
-    with pytest.raises(KeyboardInterrupt):
-        run(graph, how=how)
-
-
-def test_a_graph_serves_on_after_a_body_ended_a_run_with_keyboard_interrupt():
-    graph = compile_plan(planned(spec("a")), {"a": Notebook().body("a", raises=[KeyboardInterrupt()])})
-    with pytest.raises(KeyboardInterrupt):
-        graph.invoke(INPUT)
-    assert graph.invoke(INPUT)["result"]["status"] == "completed"
-
-
-@pytest.mark.parametrize("how", ["invoke", "ainvoke"])
 @pytest.mark.parametrize("code", [None, 0, 3, "no ink"])
 def test_a_body_that_exits_fails_alone(how, code):
     def sync_body(_):
