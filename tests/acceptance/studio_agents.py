@@ -43,6 +43,24 @@ def porter(inputs):
     return {"passed": inputs["draft"]}
 
 
+class Disguised(tuple[str]):
+    """A value that LangGraph's serializer writes as a call of ``os.system``, as somebody could write into its store."""
+
+    __slots__ = ()
+
+    def _asdict(self) -> dict[str, str]:
+        return {"command": f"touch {self[0]}"}
+
+
+Disguised.__module__, Disguised.__name__ = "os", "system"
+
+
+@agent(inputs=["draft", "trap"], outputs=["sprung"], estimate_seconds=1)
+def trapper(inputs):
+    """Asks with a question whose stored bytes name a command."""
+    return {"sprung": interrupt([Disguised([inputs["trap"]])])}
+
+
 @agent(inputs=["draft"], outputs=["film"], max_retries=1, backoff={"initial_seconds": 0}, estimate_seconds=1)
 async def filmer(_):
     """Has no camera."""
@@ -121,7 +139,7 @@ with warnings.catch_warnings():  # its successor is in another package, and buil
     assistant = create_react_agent(TalkingModel(), [look_up], state_schema=Talk, post_model_hook=noted)
 """An agent that is LangGraph's own agent graph."""
 
-functions = (drafter, reviewer, porter, filmer, publisher)
+functions = (drafter, reviewer, porter, filmer, trapper, publisher)
 talks = AgentSpec.model_validate(
     {"name": "assistant", "type": "assistant", "inputs": ["messages"], "outputs": ["dialogue"]}
 )
@@ -130,6 +148,7 @@ RULES = {
     "letter": ["drafter", "publisher"],
     "reviewed": ["drafter", "reviewer", "publisher"],
     "gated": ["drafter", "porter", "publisher"],
+    "trapped": ["drafter", "trapper"],
     "filmed": ["drafter", "filmer", "publisher"],
     "everything": ["drafter", "reviewer", "porter", "filmer", "publisher"],
     "talk": ["assistant"],

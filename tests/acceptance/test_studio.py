@@ -208,6 +208,21 @@ def test_an_agent_asks_and_goes_on_with_the_answer(client, thread, strategy):
     assert final["result"]["deliverables"] == {"page": "about dogs | fine"}
 
 
+def test_the_servers_own_checkpointer_calls_nothing_that_stored_bytes_name(client, thread, tmp_path, langgraph_server):
+    """What ``langgraph.json`` sets; without LANGGRAPH_STRICT_MSGPACK the command runs when the run is resumed."""
+    made = tmp_path / "made"
+    given = {"campaign": {"type": "trapped", "provided": {"trap": str(made)}}}
+    asked = client.runs.wait(thread, "team", input=given)
+    assert asked["__interrupt__"]
+    client.threads.get_state(thread)
+    client.threads.get_history(thread)
+    final = client.runs.wait(thread, "team", command={"resume": "well"})
+    assert final["result"]["agents"]["trapper"]["status"] == "completed"
+    assert not made.exists()
+    blocked = [line for line in langgraph_server.log if "Blocked deserialization of os.system" in line]
+    assert blocked, "the server has read the bytes"
+
+
 @pytest.mark.parametrize("strategy", ["sequential", "adaptive"])
 def test_a_run_that_is_cancelled_goes_on_where_it_was(client, thread, gates, strategy):
     run = started(client, thread, "porter", gated(gates[0], "birds"), context={"strategy": strategy})

@@ -32,3 +32,8 @@ def test_an_image_gets_what_the_example_needs():
     assert here == "."
     assert [name(each) for each in others] == [name(each) for each in extra]
     assert not [each for each in others if set(each) & set("<>&|;$ ")]
+
+
+def test_the_server_is_to_build_nothing_that_is_not_safe_and_to_read_no_pickle():
+    assert CONFIG["env"] == {"LANGGRAPH_STRICT_MSGPACK": "true"}
+    assert CONFIG["checkpointer"] == {"serde": {"pickle_fallback": False}}
