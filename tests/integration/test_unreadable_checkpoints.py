@@ -1,15 +1,27 @@
 """A checkpoint that somebody else changed runs no code, and one that is damaged is a finding, whatever reads it."""
 
+import asyncio
+import time
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from itertools import pairwise
+from typing import Any, TypedDict
 
 import ormsgpack
 import pytest
+from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
 from psycopg.types.json import Jsonb
 
-from planner_graph import AgentFactory, Campaign, CampaignOrchestrator, Catalog, MasterPlanner, agent, full_output
+from planner_graph import (
+    AgentFactory,
+    Campaign,
+    CampaignOrchestrator,
+    Catalog,
+    MasterPlanner,
+    agent,
+    full_output,
+)
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.errors import CheckpointUnreadableError
 from planner_graph.mirror.checkpoint import read_checkpoint
@@ -21,6 +33,7 @@ from planner_graph.server.settings import ServerSettings
 from planner_graph.store.repository import Repository
 from planner_graph.store.saver import checkpointer
 from tests.asgi import client
+from tests.catalogs import spec
 from tests.stored_types import Draft
 
 
@@ -217,6 +230,8 @@ async def test_the_state_of_a_graph_is_read_as_safely(database, tmp_path):
     graph = compile_plan(plan, AGENTS, checkpointer=checkpointer(database))
     config: Any = {"configurable": {"thread_id": thread_id}}
     with pytest.raises(CheckpointUnreadableError):
+        await checkpointer(database).aget_tuple(config)
+    with pytest.raises(CheckpointUnreadableError):
         await graph.aget_state(config)
     with pytest.raises(CheckpointUnreadableError):
         [_ async for _ in graph.aget_state_history(config)]
@@ -248,3 +263,51 @@ async def test_a_question_of_a_named_type_is_stored_and_read_where_it_is_named(d
     with pytest.raises(CheckpointUnreadableError, match=r"name 'tests\.stored_types:Draft' in allowed_types"):
         await read_checkpoint(database, paused.run_id)
     assert (await reconcile(database.allowing([Draft]), paused.run_id)).settled
+
+
+def titled(_):
+    return {"draft": Draft("title")}
+
+
+class Titles(TypedDict, total=False):
+    draft: Any
+    letter: str
+
+
+async def slow(state):
+    await asyncio.sleep(30)
+    return {"letter": state["draft"].title}
+
+
+@pytest.mark.parametrize("durability", ["async", "sync"])
+async def test_a_graph_that_cannot_be_stored_fails_its_agent_and_what_others_give_is_stored(database, durability):
+    builder = StateGraph(Titles)
+    builder.add_node("titled", titled)
+    builder.add_node("slow", slow)
+    for source, target in pairwise([START, "titled", "slow", END]):
+        builder.add_edge(source, target)
+    specs = [
+        spec("graph", outputs=["letter"]),
+        spec("other", outputs=["notes"]),
+        spec("last", after=["other"], outputs=["end"]),
+    ]
+    bodies: dict[str, Any] = {
+        "graph": builder.compile(),
+        "other": lambda _: {"notes": "n"},
+        "last": lambda _: {"end": "e"},
+    }
+    played = CampaignOrchestrator(database, bodies, planner=MasterPlanner(Catalog.of(*specs)), durability=durability)
+    start = time.monotonic()
+    outcome = await played.run(Campaign(deliverables=("letter", "notes", "end"), brief="x"), strategy="parallel")
+    assert outcome.result is not None
+    assert time.monotonic() - start < 25
+    agents = outcome.result["agents"]
+    assert {name: agents[name]["status"] for name in agents} == {
+        "graph": "failed",
+        "other": "completed",
+        "last": "completed",
+    }
+    assert "tests.stored_types:Draft is not allowed in checkpoints" in str(agents["graph"]["reason"])
+    state = await read_checkpoint(database, outcome.run_id)
+    assert state.result == outcome.result
+    assert (await reconcile(database, outcome.run_id)).differences == ()
