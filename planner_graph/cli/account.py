@@ -50,8 +50,18 @@ class Account:
 
     @property
     def missing(self) -> list[str]:
-        """Deliverables that a run did not bring about."""
+        """Required deliverables that a run did not bring about."""
         return list((self.row.result or {}).get("missing", []))
+
+    @property
+    def excused(self) -> list[str]:
+        """Deliverables that a run did not bring about because somebody rejected an agent."""
+        return list((self.row.result or {}).get("excused", []))
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Which output each deliverable is."""
+        return dict((self.row.result or {}).get("outputs", {}))
 
 
 async def read_account(database: Database, run_id: RunId, now: datetime) -> Account:
@@ -121,7 +131,9 @@ def account_json(account: Account) -> dict[str, Any]:
         "ended_at": _iso(row.ended_at),
         "agents": {agent.name: _agent_json(agent) for agent in account.progress.agents.values()},
         "deliverables": (shown_result(row.result, account.plan) or {}).get("deliverables", {}),
+        "outputs": account.outputs,
         "missing": account.missing,
+        "excused": account.excused,
         "files": {name: str(path) for name, path in account.files.items()},
     }
 

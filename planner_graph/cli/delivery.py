@@ -30,7 +30,7 @@ def write(account: Account, folder: Path) -> Account:
     Raises:
         InvalidInputError: they cannot be written there.
     """
-    names, files = as_files(account.deliverables, {PICTURE: to_svg(account.plan).encode()})
+    names, files = as_files(account.deliverables, {PICTURE: to_svg(account.plan).encode()}, account.outputs)
     private = [names[name] for name in account.plan.hidden_deliverables if name in names]
     try:
         write_files(folder, files, private=private)

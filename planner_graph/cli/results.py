@@ -21,18 +21,22 @@ _EXTENSION = re.compile(r"\.(?=\d*[A-Za-z])[A-Za-z0-9]{1,10}$")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
-def as_files(deliverables: Mapping[str, Any], extra: Mapping[str, bytes]) -> tuple[dict[str, str], dict[str, bytes]]:
+def as_files(
+    deliverables: Mapping[str, Any], extra: Mapping[str, bytes], outputs: Mapping[str, str] | None = None
+) -> tuple[dict[str, str], dict[str, bytes]]:
     """Give the file name of each deliverable, and the bytes of all files by name; ``extra`` files come on top.
 
-    A name with an extension is kept; one without gets the extension of its contents. Names that would be the same file
-    are told apart by a number.
+    A name with an extension is kept; one without gets that of the output that the deliverable is, as ``outputs`` says,
+    else one that suits its contents. Names that would be the same file are told apart by a number.
     """
     names: dict[str, str] = {}
     files: dict[str, bytes] = {}
     for name, value in deliverables.items():
         data, extension = contents(value)
         file = safe_name(name)
-        file = file if _EXTENSION.search(file) else file + extension
+        if not _EXTENSION.search(file):
+            own = _EXTENSION.search(safe_name((outputs or {}).get(name, name)))
+            file += own[0] if own else extension
         names[name] = _unused(file, files)
         files[names[name]] = data
     for name, data in extra.items():

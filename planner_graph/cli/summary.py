@@ -211,10 +211,16 @@ def _waiting(account: Account) -> Iterator[RenderableType]:
 
 def _deliverables(account: Account) -> Iterator[RenderableType]:
     table, hidden = screen.table("deliverable", "", wide=("",)), account.plan.hidden_deliverables
+    best = {product.name: product.best_output for product in account.plan.products}
     for name, value in account.deliverables.items():
-        table.add_row(*screen.cells(name, account.files.get(name) or (SECRET if name in hidden else size_of(value))))
+        output = account.outputs.get(name, name)
+        stands_for = "" if output == best.get(name, output) else f" ({output})"
+        what = SECRET if name in hidden else size_of(value)
+        table.add_row(*screen.cells(f"{name}{stands_for}", account.files.get(name) or what))
     for name in account.missing:
         table.add_row(*screen.cells(name, Text("missing", style="red")))
+    for name in account.excused:
+        table.add_row(*screen.cells(name, Text("excused: an agent that it needs was rejected", style="yellow")))
     if account.picture:
         table.add_row(*screen.cells("(the plan)", account.picture))
     if table.row_count:

@@ -38,6 +38,7 @@ def build_result(plan: ExecutionPlan, campaign: Mapping[str, Any], records: Mapp
     return Result(
         status=status.value,
         deliverables={one.product.name: one.given[0] for one in made if one.given},
+        outputs={one.product.name: one.output for one in made if one.given},
         missing=[one.product.name for one in missing],
         excused=excused,
         agents=ended.summaries(),
@@ -48,12 +49,13 @@ def build_result(plan: ExecutionPlan, campaign: Mapping[str, Any], records: Mapp
 class _Made:
     """What became of a product.
 
-    ``given`` holds its value, or nothing if there is none; ``maker`` is the agent that gave it, if one did.
+    ``given`` holds its value, or nothing if there is none; that is the ``output`` of the ``maker``, or of the campaign.
     ``lacking`` are the agents that should have given it, or something better.
     """
 
     product: Product
     given: tuple[Any, ...] = ()
+    output: str = ""
     maker: AgentName | None = None
     lacking: tuple[AgentName, ...] = ()
 
@@ -75,7 +77,7 @@ class _Ended:
                 continue
             maker, given = self.value(output, source)
             if given:
-                return _Made(product=product, given=given, maker=maker, lacking=tuple(lacking))
+                return _Made(product=product, given=given, output=output, maker=maker, lacking=tuple(lacking))
             lacking += [AgentName(source)] if source != CAMPAIGN else []
         return _Made(product=product, lacking=tuple(lacking))
 
@@ -157,6 +159,7 @@ def _without_products(ended: _Ended) -> Result:
     return Result(
         status=status.value,
         deliverables=deliverables,
+        outputs={name: name for name in deliverables},
         missing=[name for name in wanted if name not in deliverables],
         excused=[],
         agents=ended.summaries(),

@@ -63,12 +63,13 @@ class AgentSummary(TypedDict):
 class Result(TypedDict):
     """How a run ended: its status, the products that exist, by name, and a summary per agent.
 
-    ``missing`` are required products of which nothing exists; ``excused`` are those that do not exist because somebody
-    rejected an agent.
+    ``outputs`` says which output each product is. ``missing`` are required products of which nothing exists, and
+    ``excused`` those that do not exist because somebody rejected an agent.
     """
 
     status: str
     deliverables: dict[str, Any]
+    outputs: dict[str, str]
     missing: list[str]
     excused: list[str]
     agents: dict[str, AgentSummary]

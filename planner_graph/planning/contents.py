@@ -148,9 +148,9 @@ class Product(Value):
     main: bool = False
 
     @property
-    def best_source(self) -> str | None:
-        """Where its best output comes from that the plan can give; ``None`` if nothing gives any."""
-        return next((self.sources[output] for output in self.outputs if output in self.sources), None)
+    def best_output(self) -> str | None:
+        """Its best output that the plan can give; ``None`` if nothing gives any."""
+        return next((output for output in self.outputs if output in self.sources), None)
 
 
 class Duration(Value):

@@ -130,7 +130,7 @@ class MasterPlanner:
                 )
                 for position, name in enumerate(schedule.order, start=1)
             ),
-            deliverables={p.name: source for p in draft.selection.products if (source := p.best_source)},
+            deliverables={p.name: p.sources[best] for p in draft.selection.products if (best := p.best_output)},
             products=draft.selection.products,
             provided=tuple(sorted(campaign.provided)),
             critical_path=critical.path,

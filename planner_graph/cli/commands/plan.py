@@ -20,7 +20,7 @@ from planner_graph.cli.options import (
     StrategyName,
     WithHistory,
 )
-from planner_graph.planning.explanation import duration_text
+from planner_graph.planning.explanation import duration_text, product_lines
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.text import printable
 
@@ -81,8 +81,7 @@ def summary(plan: ExecutionPlan) -> Iterator[str]:
         f"{plan.estimated_duration_minutes} min with the buffer of {duration_text(duration.buffer)}"
     )
     yield f"critical path ({duration_text(duration.critical_path)}): {' -> '.join(plan.critical_path)}"
-    if plan.deliverables:
-        yield "deliverables: " + ", ".join(f"{name} (from {source})" for name, source in plan.deliverables.items())
+    yield from (f"deliverable {line}" for line in product_lines(plan))
     if plan.dropped:
         one = len(plan.dropped) == 1
         yield f"{len(plan.dropped)} {'dependency is' if one else 'dependencies are'} not in force; --explain says why"

@@ -61,7 +61,7 @@ function line(product, status, opened) {
     icon(ICONS[status]),
     h("b", {}, product.name),
     h("span", { class: "product-kind", title: TITLES[kind] }, kind),
-    h("span", { class: "muted" }, "from ", sources(product, opened)),
+    h("span", { class: "muted" }, sources(product, opened)),
     WORDS[status] && h("span", { class: "product-words" }, WORDS[status]),
   );
 }
@@ -72,10 +72,11 @@ const TITLES = {
   optional: "The run is complete without it, too.",
 };
 
-/** The agents that give a product, best first. */
+/** The agents that give a product, best first; an optional one may have none in this plan. */
 function sources(product, opened) {
   const from = [...new Set(product.outputs.map((output) => product.sources[output]).filter(Boolean))];
-  return from.map((name, index) => [index > 0 && ", else ", agent(name, opened)]);
+  if (!from.length) return `not in this plan, no agent of it gives ${product.outputs.join(", ")}`;
+  return ["from ", ...from.map((name, index) => [index > 0 && ", else ", agent(name, opened)])];
 }
 
 function agent(name, opened) {

@@ -40,7 +40,9 @@ export class ResultView {
           ),
         ),
       excused.length > 0 && h("p", { class: "muted" }, `Excused, as a rejection skipped it: ${excused.join(", ")}.`),
-      deliverables.map(([name, given]) => h("section", { class: "deliverable" }, h("h2", {}, name), shown(given))),
+      deliverables.map(([name, given]) =>
+        h("section", { class: "deliverable" }, h("h2", {}, titled(name, result.outputs)), shown(given)),
+      ),
       result && !deliverables.length && h("p", { class: "muted" }, "No deliverable is there."),
       usageSection(run.usage),
     );
@@ -49,6 +51,12 @@ export class ResultView {
   update() {}
 
   mark() {}
+}
+
+/** Names a deliverable, and the output that it is, if that has another name. */
+function titled(name, outputs) {
+  const output = outputs?.[name] ?? name;
+  return output === name ? name : `${name} (${output})`;
 }
 
 function shown(given) {
