@@ -168,9 +168,23 @@ def seo(inputs: Inputs) -> Outputs:
 
 @agent(
     type="image",
-    dependencies=["planner", "researcher"],
-    inputs=["content_strategy", "key_themes", "key_phrases"],
-    outputs=["generated_images", "image_prompts", "header.png", "chart.png"],
+    dependencies=["planner"],
+    inputs=["content_strategy", "key_themes"],
+    outputs=["image_prompts"],
+    estimate_seconds=0.1,
+    **OWN_WORK,
+)
+def art_direction(inputs: Inputs) -> Outputs:
+    """Says in words what a header would show, for those who have an image model."""
+    themes = [Theme.model_validate(theme) for theme in inputs["key_themes"]]
+    return {"image_prompts": [pictures.prompt(inputs["content_strategy"]["subject"], themes)]}
+
+
+@agent(
+    type="image",
+    dependencies=["art_direction", "researcher"],
+    inputs=["content_strategy", "key_themes", "key_phrases", "image_prompts"],
+    outputs=["generated_images", "header.png", "chart.png"],
     estimate_seconds=0.5,
     **OWN_WORK,
 )
@@ -191,7 +205,6 @@ def image(inputs: Inputs) -> Outputs:
             for name, alt, png in drawn
             if bars or name != "chart.png"
         ],
-        "image_prompts": [pictures.prompt(plan["subject"], themes)],
         **{name: pictures.data_uri(png) for name, _, png in drawn},
     }
 
@@ -249,4 +262,4 @@ def publisher(inputs: Inputs) -> Outputs:
     }
 
 
-agents = [planner, researcher, writer, editor, seo, image, social_media, publisher]
+agents = [planner, researcher, writer, editor, seo, art_direction, image, social_media, publisher]

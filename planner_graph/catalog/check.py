@@ -94,12 +94,15 @@ class _Check:
 
     def rules(self) -> Iterator[Finding]:
         for rule in self.catalog.rules.values():
-            for key, names in (("select", rule.select), ("without", rule.without)):
-                verb = "selects" if key == "select" else "leaves out"
+            for keys, verb, names in (
+                (("select",), "selects", rule.select),
+                (("without",), "leaves out", rule.without),
+                (("when", "agents"), "waits for", rule.when.agents or ()),
+            ):
                 for position, name in enumerate(names):
                     if name not in self.catalog.agents:
                         problem = f"rule {rule.name!r} {verb} an unknown agent {name!r}"
-                        yield self.catalog.finding(("rules", rule.name, key, position), problem, self.remedy(name))
+                        yield self.catalog.finding(("rules", rule.name, *keys, position), problem, self.remedy(name))
             for position, name in enumerate(rule.without):
                 if name in rule.select:
                     problem = f"rule {rule.name!r} selects agent {name!r} and leaves it out"

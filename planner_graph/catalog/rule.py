@@ -3,19 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_serializer
 
 from planner_graph.catalog.spec import Name, ValueName
 from planner_graph.values import Fault, FaultyValueError, Flag, Label, Value, without_repeats
-
-
-class Condition(Value):
-    """When a rule applies: every key that is given must match the campaign. No key at all matches always."""
-
-    campaign_type: Label | None = None
-    content_type: Label | None = None
-    task_type: Label | None = None
-    include_images: Flag | None = None
 
 
 def _not_empty(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -23,6 +14,38 @@ def _not_empty(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names:
         raise FaultyValueError.single("the list is empty", "name at least one")
     return names
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Words = Annotated[
+    tuple[Label, ...],
+    BeforeValidator(_as_list, json_schema_input_type=Label | list[Label]),
+    without_repeats("word"),
+    AfterValidator(_not_empty),
+]
+"""A word, or several that mean the same."""
+
+
+class Condition(Value):
+    """When a rule applies: every key that is given must match. No key at all matches always.
+
+    Of several words one must match. ``agents`` are agents that must all be in the plan, selected by whatever else.
+    """
+
+    campaign_type: Words | None = None
+    content_type: Words | None = None
+    task_type: Words | None = None
+    include_images: Flag | None = None
+    agents: Annotated[tuple[Name, ...], without_repeats("agent"), AfterValidator(_not_empty)] | None = Field(
+        default=None, description="Agents that must all be in the plan, whatever selects them."
+    )
+
+    @field_serializer("campaign_type", "content_type", "task_type")
+    def _as_written(self, words: tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        return words[0] if words and len(words) == 1 else words
 
 
 class ProductSpec(Value):

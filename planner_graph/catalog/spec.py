@@ -132,11 +132,40 @@ def _spread_kind(kind: str, agents: Iterable[Any], spread: dict[str, dict[str, s
     return faults
 
 
+_GROUPS = {"one_of": {"required": False, "one_of": True}, "optional": {"required": False}}
+"""What stands for each name in a group of inputs, by the key of the group."""
+
+
 def _spread_inputs(value: Any) -> Any:
-    """Spread the short form: a list of names."""
-    if isinstance(value, list | tuple):
-        return [item if isinstance(item, Mapping | Input) else {"name": item} for item in value]
-    return value
+    """Spread the short forms: a list of names, and groups of names that are not required."""
+    if not isinstance(value, list | tuple):
+        return value
+    spread: list[Any] = []
+    faults: list[Fault] = []
+    for position, item in enumerate(value):
+        if isinstance(item, Mapping) and "name" not in item and not _GROUPS.keys().isdisjoint(item):
+            faults += _spread_group(position, item, spread)
+        else:
+            spread.append(item if isinstance(item, Mapping | Input) else {"name": item})
+    if faults:
+        raise FaultyValueError(faults)
+    return spread
+
+
+def _spread_group(position: int, group: Mapping[Any, Any], spread: list[Any]) -> list[Fault]:
+    """Add the inputs of one group to ``spread``; return what is wrong with the group."""
+    if len(group) != 1:
+        return [Fault((position,), "a group of inputs has one key", f"use one of {', '.join(_GROUPS)}")]
+    [(key, names)] = group.items()
+    if not isinstance(names, list | tuple) or not names:
+        return [Fault((position, key), f"{key!r} is no list of inputs", "write a list of names")]
+    faults = []
+    for place, name in enumerate(names):
+        if isinstance(name, str):
+            spread.append({"name": name, **_GROUPS[key]})
+        else:
+            faults.append(Fault((position, key, place), "an input's name is not text", "write the name of an input"))
+    return faults
 
 
 def _check_error_name(name: str) -> str:
@@ -156,6 +185,12 @@ def _not_in_retry_on(names: tuple[str, ...], info: ValidationInfo) -> tuple[str,
     if faults:
         raise FaultyValueError(faults)
     return names
+
+
+def _not_required(one_of: bool, info: ValidationInfo) -> bool:  # noqa: FBT001  # a field's validator
+    if one_of and info.data.get("required"):
+        raise FaultyValueError.single("an input that is one of several is not required", "add required: false")
+    return one_of
 
 
 def _own_name_if_empty(outputs: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
@@ -198,6 +233,20 @@ class Input(Value):
 
     name: ValueName
     required: Flag = True
+    one_of: Annotated[Flag, AfterValidator(_not_required)] = Field(
+        default=False,
+        description="Whether it is one of several of which at least one must exist; if none does, the first is made.",
+    )
+
+
+class InputGroup(Value):
+    """Inputs that are not required, by name, in short: ``{optional: [...]}``, or ``{one_of: [...]}``.
+
+    Of those under ``one_of`` at least one must exist; where nothing gives any of them, the first counts as required.
+    """
+
+    optional: list[ValueName] | None = None
+    one_of: list[ValueName] | None = None
 
 
 class Backoff(Value):
@@ -242,8 +291,11 @@ class AgentSpec(Value):
     inputs: Annotated[
         tuple[Input, ...],
         without_repeats("input", lambda item: item.name),
-        BeforeValidator(_spread_inputs, json_schema_input_type=list[ValueName | Input]),
-    ] = Field(default=(), description="Values this agent reads, by name; a bare name is required.")
+        BeforeValidator(_spread_inputs, json_schema_input_type=list[ValueName | Input | InputGroup]),
+    ] = Field(
+        default=(),
+        description="Values this agent reads: names (required), {name, required}, {optional: names}, {one_of: names}.",
+    )
     outputs: Annotated[tuple[ValueName, ...], without_repeats("output"), AfterValidator(_own_name_if_empty)] = Field(
         default=(), description="Values this agent gives; defaults to one with its own name."
     )

@@ -27,13 +27,13 @@ def campaign_form(catalog: Catalog, agents: Collection[AgentName]) -> dict[str, 
 def _words(catalog: Catalog, key: str, agents: Collection[AgentName]) -> Iterator[str]:
     """Give the words to which rules answer that call for none but these agents."""
     for rule in catalog.rules.values():
-        if all(agent in agents for agent in rule.select) and (word := _word(rule, key)):
-            yield word
+        if all(agent in agents for agent in rule.select):
+            yield from _rule_words(rule, key)
 
 
-def _word(rule: Rule, key: str) -> str | None:
-    word: str | None = getattr(rule.when, key)
-    return word
+def _rule_words(rule: Rule, key: str) -> tuple[str, ...]:
+    words: tuple[str, ...] | None = getattr(rule.when, key)
+    return words or ()
 
 
 def _offer(field: dict[str, Any], words: list[str]) -> None:

@@ -19,10 +19,14 @@ MAX_NAMED = 3
 
 @dataclass(slots=True)
 class _Tie:
-    """What an agent has to do with another: inputs it reads of that, what it declares, whether the other stands in."""
+    """What an agent has to do with another: inputs it reads of that, what it declares, whether the other stands in.
+
+    ``spare`` are alternatives to an input that the campaign provides.
+    """
 
     required: list[str] = field(default_factory=list)
     optional: list[str] = field(default_factory=list)
+    spare: list[str] = field(default_factory=list)
     declared: DependencyKind | None = None
     stands_in: bool = False
 
@@ -155,11 +159,13 @@ class Demand:
         ties: dict[AgentName, _Tie] = {}
         if spec.fallback in self._catalog.agents and spec.fallback != agent:
             ties.setdefault(spec.fallback, _Tie()).stands_in = True
+        has_one = any(item.one_of and item.name in self._provided for item in spec.inputs)
         for item in spec.inputs:
             producer = self._producers.get(item.name)
             if producer is not None:
                 tie = ties.setdefault(producer, _Tie())
-                (tie.required if item.required else tie.optional).append(item.name)
+                optional = tie.spare if item.one_of and has_one else tie.optional
+                (tie.required if item.required else optional).append(item.name)
         for dependency in spec.dependencies:
             if dependency.agent in self._catalog.agents and dependency.agent != agent:
                 ties.setdefault(dependency.agent, _Tie()).declared = dependency.kind
@@ -208,7 +214,7 @@ class Demand:
             return
         elif self._is_binding(other, tie) and not tie.stands_in:
             case.dependants.append(agent)
-        elif tie.declared or tie.optional:
+        elif tie.optional or (tie.declared and not tie.spare):
             case.serves |= not tie.optional or any(name not in self._provided for name in tie.optional)
 
     def _is_provided(self, agent: AgentName) -> bool:

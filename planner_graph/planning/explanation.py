@@ -126,7 +126,7 @@ def _left_out(plan: PlanContents) -> list[str]:
     return ["Left out:", *lines] if lines else []
 
 
-def _joined(names: Iterable[str], most: int = 40) -> str:
+def _joined(names: Iterable[str], most: int = 60) -> str:
     listed = list(names)
     return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
 

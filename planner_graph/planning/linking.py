@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from planner_graph.catalog.catalog import Catalog
 from planner_graph.catalog.spec import AgentSpec
 from planner_graph.errors import CycleError, Finding, cycle_text
+from planner_graph.planning import alternatives
 from planner_graph.planning.contents import CAMPAIGN, DroppedDependency, StepDependency
 from planner_graph.planning.dag import Dag
 from planner_graph.planning.selection import Selection, producers
@@ -25,8 +26,9 @@ def link(selection: Selection, catalog: Catalog) -> tuple[Links, list[Finding]]:
     """Derive the edges of the selected agents from their declared dependencies and from their inputs.
 
     An input read from an agent that is no declared dependency makes it one: hard if a required input comes from it,
-    soft otherwise.
+    soft otherwise. Of inputs of which one is enough, the one that all depends on counts as required.
     """
+    catalog = alternatives.resolved(catalog, selection.reasons, selection.producers)
     specs = [catalog.agents[name] for name in selection.reasons]
     rank = {name: position for position, name in enumerate(selection.reasons)}
     inputs = {

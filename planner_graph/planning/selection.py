@@ -5,18 +5,17 @@ chaining (as in Russell and Norvig, chapter 9) from the products through declare
 stopping at what the campaign already provides.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from planner_graph.campaign import Campaign
 from planner_graph.catalog.catalog import Catalog
-from planner_graph.catalog.check import MAX_HINTS
-from planner_graph.catalog.rule import ProductSpec, Rule
-from planner_graph.documents import KeyPath
-from planner_graph.errors import Finding, nearest
-from planner_graph.planning import products
+from planner_graph.catalog.rule import ProductSpec
+from planner_graph.errors import Finding
+from planner_graph.planning import alternatives, products, vocabulary
 from planner_graph.planning.contents import CAMPAIGN, Product
 from planner_graph.planning.demand import Demand
+from planner_graph.planning.vocabulary import Hints, occasion
 from planner_graph.types import AgentName
 
 
@@ -37,12 +36,9 @@ class Selection:
 
 def select(campaign: Campaign, catalog: Catalog) -> tuple[Selection, list[Finding]]:
     """Choose the agents for ``campaign`` and report everything that stands in the way."""
-    hints = _Hints()
+    hints = Hints()
     findings = list(_unknown_words(campaign, catalog, hints))
-    chooser = _Chooser(campaign, catalog, hints)
-    chooser.follow_rules()
-    chooser.follow_products()
-    chooser.demand.settle()
+    chooser = _choose(campaign, catalog, hints)
     selection = chooser.selection()
     findings += chooser.findings
     findings += chooser.missing_inputs()
@@ -50,6 +46,23 @@ def select(campaign: Campaign, catalog: Catalog) -> tuple[Selection, list[Findin
     if not selection.reasons and not findings:
         findings.append(_nothing_to_do(campaign, is_asked=chooser.asks_for_something))
     return selection, findings
+
+
+def _choose(campaign: Campaign, catalog: Catalog, hints: Hints) -> "_Chooser":
+    """Choose until nothing follows from what is chosen: no rule about agents of the plan, no alternative to be made."""
+    inside: dict[AgentName, None] = {}
+    while True:
+        chooser = _Chooser(campaign, catalog, hints, inside)
+        chooser.follow_rules()
+        chooser.follow_products()
+        chooser.demand.settle()
+        running = [name for name in catalog.agents if name in chooser.demand.running]
+        unmet = dict(alternatives.unmet(catalog, running, chooser.gives()))
+        grown = inside | dict.fromkeys(running)
+        if not unmet and not chooser.rules_to_come(grown):
+            return chooser
+        inside = grown
+        catalog = alternatives.requiring(catalog, unmet, chooser.producers)
 
 
 def producers(catalog: Catalog) -> dict[str, AgentName]:
@@ -63,26 +76,16 @@ def producers(catalog: Catalog) -> dict[str, AgentName]:
     return found
 
 
-class _Hints:
-    """Says which known name an unknown one resembles, as often as that is cheap: each costs a walk over all names."""
-
-    def __init__(self) -> None:
-        self.left = MAX_HINTS
-
-    def remedy(self, name: str, known: Iterable[str], otherwise: str) -> str:
-        self.left -= 1
-        return (nearest(name, known) if self.left >= 0 else "") or otherwise
-
-
 class _Chooser:
     """Asks for agents by rules and products, and turns into words and findings what follows from that."""
 
-    def __init__(self, campaign: Campaign, catalog: Catalog, hints: _Hints) -> None:
+    def __init__(self, campaign: Campaign, catalog: Catalog, hints: Hints, inside: Collection[AgentName] = ()) -> None:
         self.campaign = campaign
         self.catalog = catalog
         self.hints = hints
         self.producers = producers(catalog)
-        self.rules = [(rule, why) for rule in catalog.rules.values() if (why := _occasion(rule, campaign)) is not None]
+        occasions = ((rule, occasion(rule, campaign, inside)) for rule in catalog.rules.values())
+        self.rules = [(rule, why) for rule, why in occasions if why is not None]
         self.without = {name: rule.name for rule, _ in reversed(self.rules) for name in rule.without}
         self.demand = Demand(catalog, self.producers, campaign.provided, self.without)
         self.wanted: dict[str, ProductSpec] = {}
@@ -93,11 +96,17 @@ class _Chooser:
         """Whether a rule or a deliverable calls for anything."""
         return bool(self.rules or self.campaign.deliverables)
 
+    def rules_to_come(self, inside: Collection[AgentName]) -> bool:
+        """Whether a rule applies with these agents in the plan that did not before."""
+        known = {rule.name for rule, _ in self.rules}
+        rules = (rule for rule in self.catalog.rules.values() if rule.when.agents and rule.name not in known)
+        return any(occasion(rule, self.campaign, inside) is not None for rule in rules)
+
     def follow_rules(self) -> None:
-        for rule, occasion in self.rules:
+        for rule, why in self.rules:
             for name in rule.select:
                 if name in self.catalog.agents:  # unknown ones are the catalog check's finding
-                    self.demand.call(name, occasion)
+                    self.demand.call(name, why)
 
     def follow_products(self) -> None:
         """Ask for the agents of all products: for those that rules select, else for that of the best output."""
@@ -136,10 +145,14 @@ class _Chooser:
             return f"produces the deliverable {output!r}"
         return f"produces {output!r} for the deliverable {product!r}"
 
+    def gives(self) -> dict[str, str]:
+        """Say where each value comes from that exists once the agents chosen have run."""
+        gives: dict[str, str] = {o: name for o, name in self.producers.items() if name in self.demand.running}
+        return gives | dict.fromkeys(self.campaign.provided, CAMPAIGN)
+
     def selection(self) -> Selection:
         inside = [name for name in self.catalog.agents if name in self.demand.running]
-        gives: dict[str, str] = {o: name for o, name in self.producers.items() if name in self.demand.running}
-        gives |= dict.fromkeys(self.campaign.provided, CAMPAIGN)
+        gives = self.gives()
         stand_ins = {name: self.demand.stands_in_for(name) for name in inside}
         return Selection(
             reasons={name: self.demand.reasons(name) for name in inside},
@@ -189,61 +202,18 @@ class _Chooser:
         return self.catalog.finding(("agents", agent, "inputs", position), problem, remedy)
 
 
-def _occasion(rule: Rule, campaign: Campaign) -> str | None:
-    """Say in words why ``rule`` applies to ``campaign``; ``None`` if it does not."""
-    when = rule.when
-    task_types = [task.type for task in campaign.tasks]
-    words = []
-    for label, wanted, matches in (
-        ("campaign type", when.campaign_type, when.campaign_type == campaign.type),
-        ("content type", when.content_type, when.content_type in campaign.content_types),
-        ("a task of type", when.task_type, when.task_type in task_types),
-    ):
-        if wanted is None:
-            continue
-        if not matches:
-            return None
-        words.append(f"{label} {wanted!r}")
-    if when.include_images is not None:
-        if when.include_images is not campaign.include_images:
-            return None
-        words.append("images are wanted" if when.include_images else "no images are wanted")
-    return f"{' and '.join(words) or 'every campaign'} (rule {rule.name!r})"
-
-
-def _unknown_words(campaign: Campaign, catalog: Catalog, hints: _Hints) -> Iterator[Finding]:
+def _unknown_words(campaign: Campaign, catalog: Catalog, hints: Hints) -> Iterator[Finding]:
     """Report an empty campaign, and types and agents that the catalog does not know."""
     asks_for = (campaign.type, campaign.content_types, campaign.tasks, campaign.deliverables, campaign.include_images)
     if not any(asks_for):
         remedy = "add a 'type', 'tasks' or 'deliverables'"
         yield campaign.finding((), "the campaign asks for nothing", remedy)
-    for kind, path, word in _words(campaign):
-        known = _known_words(catalog, kind)
-        if word not in known:
-            problem = f"unknown {kind.replace('_', ' ')} {word!r}"
-            remedy = hints.remedy(word, known, f"the catalog knows: {', '.join(known) or 'none'}")
-            yield campaign.finding(path, problem, remedy)
+    yield from vocabulary.unknown_words(campaign, catalog, hints)
     for name in campaign.configuration:
         if name not in catalog.agents:
             problem = f"configuration for an unknown agent {name!r}"
             remedy = hints.remedy(name, catalog.agents, "remove it")
             yield campaign.finding(("configuration", name), problem, remedy)
-
-
-def _words(campaign: Campaign) -> Iterator[tuple[str, KeyPath, str]]:
-    """Give the words of a campaign that rules compare with: which condition, where it stands, the word."""
-    if campaign.type:
-        yield "campaign_type", ("type",), campaign.type
-    for position, word in enumerate(campaign.content_types):
-        yield "content_type", ("content_types", position), word
-    for position, task in enumerate(campaign.tasks):
-        yield "task_type", ("tasks", position, "type"), task.type
-
-
-def _known_words(catalog: Catalog, kind: str) -> list[str]:
-    """List the words that the conditions of rules compare with, in catalog order."""
-    words = (getattr(rule.when, kind) for rule in catalog.rules.values())
-    return list(dict.fromkeys(word for word in words if word is not None))
 
 
 def _nothing_to_do(campaign: Campaign, *, is_asked: bool) -> Finding:

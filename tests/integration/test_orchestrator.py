@@ -116,7 +116,7 @@ async def progress_with(database, run_id, *, running):
 
 
 async def test_a_failure_leaves_a_partial_success_with_reasons(database):
-    company = Company((*BLOG, "image"))
+    company = Company((*BLOG, "art_direction", "image"))
     company.failing["editor"] = TypeError("no such style")
     orchestrator = company.orchestrator(database)
     campaign = Campaign(type="blog_creation", include_images=True, deliverables=("generated_images", "seo_metadata"))

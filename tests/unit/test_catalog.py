@@ -255,7 +255,7 @@ def test_backoff_is_overridden_key_by_key() -> None:
 
 def test_a_rule_replaces_the_rule_of_its_name() -> None:
     def rule(*names: str) -> Rule:
-        return Rule(name="r", when=Condition(campaign_type=names[0]), select=tuple(map(AgentName, names)))
+        return Rule(name="r", when=Condition(campaign_type=(names[0],)), select=tuple(map(AgentName, names)))
 
     extended = Catalog.of(rules=[rule("a")]).extended(Catalog.of(rules=[rule("b", "c")]))
     assert extended.rules == {"r": rule("b", "c")}

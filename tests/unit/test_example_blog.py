@@ -228,7 +228,7 @@ def test_deliverables_select_and_order_the_agents_of_the_example():
     assert set(read.deliverables) == set(DELIVERABLES)
     plan = MasterPlanner(catalog=Catalog.builtin().extended(*agents)).create_execution_plan(read, strategy="sequential")
     assert [step.agent for step in plan.steps] == [body.__name__ for body in agents]
-    assert all(step.type == step.agent for step in plan.steps if step.agent != "publisher")
+    assert all(step.type == step.agent for step in plan.steps if step.agent not in {"publisher", "art_direction"})
 
 
 def test_bodies_load_by_path_and_run_in_the_compiled_graph(harbour):

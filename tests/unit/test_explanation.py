@@ -123,9 +123,9 @@ def test_a_campaign_without_type_is_named_without_one():
     assert explain(catalog(spec("a")), Campaign(id="c", deliverables=("a",))).startswith("Plan for campaign 'c': 1 ")
 
 
-def test_of_many_agents_left_out_for_one_reason_forty_are_named():
-    known = catalog(spec("a"), *(spec(f"n{number}") for number in range(60)), select={"t": ["a"]})
-    names = ", ".join(f"n{number}" for number in range(40))
+def test_of_many_agents_left_out_for_one_reason_sixty_are_named():
+    known = catalog(spec("a"), *(spec(f"n{number}") for number in range(80)), select={"t": ["a"]})
+    names = ", ".join(f"n{number}" for number in range(60))
     ending = f"Left out:\n  {names} and 20 more: no rule and no deliverable calls for it\n"
     assert explain(known, Campaign(type="t")).endswith(ending)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic import ValidationError
 
 from planner_graph.catalog import check, schema
 from planner_graph.catalog.catalog import Catalog
@@ -103,3 +104,25 @@ def test_what_a_rule_leaves_out_is_a_known_agent_that_it_does_not_select() -> No
             "name it under one of 'select' and 'without'"
         ),
     ]
+
+
+def test_a_condition_takes_one_word_or_several_and_agents_of_the_plan() -> None:
+    when = {"campaign_type": "launch", "content_type": ["post", "posts"], "agents": ["writer"]}
+    rule = Rule.model_validate({"name": "r", "when": when, "select": ["editor"]})
+    assert rule.when.campaign_type == ("launch",)
+    assert rule.when.content_type == ("post", "posts")
+    assert rule.when.agents == ("writer",)
+    assert rule.when.task_type is None
+
+
+@pytest.mark.parametrize(
+    ("when", "problem"),
+    [
+        ({"task_type": []}, "the list is empty"),
+        ({"task_type": ["a", "a"]}, "word 'a' is named twice"),
+        ({"agents": ["a", "a"]}, "agent 'a' is named twice"),
+    ],
+)
+def test_words_of_a_condition_are_checked(when: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        Rule.model_validate({"name": "r", "when": when, "select": ["a"]})

@@ -34,17 +34,20 @@ def problems(campaign, known=BAKERY):
     return [str(finding) for finding in select(campaign, known)[1]]
 
 
+PICTURES = ["art_direction", "image"]
+
+
 @pytest.mark.parametrize(
     ("asked", "agents"),
     [
         pytest.param({}, [], id="plain"),
-        pytest.param({"content_types": ["image"]}, ["image"], id="content type image"),
-        pytest.param({"include_images": True}, ["image"], id="images wanted"),
+        pytest.param({"content_types": ["image"]}, PICTURES, id="content type image"),
+        pytest.param({"include_images": True}, PICTURES, id="images wanted"),
         pytest.param({"content_types": ["social_media"]}, ["social_media"], id="content type social_media"),
-        pytest.param({"content_types": ["image", "social_media"]}, ["image", "social_media"], id="both"),
-        pytest.param({"tasks": [{"type": "image_generation"}]}, ["image"], id="task image_generation"),
+        pytest.param({"content_types": ["image", "social_media"]}, [*PICTURES, "social_media"], id="both"),
+        pytest.param({"tasks": [{"type": "image_generation"}]}, PICTURES, id="task image_generation"),
         pytest.param({"tasks": [{"type": "social_media_adaptation"}]}, ["social_media"], id="task social media"),
-        pytest.param({"tasks": [{"type": "image_generation"}] * 2}, ["image"], id="the same task twice"),
+        pytest.param({"tasks": [{"type": "image_generation"}] * 2}, PICTURES, id="the same task twice"),
     ],
 )
 def test_a_blog_campaign_gets_the_five_of_the_core_and_what_it_asks_for(asked, agents):
@@ -59,7 +62,7 @@ def test_content_repurposing_does_without_research_and_search():
 
 def test_a_task_adds_its_agent_to_any_type():
     campaign = Campaign.model_validate({"type": "content_repurposing", "tasks": [{"type": "image_generation"}]})
-    assert chosen(campaign, BUILTIN) == ["planner", "writer", "editor", "image", "social_media"]
+    assert chosen(campaign, BUILTIN) == ["planner", "writer", "editor", *PICTURES, "social_media"]
 
 
 def test_agents_stand_in_catalog_order_whatever_called_for_them():

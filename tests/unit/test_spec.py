@@ -188,3 +188,30 @@ def test_errors_are_named_as_their_classes_are() -> None:
 def test_faulty_ways_to_fail_are_told_with_their_place(fields: dict[str, Any], message: str) -> None:
     (finding,) = findings(**fields)
     assert finding.startswith(f"spec: {message}")
+
+
+def test_inputs_may_be_given_in_groups() -> None:
+    made = spec(inputs=["a", {"optional": ["b", "c"]}, {"one_of": ["d", "e"]}, {"name": "f", "required": False}])
+    assert [(item.name, item.required, item.one_of) for item in made.inputs] == [
+        ("a", True, False),
+        ("b", False, False),
+        ("c", False, False),
+        ("d", False, True),
+        ("e", False, True),
+        ("f", False, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("group", "message"),
+    [
+        ({"optional": []}, "'optional' is no list of inputs"),
+        ({"one_of": "a"}, "'one_of' is no list of inputs"),
+        ({"one_of": ["a", 3]}, "an input's name is not text"),
+        ({"one_of": ["a"], "optional": ["b"]}, "a group of inputs has one key"),
+        ({"one_of": ["a", "a"]}, "input 'a' is named twice"),
+        ({"name": "a", "one_of": True}, "an input that is one of several is not required"),
+    ],
+)
+def test_faulty_groups_of_inputs_are_reported(group: dict[str, Any], message: str) -> None:
+    assert message in " ".join(findings(inputs=[group]))

@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from planner_graph.catalog.catalog import Catalog
+from planner_graph.catalog.rule import Rule
 from planner_graph.catalog.spec import AgentSpec
 from planner_graph.cli import screen
 from planner_graph.cli.exits import ExitCode
@@ -104,11 +105,17 @@ def overview(catalog: Catalog) -> Iterator[RenderableType]:
     if catalog.rules:
         rules = screen.table("rule", "when", "agents", wide=("when", "agents"))
         for rule in catalog.rules.values():
-            when = rule.when.model_dump(mode="json", exclude_none=True)
-            occasion = ", ".join(f"{key} {value}" for key, value in when.items()) or "always"
-            rules.add_row(*screen.cells(rule.name, occasion, ", ".join(rule.select)))
+            rules.add_row(*screen.cells(rule.name, _occasion(rule), ", ".join(rule.select)))
         yield Text()
         yield rules
+
+
+def _occasion(rule: Rule) -> str:
+    """Say when a rule applies; of several words one is enough, of several agents all must be there."""
+    when = rule.when.model_dump(mode="json", exclude_none=True)
+    joints = dict.fromkeys(when, " or ") | {"agents": " and "}
+    parts = (f"{key} {joints[key].join(value) if isinstance(value, list) else value}" for key, value in when.items())
+    return ", ".join(parts) or "always"
 
 
 def details(spec: AgentSpec, catalog: Catalog) -> Iterator[RenderableType]:
