@@ -148,6 +148,13 @@ class Catalog(Value):
         document = next((self._origins[path[:end]] for end in (3, 2) if path[:end] in self._origins), NOWHERE)
         return document.finding(path, problem, remedy, agents=agents)
 
+    def finding_about_secret(self, name: str, problem: str, remedy: str) -> Finding:
+        """Build a finding about a name of a secret, with the file and line it came from as far as they are known."""
+        document = self._origins.get(("secrets", name), NOWHERE)
+        named = document.data.get("secrets") if document is not NOWHERE else None
+        position = (named if isinstance(named, list | tuple) else self.secrets).index(name)
+        return document.finding(("secrets", position), problem, remedy)
+
     @classmethod
     def _of(
         cls,

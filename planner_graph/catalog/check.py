@@ -42,13 +42,13 @@ class _Check:
     def secrets(self) -> Iterator[Finding]:
         """Report names of secrets that no agent declares, which would hide nothing."""
         known = self.catalog.declared_values() if self.catalog.secrets else {}
-        for position, name in enumerate(self.catalog.secrets):
+        for name in self.catalog.secrets:
             if name not in known:
                 problem = f"the secret {name!r} is no input, output or configuration key of an agent"
                 hint = nearest(name, known) if self.hints_left else ""
                 self.hints_left -= bool(self.hints_left)
                 remedy = f"declare it or remove it, {hint}" if hint else "declare it or remove it"
-                yield self.catalog.finding(("secrets", position), problem, remedy)
+                yield self.catalog.finding_about_secret(name, problem, remedy)
 
     def dependencies(self, spec: AgentSpec) -> Iterator[Finding]:
         for position, dependency in enumerate(spec.dependencies):
