@@ -3,6 +3,7 @@
 import json
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 from planner_graph import (
     AgentFactory,
@@ -23,17 +24,27 @@ from planner_graph.server.app import build_app
 from planner_graph.server.context import open_context
 from planner_graph.server.hosting import Agents
 from planner_graph.server.settings import ServerSettings
+from planner_graph.types import AgentName
 from tests.asgi import client
+
+
+def spec(**fields: Any) -> AgentSpec:
+    return AgentSpec.model_validate(fields)
+
+
+def rule(**fields: Any) -> Rule:
+    return Rule.model_validate(fields)
+
 
 PROVIDED, CONFIGURED, MADE, QUOTED = "swordfish-provided", "swordfish-configured", "swordfish-made", "swordfish-dsn"
 SECRETS = (PROVIDED, CONFIGURED, MADE)
 
 CATALOG = Catalog.of(
-    AgentSpec(name="login", inputs=["account"], outputs=["session"], configuration={"pin": None}),
-    AgentSpec(name="poster", inputs=["session"], outputs=["post"]),
-    AgentSpec(name="broken", inputs=["account"], outputs=["report"], max_retries=0),
-    AgentSpec(name="after", dependencies=["broken"]),
-    rules=[Rule(name="all", select=("login", "poster", "broken", "after"))],
+    spec(name="login", inputs=["account"], outputs=["session"], configuration={"pin": None}),
+    spec(name="poster", inputs=["session"], outputs=["post"]),
+    spec(name="broken", inputs=["account"], outputs=["report"], max_retries=0),
+    spec(name="after", dependencies=["broken"]),
+    rules=[rule(name="all", select=("login", "poster", "broken", "after"))],
     secrets=["account", "session", "pin"],
 )
 CAMPAIGN = Campaign(
@@ -42,7 +53,7 @@ CAMPAIGN = Campaign(
     configuration={"login": {"pin": CONFIGURED}},
     deliverables=("session", "post", "report"),
 )
-seen = []
+seen: list[Any] = []
 
 
 async def login(inputs):
@@ -113,9 +124,9 @@ async def test_the_tables_that_people_read_hold_none_and_equal_the_checkpoint(da
         found = await reconcile(database, run_id)
         assert found.differences == ()
         records = (await read_checkpoint(database, run_id)).records
-    reason = records["broken"]["reason"]
+    reason = records[AgentName("broken")]["reason"]
     assert reason == "ConnectionError after 1 attempt: (secret) is refused by postgresql://ann:***@host/x"
-    assert reason in records["after"]["reason"]
+    assert reason in str(records[AgentName("after")]["reason"])
 
 
 async def test_the_command_line_shows_none_and_writes_the_product_for_its_owner_only(database, tmp_path):

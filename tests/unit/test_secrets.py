@@ -1,5 +1,7 @@
 """Names of secrets in a catalog: which there may be, what plans know of them, what is shown of them."""
 
+from typing import Any
+
 import pytest
 
 from planner_graph import AgentSpec, Campaign, Catalog, MasterPlanner, Rule
@@ -10,14 +12,24 @@ from planner_graph.errors import CatalogError
 from planner_graph.planning.comparison import compare, compare_campaigns
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.redaction import without_secrets
-
-LOGIN = AgentSpec(name="login", inputs=["account"], outputs=["session"], configuration={"pin": "1"})
-OTHER = AgentSpec(name="other")
-RULE = Rule(name="all", select=("login",))
+from planner_graph.types import AgentName
 
 
-def catalog(*secrets, rule=RULE):
-    return Catalog.of(LOGIN, OTHER, rules=[rule], secrets=secrets)
+def spec(**fields: Any) -> AgentSpec:
+    return AgentSpec.model_validate(fields)
+
+
+def rule(**fields: Any) -> Rule:
+    return Rule.model_validate(fields)
+
+
+LOGIN = spec(name="login", inputs=["account"], outputs=["session"], configuration={"pin": "1"})
+OTHER = spec(name="other")
+RULE = rule(name="all", select=("login",))
+
+
+def catalog(*secrets, by=RULE):
+    return Catalog.of(LOGIN, OTHER, rules=[by], secrets=secrets)
 
 
 def plan_of(made, **campaign):
@@ -69,14 +81,14 @@ def test_layers_add_their_names_up():
 
 def test_a_plan_for_people_shows_no_secret_of_its_configuration():
     plan = plan_of(catalog("pin"))
-    assert plan.by_agent["login"].configuration == {"pin": "1"}
-    assert plan.for_people().by_agent["login"].configuration == {"pin": "(secret)"}
+    assert plan.by_agent[AgentName("login")].configuration == {"pin": "1"}
+    assert plan.for_people().by_agent[AgentName("login")].configuration == {"pin": "(secret)"}
     assert plan_of(catalog("session")).for_people().hash == plan_of(catalog("session")).hash
 
 
 def test_a_product_that_may_be_a_secret_output_is_hidden_too():
-    rule = Rule(name="all", select=("login",), deliverables={"ticket": ["session"]})
-    assert plan_of(catalog("session", rule=rule)).hidden_deliverables == {"session", "ticket"}
+    by = rule(name="all", select=("login",), deliverables={"ticket": ["session"]})
+    assert plan_of(catalog("session", by=by)).hidden_deliverables == {"session", "ticket"}
 
 
 def test_what_differs_is_told_without_the_values():
@@ -86,13 +98,13 @@ def test_what_differs_is_told_without_the_values():
     campaigns = [
         Campaign(id="c", provided={"account": value}, configuration={"login": {"pin": value}}) for value in "ab"
     ]
-    text = str(compare_campaigns(*campaigns, {"account", "pin"}))
+    text = str(compare_campaigns(campaigns[0], campaigns[1], {"account", "pin"}))
     assert text.count("(secret)") == 4
 
 
 def test_a_person_is_asked_without_the_values():
     inputs = {"account": "swordfish", "post": "see https://ann:geheim@host/", "campaign": {}}
-    asked = request("login", without_secrets(inputs, ("account",)))
+    asked = request(AgentName("login"), without_secrets(inputs, ("account",)))
     assert asked["inputs"] == {"account": "(secret)", "post": "see https://ann:***@host/"}
 
 
