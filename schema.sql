@@ -141,6 +141,9 @@ CREATE TABLE IF NOT EXISTS agent_dependencies (
 
     created_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
 
+    -- What does the agent's work: a key of its outputs and of the code that the process that executes the run has for it.
+    work TEXT,
+
     -- Serves: the place of certain agents in their plan, looked up as they start and end.
     CONSTRAINT agent_dependencies_agent_and_type_unique UNIQUE (execution_plan_id, agent_name, dependency_type),
     CONSTRAINT agent_dependencies_type_known CHECK (dependency_type IN ('hard', 'soft', 'optional')),
@@ -214,6 +217,8 @@ CREATE TABLE IF NOT EXISTS agent_runs (
     error JSONB,
     reason TEXT,
     usage JSONB,
+    -- What did the work, as in agent_dependencies; NULL where that is not known.
+    work TEXT,
 
     -- Serves: the attempts of a run, and those of certain agents in it.
     PRIMARY KEY (workflow_execution_id, agent_name, execution, attempt),

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from planner_graph.mirror.handler import PlanMirror as PlanMirror
     from planner_graph.mirror.history import AgentPerformance as AgentPerformance
     from planner_graph.mirror.history import PerformanceTracker as PerformanceTracker
+    from planner_graph.mirror.history import estimates_of as estimates_of
     from planner_graph.mirror.reading import get_workflow_progress as get_workflow_progress
     from planner_graph.mirror.reconcile import reconcile as reconcile
     from planner_graph.mirror.settings import MirrorSettings as MirrorSettings
@@ -86,6 +87,7 @@ _HOMES = {
     "compile_plan": "compiler.compiler",
     "compile_planner": "compiler.campaigns",
     "current_agent": "compiler.current",
+    "estimates_of": "mirror.history",
     "full_output": "mirror.checkpoint",
     "get_workflow_progress": "mirror.reading",
     "open_database": "store.database",

@@ -29,8 +29,9 @@ EDGES = """
 """
 AGENT_RUN = """
     INSERT INTO agent_runs (
-        workflow_execution_id, agent_name, execution, attempt, status, started_at, ended_at, error, reason, usage
-    ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        workflow_execution_id, agent_name, execution, attempt, status, started_at, ended_at, error, reason, usage,
+        work
+    ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 EVENT = "INSERT INTO run_events (workflow_execution_id, sequence, event, at) VALUES (%s, %s, %s, %s)"
 
@@ -38,7 +39,7 @@ EVENT = "INSERT INTO run_events (workflow_execution_id, sequence, event, at) VAL
 def attempt(agent: str, start: float | None, end: float | None, status: str = "completed", **others: Any) -> Attempt:
     """Give one attempt of an agent; ``execution`` and ``attempt`` are 1 unless told."""
     error = None if status == "completed" else ERROR
-    columns = {"execution": 1, "attempt": 1, "error": error, "reason": status, "usage": None}
+    columns = {"execution": 1, "attempt": 1, "error": error, "reason": status, "usage": None, "work": None}
     return {"agent": agent, "start": start, "end": end, "status": status, **columns, **others}
 
 
@@ -80,7 +81,8 @@ def past_run(
         conn.execute(EDGES, (plan, agent, list(others), kind))
     for row in attempts:
         values = (row["agent"], row["execution"], row["attempt"], row["status"], at(row["start"]), at(row["end"]))
-        conn.execute(AGENT_RUN, (run_id, *values, json(row["error"]), row["reason"], json(row["usage"])))
+        others = (json(row["error"]), row["reason"], json(row["usage"]), row["work"])
+        conn.execute(AGENT_RUN, (run_id, *values, *others))
     for sequence, (event, seconds) in enumerate(events, start=1):
         conn.execute(EVENT, (run_id, sequence, event, at(seconds)))
     return run_id

@@ -94,7 +94,7 @@ def load_request(  # noqa: PLR0913  # options, all by keyword
             error.add_note("agents that are declared in Python are found with --agents MODULE:NAME")
         raise error
     if history is not None:
-        estimator = lazy.module("estimates").read(history.dsn, history.min_runs)
+        estimator = lazy.module("estimates").read(history.dsn, history.min_runs, catalog, factory)
         plan = MasterPlanner(catalog, estimator=estimator).create_execution_plan(campaign, strategy)
     return Request(campaign=campaign, catalog=catalog, plan=plan, agents=factory)
 

@@ -1,5 +1,6 @@
 """Says how agents did in past runs: as tables for people, as plain values for machines."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,9 @@ from planner_graph.mirror.history import AgentPerformance, PastExecution, PastUs
 MOST_LISTED = 20
 """Most runs of one agent that are listed one by one."""
 
+WORK_DIGITS = 8
+"""Digits of the key of an agent's work that are shown."""
+
 ID_DIGITS = 8
 """Digits of a run's id that are shown; they are enough to name it."""
 
@@ -30,11 +34,15 @@ class Detail:
 
 
 def overview(agents: Sequence[AgentPerformance]) -> RenderableType:
-    """Give a table with a line for each agent; columns for what models used, in an average run, if any was called."""
+    """Give a table with a line for each agent; columns for what models used, in an average run, if any was called.
+
+    Where other code ran under the same name, or gave other outputs, each has a line of its own.
+    """
     with_usage = any(performance.usage for performance in agents)
     used = ("tokens", "cost") if with_usage else ()
     columns = ("runs", "success", "attempts", "median", "P90", "wait", *used)
     table = screen.table("agent", *columns, numbers=columns, wide=("agent",))
+    lines = Counter(performance.agent for performance in agents)
     for performance in agents:
         duration, usage = performance.duration, performance.usage
         figures: list[object] = [
@@ -47,8 +55,14 @@ def overview(agents: Sequence[AgentPerformance]) -> RenderableType:
         ]
         if with_usage:
             figures += [usage and compact(usage.mean_tokens), usage and dollars(usage.mean_cost_usd)]
-        table.add_row(*screen.cells(performance.agent, *figures))
+        name = performance.agent + (code_text(performance) if lines[performance.agent] > 1 else "")
+        table.add_row(*screen.cells(name, *figures))
     return table
+
+
+def code_text(performance: AgentPerformance) -> str:
+    """Say which code the figures are those of."""
+    return f" (code {performance.work[:WORK_DIGITS]})" if performance.work else " (code not known)"
 
 
 def detail_text(detail: Detail) -> Iterator[RenderableType]:
@@ -70,7 +84,7 @@ def detail_text(detail: Detail) -> Iterator[RenderableType]:
 
 def figures_of(performance: AgentPerformance) -> Iterator[tuple[str, str]]:
     """Give the figures of one agent, each with its name; those that nothing is known of are left out."""
-    yield "agent", performance.agent
+    yield "agent", performance.agent + (code_text(performance) if performance.work else "")
     yield "runs", runs_text(performance)
     if performance.mean_attempts is not None:
         yield "attempts", f"{average(performance.mean_attempts)} a run, {performance.most_attempts} at most"

@@ -48,7 +48,9 @@ async def database_as_it_is(dsn: str | None) -> AsyncIterator[Database]:
         yield database
 
 
-async def planned_with_history(request: Request, dsn: str | None, min_runs: int | None) -> ExecutionPlan:
+async def planned_with_history(
+    request: Request, bodies: Mapping[str, Any], dsn: str | None, min_runs: int | None
+) -> ExecutionPlan:
     """Return the plan that a run would have, estimated from past runs where there is a database that holds any."""
     private = dsn is None and not os.environ.get(DSN_VARIABLE)
     if min_runs is None or (private and not home_folder().exists()):
@@ -60,7 +62,7 @@ async def planned_with_history(request: Request, dsn: str | None, min_runs: int 
             return request.plan
         found.check()
         planner = MasterPlanner(request.catalog)
-        orchestrator = CampaignOrchestrator(database, request.agents or {}, planner=planner, history_min_runs=min_runs)
+        orchestrator = CampaignOrchestrator(database, bodies, planner=planner, history_min_runs=min_runs)
         planner = await orchestrator.current_planner()
     return planner.create_execution_plan(request.campaign, request.plan.strategy)
 

@@ -7,7 +7,7 @@ graphs. Each carries its board along in its config, so none can meet another's, 
 import asyncio
 import weakref
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -20,6 +20,7 @@ from planner_graph.compiler.attempt import state_before
 from planner_graph.compiler.board import Board
 from planner_graph.compiler.events import Event
 from planner_graph.compiler.failfast import FailFast
+from planner_graph.compiler.identity import works_in
 from planner_graph.compiler.landing import TellsLanding
 from planner_graph.compiler.observing import Beginning, Following
 from planner_graph.compiler.state import KEPT, PLAN, AgentRecord, ended_tasks, read_plan
@@ -105,6 +106,7 @@ class Invocation:
                 namespace=_namespace(config),
                 fresh=records is None,
                 records=records or {},
+                works=partial(works_in, self.graph(), self.plan),
             )
         )
 

@@ -81,6 +81,7 @@ class AgentNode(Runnable[Any, Update]):
     ) -> None:
         self.name = agent
         self.agent = agent
+        self.own_body = body
         self.body: Body = IsolatedBody(agent, body) if isolated else body
         self.arguments = Arguments() if isinstance(self.body, Runnable) else arguments_of(agent, self.body)
         self.clock = clock

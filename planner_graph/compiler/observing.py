@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Beginning:
 
     ``run_id`` is the workflow execution that its config names, ``thread_id`` its thread, if any, and ``namespace`` says
     where in the thread it is, if it is part of another graph. ``records`` are those of agents that had ended before; a
-    ``fresh`` invocation starts the plan from its entry and has none.
+    ``fresh`` invocation starts the plan from its entry and has none. ``works`` tells what does the work of the agents.
     """
 
     plan: ExecutionPlan
@@ -35,6 +35,7 @@ class Beginning:
     namespace: str
     fresh: bool
     records: Mapping[AgentName, AgentRecord]
+    works: Callable[[], Mapping[AgentName, str]] = dict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -111,7 +111,7 @@ class Begin:
         if lease is None:  # its holder has just died: in a moment that is certain
             raise LockNotAvailable(f"run {track.run_id} may still be held by another process")
         track.lease, track.own = lease, True
-        await transitions.start(conn, track.run_id, token=lease.token, at=self.at)
+        await transitions.start(conn, track.run_id, token=lease.token, at=self.at, works=self.acceptance.works)
 
     async def _find(self, conn: Connection, track: Track) -> Mapping[str, Any] | None:
         if self.named:

@@ -22,6 +22,7 @@ def performance_json(performance: AgentPerformance) -> dict[str, Any]:
         "usage": _usage_json(performance.usage),
         "last_run_at": last.isoformat() if last else None,
         "latest_error": failure and _error_json(failure),
+        "work": performance.work,
     }
 
 
@@ -37,6 +38,7 @@ def execution_json(execution: PastExecution) -> dict[str, Any]:
         "queue_seconds": execution.queue_seconds,
         "error": execution.error,
         "usage": execution.usage,
+        "work": execution.work,
     }
 
 

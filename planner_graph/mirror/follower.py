@@ -70,7 +70,9 @@ class RunFollower(Follower):
         )
         self._on_begin(track)
         if not self._managed:
-            acceptance = Acceptance(campaign=_campaign(beginning), plan=beginning.plan, thread_id=place)
+            acceptance = Acceptance(
+                campaign=_campaign(beginning), plan=beginning.plan, thread_id=place, works=beginning.works()
+            )
             self._put(Begin(acceptance=acceptance, fresh=beginning.fresh, named=beginning.run_id is not None))
         records = {
             agent: lean_record(record, agent, self._preview, beginning.thread_id, self._secrets)

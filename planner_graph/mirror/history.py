@@ -13,6 +13,9 @@ from typing import Any, Self
 
 from psycopg.rows import DictRow
 
+from planner_graph.catalog.catalog import Catalog
+from planner_graph.compiler.body import Body
+from planner_graph.compiler.identity import works_of
 from planner_graph.compiler.usage import DIGITS
 from planner_graph.mirror.usage import counts
 from planner_graph.planning.estimates import MIN_RUNS, Estimator, HistoricalEstimates
@@ -34,7 +37,8 @@ class PastExecution:
     It lasts from the start of its first attempt to the end of its last one, with all waiting between them. What was
     cut off before, by a pause or a crash, is not part of it. ``queue_seconds`` is how long the agent waited after the
     last agent it depends on had ended, or after the start of the run if it depends on none. ``error`` is that of its
-    latest failed attempt, which a retry may have made up for.
+    latest failed attempt, which a retry may have made up for. ``work`` is the key of what did the work, ``None`` if
+    that is not known; see :mod:`~planner_graph.compiler.identity`.
     """
 
     agent: AgentName
@@ -46,6 +50,7 @@ class PastExecution:
     queue_seconds: float | None
     error: Mapping[str, Any] | None
     usage: Mapping[str, Any] | None
+    work: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -70,6 +75,7 @@ class PastExecution:
             queue_seconds=row["queue_seconds"],
             error=row["error"],
             usage=row["usage"],
+            work=row["work"],
         )
 
 
@@ -132,7 +138,7 @@ class PastUsage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AgentPerformance:
-    """How an agent did in its latest runs.
+    """How an agent did in its latest runs with the same outputs and the same code, of which ``work`` is the key.
 
     ``runs`` counts those in which it completed or failed, ``succeeded`` those in which it completed, ``skipped`` those
     of the same time in which it ended without ever starting. ``duration`` is that of successful runs, ``queue_wait``
@@ -150,6 +156,7 @@ class AgentPerformance:
     usage: PastUsage | None
     last_run_at: datetime | None
     latest_failure: PastExecution | None
+    work: str | None = None
 
     @property
     def success_rate(self) -> float | None:
@@ -157,7 +164,9 @@ class AgentPerformance:
         return self.succeeded / self.runs if self.runs else None
 
 
-def sum_up(agent: AgentName, executions: Sequence[PastExecution], skipped: int = 0) -> AgentPerformance:
+def sum_up(
+    agent: AgentName, executions: Sequence[PastExecution], skipped: int = 0, work: str | None = None
+) -> AgentPerformance:
     """Work out how ``agent`` did in ``executions``, which are all its own, latest first."""
     attempts = [execution.attempts for execution in executions]
     successful = [execution for execution in executions if execution.succeeded]
@@ -174,6 +183,7 @@ def sum_up(agent: AgentName, executions: Sequence[PastExecution], skipped: int =
         usage=PastUsage.of(execution.usage for execution in executions),
         last_run_at=max((execution.ended_at for execution in executions), default=None),
         latest_failure=next((execution for execution in executions if execution.error is not None), None),
+        work=work,
     )
 
 
@@ -193,42 +203,68 @@ class PerformanceTracker:
         return sorted(AgentName(row["agent_name"]) for row in rows)
 
     async def performance(self, agent: str | None = None, *, last: int = LAST_RUNS) -> list[AgentPerformance]:
-        """Give how each agent did, sorted by name; with ``agent``, only that one, or nothing if it is not known."""
+        """Give how each agent did, sorted by name; with ``agent``, only that one, or nothing if it is not known.
+
+        An agent whose runs were the work of several bodies, or gave different outputs, is there once for each of them,
+        the one that ran last first.
+        """
         known = await self.agents()
         wanted = known if agent is None else [name for name in known if name == agent]
-        executions = await self._executions(wanted, last)
+        executions = await self._executions(dict.fromkeys(wanted), last)
         since = [executions[name][-1].started_at if len(executions[name]) == last else None for name in wanted]
-        rows = await self._fetch("count_never_started", {"agents": wanted, "since": since})
-        skipped = {row["agent_name"]: row["runs"] for row in rows}
-        return [sum_up(name, executions[name], skipped.get(name, 0)) for name in wanted]
+        skips: dict[AgentName, dict[str | None, int]] = {name: {} for name in wanted}
+        for row in await self._fetch("count_never_started", {"agents": wanted, "since": since}):
+            skips[row["agent_name"]][row["work"]] = row["runs"]
+        return [
+            sum_up(name, [one for one in executions[name] if one.work == work], skips[name].get(work, 0), work)
+            for name in wanted
+            for work in dict.fromkeys([*(one.work for one in executions[name]), *skips[name]]) or [None]
+        ]
 
     async def executions(self, agent: str, *, last: int = LAST_RUNS) -> list[PastExecution]:
         """Give the latest runs of one agent that came to an end of their own, latest first."""
         name = AgentName(agent)
-        return (await self._executions([name], last))[name]
+        return (await self._executions({name: None}, last))[name]
 
     async def estimates(
-        self, *, min_runs: int = MIN_RUNS, last: int = LAST_FOR_ESTIMATES, otherwise: Estimator | None = None
+        self,
+        *,
+        min_runs: int = MIN_RUNS,
+        last: int = LAST_FOR_ESTIMATES,
+        otherwise: Estimator | None = None,
+        works: Mapping[AgentName, str] | None = None,
     ) -> HistoricalEstimates:
         """Give an estimator from the ``last`` successful runs of each agent, for ``MasterPlanner(estimator=...)``.
 
-        An agent with fewer than ``min_runs`` of them is estimated by ``otherwise``, by default as the catalog declares.
+        ``works`` says by its key what does the work of each agent: only runs of the same work count, and agents without
+        one are not estimated; :func:`estimates_of` finds them out. Without ``works``, all runs under an agent's name
+        count, whatever code did them. An agent with fewer than ``min_runs`` runs is estimated by ``otherwise``, by
+        default as the catalog declares.
         """
         agents = await self.agents()
-        executions = await self._executions(agents, last, [AgentStatus.COMPLETED])
-        durations = {name: [execution.seconds for execution in executions[name]] for name in agents}
+        wanted = dict.fromkeys(agents) if works is None else {name: works[name] for name in agents if name in works}
+        executions = await self._executions(wanted, last, [AgentStatus.COMPLETED])
+        durations = {name: [execution.seconds for execution in executions[name]] for name in wanted}
         return HistoricalEstimates(durations, min_runs=min_runs, otherwise=otherwise)
 
     async def _executions(
         self,
-        agents: Sequence[AgentName],
+        agents: Mapping[AgentName, str | None],
         last: int,
         statuses: Sequence[AgentStatus] = (AgentStatus.COMPLETED, AgentStatus.FAILED),
     ) -> dict[AgentName, list[PastExecution]]:
-        """Give the latest executions of each agent that ended in one of these ways, latest first."""
+        """Give the latest executions of each agent that ended in one of these ways, latest first.
+
+        ``agents`` maps their names to the key of the work that counts, or to ``None`` if all does.
+        """
         if last < 1:
             raise ValueError(f"last is {last!r}; look at one run at least")
-        values = {"agents": list(agents), "statuses": [status.value for status in statuses], "last": last}
+        values = {
+            "agents": list(agents),
+            "works": list(agents.values()),
+            "statuses": [status.value for status in statuses],
+            "last": last,
+        }
         found: dict[AgentName, list[PastExecution]] = {name: [] for name in agents}
         for row in await self._fetch("list_executions", values):
             found[row["agent_name"]].append(PastExecution.of(row))
@@ -238,3 +274,20 @@ class PerformanceTracker:
         async with self.database.pool.connection() as conn:
             cursor = await conn.execute(query(name), values)
             return await cursor.fetchall()
+
+
+async def estimates_of(
+    tracker: PerformanceTracker,
+    catalog: Catalog,
+    bodies: Mapping[str, Body],
+    *,
+    min_runs: int = MIN_RUNS,
+    otherwise: Estimator | None = None,
+) -> HistoricalEstimates:
+    """Give an estimator of the agents of a catalog from past runs of these very bodies, giving the same outputs.
+
+    Agents without a body are estimated by ``otherwise``: what ran under their names may be other code.
+    """
+    known = await tracker.agents()
+    outputs = {name: catalog.agents[name].outputs for name in known if name in catalog.agents}
+    return await tracker.estimates(min_runs=min_runs, otherwise=otherwise, works=works_of(outputs, bodies))

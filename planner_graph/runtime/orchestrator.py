@@ -14,11 +14,12 @@ from planner_graph.campaign import Campaign
 from planner_graph.clock import Clock
 from planner_graph.compiler.body import Body
 from planner_graph.compiler.compiler import compile_plan, types_allowed_by
+from planner_graph.compiler.identity import works_of
 from planner_graph.compiler.usage import Prices
 from planner_graph.errors import RunNotResumableError
 from planner_graph.mirror.checkpoint import open_questions, read_checkpoint, stored_state
 from planner_graph.mirror.handler import PlanMirror
-from planner_graph.mirror.history import PerformanceTracker
+from planner_graph.mirror.history import PerformanceTracker, estimates_of
 from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.planning.estimates import MIN_RUNS
 from planner_graph.planning.plan import ExecutionPlan
@@ -39,7 +40,7 @@ from planner_graph.store.outages import OUTAGE_SECONDS, Patience
 from planner_graph.store.repository import BeforeAccepted, Repository
 from planner_graph.store.rows import RunRow
 from planner_graph.store.saver import RunSaver
-from planner_graph.types import RunId, RunStatus, Strategy
+from planner_graph.types import AgentName, RunId, RunStatus, Strategy
 
 
 class CampaignOrchestrator:
@@ -127,9 +128,14 @@ class CampaignOrchestrator:
             plan,
             agents_reference=agents_reference,
             output_folder=output_folder,
+            works=self._works(plan),
             first=first,
         )
         return run_id, plan
+
+    def _works(self, plan: ExecutionPlan) -> dict[AgentName, str]:
+        """Return what does the work of the agents of a plan in this process."""
+        return works_of({step.agent: step.outputs for step in plan.steps}, self.agents)
 
     async def execute(
         self, run_id: RunId, *, take_over: bool = False, on_event: OnEvent = None, on_stop: OnStop = None
@@ -329,8 +335,8 @@ class CampaignOrchestrator:
         elif row.status is RunStatus.PAUSING and pausing_pauses:
             brake.pause(row.status_reason or "asked to pause")
         else:
-            start, expected = self.repository.start_run, row.status
-            status = await patient(lambda: start(row.run_id, expecting=expected, token=lease.token))
+            start, expected, works = self.repository.start_run, row.status, self._works(execution.plan)
+            status = await patient(lambda: start(row.run_id, expecting=expected, token=lease.token, works=works))
             asked = None if status is RunStatus.RUNNING else await patient(lambda: self.repository.get_run(row.run_id))
             brake.listen(status, asked.status_reason if asked else None, past=row.status)
         with mirror.managed(lease):
@@ -340,12 +346,17 @@ class CampaignOrchestrator:
         return Patience(self.outage_seconds, repair=self.database.pool.check)
 
     async def current_planner(self) -> MasterPlanner:
-        """Give the planner that a run accepted now is planned by: it knows the past runs in the database."""
+        """Give the planner that a run accepted now is planned by: it knows the past runs of the same code."""
         if self.history_min_runs is None:
             return self.planner
-        tracker = PerformanceTracker(self.database)
-        declared = self.planner.estimator
-        return self.planner.estimating_by(await tracker.estimates(min_runs=self.history_min_runs, otherwise=declared))
+        estimator = await estimates_of(
+            PerformanceTracker(self.database),
+            self.planner.catalog,
+            self.agents,
+            min_runs=self.history_min_runs,
+            otherwise=self.planner.estimator,
+        )
+        return self.planner.estimating_by(estimator)
 
     async def _prepare(self, row: RunRow, lease: Lease, brake: Brake) -> Execution:
         """Compile the plan of a run, and find out what to start it with."""

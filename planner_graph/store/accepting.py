@@ -17,7 +17,7 @@ from planner_graph.store.queries import query
 from planner_graph.store.rows import thread_of
 from planner_graph.store.transitions import Connection
 from planner_graph.text import storable
-from planner_graph.types import RunId
+from planner_graph.types import AgentName, RunId
 
 FIRST_REVISION = 1
 
@@ -28,7 +28,8 @@ class Acceptance:
 
     ``agents_reference`` says where the bodies come from (``module:attribute``) and ``output_folder`` where results go,
     for whoever resumes the run. ``thread_id`` is the LangGraph thread it is to run on. ``origin`` is what else the log
-    should tell of where it comes from.
+    should tell of where it comes from. ``works`` says what does the work of its agents; see
+    :mod:`~planner_graph.compiler.identity`.
     """
 
     campaign: Campaign
@@ -37,6 +38,7 @@ class Acceptance:
     agents_reference: str | None = None
     output_folder: str | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
+    works: Mapping[AgentName, str] = field(default_factory=dict)
 
 
 async def accept(conn: Connection, run_id: RunId, given: Acceptance, *, at: datetime | None = None) -> None:
@@ -53,7 +55,7 @@ async def accept(conn: Connection, run_id: RunId, given: Acceptance, *, at: date
         if given.thread_id:
             values["thread_id"] = storable(given.thread_id)
         plan_id = await _id_of(cur, "insert_plan", values)
-        await cur.execute(query("insert_agent_dependencies"), {"plan_id": plan_id})
+        await cur.execute(query("insert_agent_dependencies"), {"plan_id": plan_id, "works": jsonb(given.works)})
         await cur.execute(query("insert_live_state"), live_values(run_id, plan, plan_id))
     told = {"strategy": plan.strategy.value, "total_agents": len(plan.steps), **given.origin}
     await transitions.log(conn, run_id, "run_accepted", told, at=at)

@@ -54,11 +54,11 @@ RETURNING id
 -- For each agent one row per kind of dependency, at least one.
 INSERT INTO agent_dependencies (
     execution_plan_id, agent_name, agent_type, depends_on_agents, dependency_type, execution_order,
-    parallel_group_id, is_parallel_eligible, max_retries, timeout_minutes, resource_requirements
+    parallel_group_id, is_parallel_eligible, max_retries, timeout_minutes, resource_requirements, work
 )
 SELECT p.id, s.agent, s.type, COALESCE(d.agents, ARRAY[]::TEXT[]), COALESCE(d.kind, 'hard'), s."order",
     s.parallel_group_id, s.parallel_group_id IS NOT NULL, s.max_retries, greatest(1, ceil(s.timeout_seconds / 60)),
-    s.resources
+    s.resources, %(works)s::JSONB ->> s.agent
 FROM execution_plans p
 CROSS JOIN LATERAL jsonb_to_recordset(p.plan -> 'steps') AS s(
     agent TEXT, type TEXT, dependencies JSONB, "order" INTEGER, parallel_group_id INTEGER, max_retries INTEGER,
@@ -70,6 +70,14 @@ LEFT JOIN LATERAL (
     GROUP BY 1
 ) d ON TRUE
 WHERE p.id = %(plan_id)s
+
+-- name: set_works
+-- A run may be resumed with other code; what has been written of it stays.
+UPDATE agent_dependencies d
+SET work = w.value
+FROM execution_plans p, jsonb_each_text(%(works)s) w
+WHERE p.workflow_execution_id = %(run_id)s AND d.execution_plan_id = p.id AND d.agent_name = w.key
+    AND d.work IS DISTINCT FROM w.value
 
 -- name: insert_live_state
 INSERT INTO workflow_state_live (workflow_execution_id, waiting_agents, execution_metadata)
@@ -317,10 +325,16 @@ GROUP BY p.workflow_execution_id
 
 -- name: write_agent_runs
 INSERT INTO agent_runs (
-    workflow_execution_id, agent_name, execution, attempt, status, started_at, ended_at, error, reason, usage
+    workflow_execution_id, agent_name, execution, attempt, status, started_at, ended_at, error, reason, usage, work
 )
 SELECT run.workflow_execution_id, r.agent_name, r.execution, r.attempt, r.status, r.started_at, r.ended_at, r.error,
-    r.reason, r.usage
+    r.reason, r.usage, (
+        SELECT d.work
+        FROM execution_plans p
+        JOIN agent_dependencies d ON d.execution_plan_id = p.id
+        WHERE p.workflow_execution_id = run.workflow_execution_id AND d.agent_name = r.agent_name
+        LIMIT 1
+    )
 FROM jsonb_to_recordset(%(rows)s) AS run(workflow_execution_id UUID, attempts JSONB)
 CROSS JOIN LATERAL jsonb_to_recordset(run.attempts) AS r(
     agent_name TEXT, execution INTEGER, attempt INTEGER, status TEXT, started_at TIMESTAMPTZ, ended_at TIMESTAMPTZ,
@@ -411,17 +425,19 @@ SELECT agent_name FROM names WHERE agent_name IS NOT NULL
 
 -- name: list_executions
 -- An execution has come to an end of its own if it completed, or failed with no attempt left; anything else was cut off.
-SELECT e.agent_name, e.workflow_execution_id, e.status, e.attempts, own.started_at, e.ended_at, own.error, e.usage,
+-- What a rerun kept of an earlier run is an execution of that one only.
+SELECT e.agent_name, e.workflow_execution_id, e.status, e.attempts, own.started_at, e.ended_at, own.error, e.usage, e.work,
     EXTRACT(EPOCH FROM greatest(
         own.first_started_at - greatest(before.ended_at, e.run_started_at, under_way.since), INTERVAL '0'
     ))::FLOAT8 AS queue_seconds
-FROM unnest(%(agents)s::TEXT[]) AS wanted(agent_name)
+FROM unnest(%(agents)s::TEXT[], %(works)s::TEXT[]) AS wanted(agent_name, work)
 CROSS JOIN LATERAL (
     SELECT r.agent_name, r.workflow_execution_id, r.execution, r.attempt AS attempts, r.status,
-        r.started_at AS attempt_started_at, r.ended_at, r.usage, p.id AS plan_id, p.started_at AS run_started_at
+        r.started_at AS attempt_started_at, r.ended_at, r.usage, r.work, p.id AS plan_id, p.started_at AS run_started_at
     FROM agent_runs r
     JOIN execution_plans p ON p.workflow_execution_id = r.workflow_execution_id
     WHERE r.agent_name = wanted.agent_name
+        AND (wanted.work IS NULL OR r.work = wanted.work)
         AND r.started_at IS NOT NULL
         AND r.ended_at IS NOT NULL
         AND r.status = ANY (%(statuses)s)
@@ -431,6 +447,13 @@ CROSS JOIN LATERAL (
             WHERE later.workflow_execution_id = r.workflow_execution_id
                 AND later.agent_name = r.agent_name
                 AND (later.execution, later.attempt) > (r.execution, r.attempt)
+        )
+        AND NOT EXISTS (
+            SELECT FROM run_events accepted
+            WHERE accepted.workflow_execution_id = r.workflow_execution_id
+                AND accepted.sequence = 1
+                AND r.execution = 1
+                AND accepted.data -> 'kept' ? r.agent_name
         )
     ORDER BY r.started_at DESC NULLS LAST, r.workflow_execution_id
     LIMIT %(last)s
@@ -463,11 +486,11 @@ CROSS JOIN LATERAL (
 ORDER BY e.agent_name, e.attempt_started_at DESC, e.workflow_execution_id
 
 -- name: count_never_started
-SELECT wanted.agent_name, count(*) AS runs
+SELECT wanted.agent_name, r.work, count(*) AS runs
 FROM unnest(%(agents)s::TEXT[], %(since)s::TIMESTAMPTZ[]) AS wanted(agent_name, since)
 JOIN agent_runs r ON r.agent_name = wanted.agent_name
 WHERE r.started_at IS NULL AND r.ended_at IS NOT NULL AND r.ended_at >= COALESCE(wanted.since, '-infinity')
-GROUP BY wanted.agent_name
+GROUP BY wanted.agent_name, r.work
 
 -- Leases
 

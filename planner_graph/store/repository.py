@@ -50,6 +50,7 @@ class Repository:
         agents_reference: str | None = None,
         output_folder: str | None = None,
         origin: Mapping[str, Any] | None = None,
+        works: Mapping[AgentName, str] | None = None,
         first: BeforeAccepted | None = None,
         then: OnceAccepted | None = None,
     ) -> None:
@@ -63,6 +64,7 @@ class Repository:
             agents_reference=agents_reference,
             output_folder=output_folder,
             origin=origin or {},
+            works=works or {},
         )
         async with self._transaction() as conn:
             if first is not None:
@@ -72,17 +74,22 @@ class Repository:
                 await then(conn, run_id)
 
     async def start_run(
-        self, run_id: RunId, *, expecting: RunStatus | None = None, token: int | None = None
+        self,
+        run_id: RunId,
+        *,
+        expecting: RunStatus | None = None,
+        token: int | None = None,
+        works: Mapping[AgentName, str] | None = None,
     ) -> RunStatus:
         """Set a run running, or again running; agents that a process left behind as running wait once more.
 
-        Gives the status it has now; see :func:`transitions.start`.
+        ``works`` says what will do the work of its agents. Gives the status it has now; see :func:`transitions.start`.
 
         Raises:
             RunNotResumableError: it has ended.
         """
         async with self._transaction() as conn:
-            return await transitions.start(conn, run_id, expecting=expecting, token=token)
+            return await transitions.start(conn, run_id, expecting=expecting, token=token, works=works)
 
     async def pause_run(self, run_id: RunId, reason: str, *, token: int | None = None) -> RunStatus:
         """Say that nobody executes the run for now; agents still running were interrupted and wait once more.

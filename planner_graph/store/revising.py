@@ -7,6 +7,7 @@ from planner_graph.errors import RunNotResumableError
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store import accepting, transitions
 from planner_graph.store.leases import Lease
+from planner_graph.store.plain import jsonb
 from planner_graph.store.queries import query
 from planner_graph.store.rows import thread_of
 from planner_graph.store.transitions import Connection
@@ -46,5 +47,5 @@ async def revise(conn: Connection, lease: Lease, revision: Revision) -> None:
     cursor = await conn.execute(query("revise_plan"), values)
     plan_id = (await cursor.fetchone() or {})["id"]
     await conn.execute(query("delete_agent_dependencies"), {"plan_id": plan_id})
-    await conn.execute(query("insert_agent_dependencies"), {"plan_id": plan_id})
+    await conn.execute(query("insert_agent_dependencies"), {"plan_id": plan_id, "works": jsonb({})})
     await conn.execute(query("revise_live_state"), accepting.live_values(run_id, plan, plan_id))

@@ -17,7 +17,7 @@ from planner_graph.redaction import redacted
 from planner_graph.store.plain import jsonb, plain_json
 from planner_graph.store.queries import query
 from planner_graph.text import storable
-from planner_graph.types import AgentStatus, RunId, RunStatus
+from planner_graph.types import AgentName, AgentStatus, RunId, RunStatus
 
 Connection = AsyncConnection[DictRow]
 
@@ -25,15 +25,18 @@ FENCED = "PGF01"
 """SQLSTATE of what a process writes that does not hold the run any more."""
 
 
-async def start(
+async def start(  # noqa: PLR0913  # what is known of a start
     conn: Connection,
     run_id: RunId,
     *,
     expecting: RunStatus | None = None,
     token: int | None = None,
     at: datetime | None = None,
+    works: Mapping[AgentName, str] | None = None,
 ) -> RunStatus:
     """Set a run running, or again running; agents that a process left behind as running wait once more.
+
+    ``works`` says what will do the work of its agents.
 
     Gives the status that the run has now: if it is no longer the one that is expected, because it was asked to pause or
     to be cancelled meanwhile, that stays.
@@ -48,6 +51,8 @@ async def start(
         raise RunNotResumableError(run_id, f"it has ended as {status.value!r}")
     await _stop_agents(conn, run_id, AgentStatus.INTERRUPTED, "its process ended before it did")
     await conn.execute(query("pause_live_state"), {"run_id": run_id})
+    if works:
+        await conn.execute(query("set_works"), {"run_id": run_id, "works": jsonb(works)})
     stays = expecting is not None and status is not expecting and status in {RunStatus.PAUSING, RunStatus.CANCELLING}
     await conn.execute(query("start_run"), {"run_id": run_id, "stays": stays})
     await conn.execute(query("start_live_state"), {"run_id": run_id})

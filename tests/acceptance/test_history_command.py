@@ -3,10 +3,13 @@
 import psycopg
 import pytest
 
+from planner_graph.agents.factory import AgentFactory
+from planner_graph.compiler.identity import work_of
 from tests.acceptance.conftest import WORKSHOP
 from tests.past_runs import attempt, past_run, skipped, usage
 
 AGENTS = f"{WORKSHOP}:agents"
+WORKSHOP_AGENTS = AgentFactory.load(AGENTS)
 SOUND = "id: sound\nbrief: x\ndeliverables: [summary]\n"
 HALF = "id: half\nbrief: x\ndeliverables: [summary, trailer]\n"
 
@@ -80,9 +83,22 @@ DECLARED = {"digger": (1, "declared in the catalog"), "summarist": (2, "declared
 LEARNT = {"digger": (40, "median of the last 5 runs"), "summarist": (2, "declared in the catalog")}
 
 
-def five_runs_of_the_digger(conn):
+def five_runs_of_the_digger(conn, work=None):
+    """Store runs of the digger of the workshop, or of other code under its name."""
+    [declared] = [spec for spec in WORKSHOP_AGENTS.declared if spec.name == "digger"]
+    key = work or work_of(declared.outputs, WORKSHOP_AGENTS["digger"])
     for number in range(5):
-        past_run(conn, attempt("digger", 1, 21 + 10 * number), start=1000 * number)
+        past_run(conn, attempt("digger", 1, 21 + 10 * number, work=key), start=1000 * number)
+
+
+def test_other_code_of_the_same_name_estimates_nobody(stored, conn):
+    five_runs_of_the_digger(conn, work="of another catalog")
+    campaign = stored.write("c.yaml", SOUND)
+    assert estimates(stored("plan", campaign, "--agents", AGENTS, "--json", "--history").document) == DECLARED
+    shown = stored("run", campaign, "--agents", AGENTS, "--json")
+    assert estimates(stored_plan(conn, shown.document)) == DECLARED
+    lines = [line.split() for line in stored("history").out.splitlines()]
+    assert [line[:3] for line in lines if line[0] == "digger"][1][1:] == ["(code", "of"]
 
 
 def test_a_plan_takes_its_estimates_from_history_if_asked_to(stored, conn, dsn):

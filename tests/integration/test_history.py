@@ -1,16 +1,21 @@
 """What past runs tell about each agent, read from the tables."""
 
+import uuid
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import pytest
+from langgraph.types import interrupt
 
+from planner_graph import Campaign, CampaignOrchestrator, PlanMirror, compile_plan
 from planner_graph.catalog.spec import AgentSpec
-from planner_graph.mirror.history import PerformanceTracker
+from planner_graph.compiler.identity import work_of
+from planner_graph.mirror.history import PerformanceTracker, estimates_of
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.store.queries import query
 from planner_graph.types import AgentName
-from tests.catalogs import catalog
+from tests.catalogs import catalog, spec
 from tests.events import ERROR, NOON
 from tests.past_runs import attempt, past_run, skipped, usage
 
@@ -255,6 +260,105 @@ def test_an_index_leads_to_the_latest_runs_of_an_agent(conn, name):
     past_run(conn, attempt("writer", 1, 2))
     conn.execute(MANY_RUNS)
     conn.execute("ANALYZE")
-    values = {"agents": ["agent 1", "agent 2"], "statuses": ["completed"], "last": 20, "since": [NOON, None]}
+    values = {
+        "agents": ["agent 1", "agent 2"],
+        "works": [None, "key"],
+        "statuses": ["completed"],
+        "last": 20,
+        "since": [NOON, None],
+    }
     lines = [line for (line,) in conn.execute(b"EXPLAIN " + query(name), values)]
     assert any("idx_agent_runs_history" in line for line in lines)
+
+
+def writer(_):
+    return "a text"
+
+
+def editor(_):
+    return "a text"
+
+
+async def test_only_runs_of_the_same_body_and_outputs_estimate_an_agent(tracker, conn):
+    key = work_of(["text"], writer)
+    others = [work_of(["text"], lambda _: "stand-in"), work_of(["other"], writer), None]
+    for number in range(5):
+        past_run(conn, attempt("writer", 1, 11 + number, work=key), start=100 * number)
+        for place, other in enumerate(others, start=1):
+            past_run(conn, attempt("writer", 1, 2, work=other), start=1000 * place + 100 * number)
+    known = catalog(AgentSpec(name=AgentName("writer"), outputs=("text",), estimate_seconds=7))
+
+    async def estimated(bodies):
+        found = await estimates_of(tracker, known, bodies, min_runs=5)
+        return estimates(MasterPlanner(known, estimator=found))["writer"]
+
+    assert await estimated({"writer": writer}) == (12, "median of the last 5 runs")
+    assert await estimated({"writer": "tests.integration.test_history:missing"}) == (7, "declared in the catalog")
+    assert await estimated({"writer": lambda _: 2}) == (7, "declared in the catalog")
+    assert await estimated({}) == (7, "declared in the catalog")
+
+
+async def test_figures_are_those_of_one_body_the_one_that_ran_last_first(tracker, conn):
+    for number, work in enumerate(["old", "old", "new"]):
+        past_run(conn, attempt("writer", 1, 2 + number, work=work), skipped("editor", 1), start=100 * number)
+    found = await tracker.performance("writer")
+    assert [(one.work, one.runs) for one in found] == [("new", 1), ("old", 2)]
+    assert [run.work for run in await tracker.executions("writer")] == ["new", "old", "old"]
+    assert [(one.work, one.skipped) for one in await tracker.performance("editor")] == [(None, 3)]
+
+
+async def work_stored(database, run_id):
+    async with database.pool.connection() as conn:
+        cursor = await conn.execute(
+            "SELECT agent_name, work FROM agent_runs WHERE workflow_execution_id = %s", (run_id,)
+        )
+        return {row["agent_name"]: row["work"] for row in await cursor.fetchall()}
+
+
+async def test_a_run_keeps_what_did_the_work_of_each_agent(database, tracker):
+    known = catalog(AgentSpec(name=AgentName("writer")), AgentSpec(name=AgentName("editor")))
+    bodies = {"writer": writer, "editor": editor}
+    orchestrator = CampaignOrchestrator(database, bodies, planner=MasterPlanner(known), history_min_runs=1)
+    campaign = Campaign(id="c", deliverables=("writer", "editor"))
+    first = await orchestrator.run(campaign)
+    assert await work_stored(database, first.run_id) == {
+        "writer": work_of(["writer"], writer),
+        "editor": work_of(["editor"], editor),
+    }
+    sources = estimates(await orchestrator.current_planner())
+    assert {source for _, source in sources.values()} == {"median of the last run"}
+    other = CampaignOrchestrator(
+        database, {**bodies, "writer": editor}, planner=MasterPlanner(known), history_min_runs=1
+    )
+    assert estimates(await other.current_planner())["writer"][1] == "declared in the catalog"
+    begun = await orchestrator.rerun(first.run_id, "editor")
+    await orchestrator.execute(begun.run_id)
+    assert [one.runs for one in await tracker.performance("writer")] == [1], "what is kept ran once"
+    assert [one.runs for one in await tracker.performance("editor")] == [2]
+
+
+async def test_a_run_that_is_resumed_with_other_code_keeps_apart_what_did_what(database):
+    known = catalog(spec("writer"), spec("editor", after=["writer"]))
+
+    async def asks(_):
+        return interrupt("?")
+
+    planner = MasterPlanner(known)
+    first = CampaignOrchestrator(database, {"writer": writer, "editor": asks}, planner=planner)
+    paused = await first.run(Campaign(id="c", deliverables=("writer", "editor")))
+    second = CampaignOrchestrator(database, {"writer": editor, "editor": editor}, planner=planner)
+    await second.resume(paused.run_id)
+    found = await work_stored(database, paused.run_id)
+    assert found["writer"] == work_of(["writer"], writer)
+    assert found["editor"] == work_of(["editor"], editor)
+
+
+async def test_a_graph_that_is_invoked_with_a_mirror_keeps_it_too(database):
+    known = catalog(AgentSpec(name=AgentName("writer")))
+    campaign = Campaign(id="c", deliverables=("writer",))
+    graph = compile_plan(MasterPlanner(known).create_execution_plan(campaign), {"writer": writer})
+    run_id = str(uuid.uuid4())
+    async with PlanMirror(database) as mirror:
+        config: Any = {"callbacks": [mirror], "configurable": {"workflow_execution_id": run_id}}
+        await graph.ainvoke({"campaign": campaign.model_dump(mode="json")}, config)
+    assert await work_stored(database, run_id) == {"writer": work_of(["writer"], writer)}

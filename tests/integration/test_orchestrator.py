@@ -92,16 +92,19 @@ async def test_progress_follows_the_run(database):
     after = await progress(database, run_id)
 
     assert (before["status"], before["progress_percentage"]) == ("pending", 0)
-    assert before["counts"] == {"total": 5, "completed": 0, "failed": 0, "running": 0, "waiting": 5, "skipped": 0}
+    none = dict.fromkeys(["completed", "failed", "running", "waiting", "skipped", "cancelled", "interrupted"], 0)
+    assert before["counts"] == {**none, "total": 5, "waiting": 5}
     assert midway["agents_status"] == {
         "running": ["writer"],
         "completed": ["planner", "researcher"],
         "failed": [],
         "waiting": ["editor", "seo"],
         "skipped": [],
+        "cancelled": [],
+        "interrupted": [],
     }
     assert midway["progress_percentage"] == 40
-    assert after["counts"] == {"total": 5, "completed": 5, "failed": 0, "running": 0, "waiting": 0, "skipped": 0}
+    assert after["counts"] == {**none, "total": 5, "completed": 5}
     assert (after["status"], after["progress_percentage"]) == ("completed", 100)
     assert after["execution_info"]["strategy"] == "parallel"
 

@@ -66,4 +66,6 @@ async def look_up_one(agent: str, last: int, dsn: str | None) -> Detail:
             remedy = nearest(agent, known) or others
             problem = f"agent {agent!r} was in no run in the database {database.target}"
             raise InvalidInputError([Finding(problem=problem, remedy=remedy)])
-        return Detail(performance=found[0], executions=await tracker.executions(agent, last=last))
+        latest = found[0]
+        executions = [one for one in await tracker.executions(agent, last=last) if one.work == latest.work]
+        return Detail(performance=latest, executions=executions)

@@ -74,7 +74,7 @@ def run(  # noqa: PLR0913  # one parameter for each option
     )
     if dry_run:
         with screen.only_results(wanted=as_json):
-            plan = asyncio.run(planned_with_history(request, dsn, job.min_runs))
+            plan = asyncio.run(planned_with_history(request, factory, dsn, job.min_runs))
         previewing.show(of_new_run(plan), as_json=as_json)
         return
     conduct(job.carry_out, as_json=as_json)
