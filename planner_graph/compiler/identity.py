@@ -51,12 +51,17 @@ def works_of(outputs: Mapping[AgentName, Iterable[str]], bodies: Mapping[str, Bo
     return found
 
 
+def works_of_plan(plan: ExecutionPlan, bodies: Mapping[str, Body]) -> dict[AgentName, str]:
+    """Return the keys of the agents of a plan that have a body."""
+    return works_of({step.agent: step.outputs for step in plan.steps}, bodies)
+
+
 def works_in(graph: Any, plan: ExecutionPlan) -> dict[AgentName, str]:
     """Return the keys of the agents of a plan, as the nodes of its compiled graph do their work."""
     nodes = {} if graph is None else graph.nodes
     bodies = {agent: getattr(nodes[agent].bound, "own_body", None) for agent in plan.by_agent if agent in nodes}
     found: dict[str, Body] = {agent: body for agent, body in bodies.items() if body is not None}
-    return works_of({step.agent: step.outputs for step in plan.steps}, found)
+    return works_of_plan(plan, found)
 
 
 def body_identity(body: Body) -> str:

@@ -14,7 +14,7 @@ from planner_graph.campaign import Campaign
 from planner_graph.clock import Clock
 from planner_graph.compiler.body import Body
 from planner_graph.compiler.compiler import compile_plan, types_allowed_by
-from planner_graph.compiler.identity import works_of
+from planner_graph.compiler.identity import works_of_plan
 from planner_graph.compiler.usage import Prices
 from planner_graph.errors import RunNotResumableError
 from planner_graph.mirror.checkpoint import open_questions, read_checkpoint, stored_state
@@ -40,7 +40,7 @@ from planner_graph.store.outages import OUTAGE_SECONDS, Patience
 from planner_graph.store.repository import BeforeAccepted, Repository
 from planner_graph.store.rows import RunRow
 from planner_graph.store.saver import RunSaver
-from planner_graph.types import AgentName, RunId, RunStatus, Strategy
+from planner_graph.types import RunId, RunStatus, Strategy
 
 
 class CampaignOrchestrator:
@@ -128,14 +128,10 @@ class CampaignOrchestrator:
             plan,
             agents_reference=agents_reference,
             output_folder=output_folder,
-            works=self._works(plan),
+            works=works_of_plan(plan, self.agents),
             first=first,
         )
         return run_id, plan
-
-    def _works(self, plan: ExecutionPlan) -> dict[AgentName, str]:
-        """Return what does the work of the agents of a plan in this process."""
-        return works_of({step.agent: step.outputs for step in plan.steps}, self.agents)
 
     async def execute(
         self, run_id: RunId, *, take_over: bool = False, on_event: OnEvent = None, on_stop: OnStop = None
@@ -270,9 +266,8 @@ class CampaignOrchestrator:
     ) -> Preview:
         """Return what :meth:`rerun` would keep and run again; nothing is written."""
         agents = [agent] if isinstance(agent, str) else list(agent)
-        return await preview.of_rerun(
-            self.database, await rerunning.draft(self.database, run_id, agents, configuration or {})
-        )
+        draft = await rerunning.draft(self.database, run_id, agents, configuration or {})
+        return await preview.of_rerun(self.database, draft)
 
     async def preview_replan(
         self, run_id: str, campaign: Campaign | None = None, *, strategy: Strategy | str | None = None
@@ -335,7 +330,7 @@ class CampaignOrchestrator:
         elif row.status is RunStatus.PAUSING and pausing_pauses:
             brake.pause(row.status_reason or "asked to pause")
         else:
-            start, expected, works = self.repository.start_run, row.status, self._works(execution.plan)
+            start, expected, works = self.repository.start_run, row.status, works_of_plan(execution.plan, self.agents)
             status = await patient(lambda: start(row.run_id, expecting=expected, token=lease.token, works=works))
             asked = None if status is RunStatus.RUNNING else await patient(lambda: self.repository.get_run(row.run_id))
             brake.listen(status, asked.status_reason if asked else None, past=row.status)
@@ -349,14 +344,10 @@ class CampaignOrchestrator:
         """Give the planner that a run accepted now is planned by: it knows the past runs of the same code."""
         if self.history_min_runs is None:
             return self.planner
-        estimator = await estimates_of(
-            PerformanceTracker(self.database),
-            self.planner.catalog,
-            self.agents,
-            min_runs=self.history_min_runs,
-            otherwise=self.planner.estimator,
+        tracker, planner, least = PerformanceTracker(self.database), self.planner, self.history_min_runs
+        return planner.estimating_by(
+            await estimates_of(tracker, planner.catalog, self.agents, min_runs=least, otherwise=planner.estimator)
         )
-        return self.planner.estimating_by(estimator)
 
     async def _prepare(self, row: RunRow, lease: Lease, brake: Brake) -> Execution:
         """Compile the plan of a run, and find out what to start it with."""

@@ -15,7 +15,7 @@ from planner_graph.campaign import Campaign
 from planner_graph.compiler.beginning import begin_with
 from planner_graph.compiler.body import Body
 from planner_graph.compiler.compiler import compile_plan
-from planner_graph.compiler.identity import works_of
+from planner_graph.compiler.identity import works_of_plan
 from planner_graph.documents import NOWHERE
 from planner_graph.errors import CampaignError, RerunRefusedError, nearest
 from planner_graph.mirror import tables
@@ -127,7 +127,7 @@ async def begin(  # noqa: PLR0913  # what there is to say about the new run
             "rerun_from": made.agents[0] if len(made.agents) == 1 else list(made.agents),
             "kept": list(made.keeping.kept),
         },
-        works=works_of({step.agent: step.outputs for step in made.plan.steps}, bodies),
+        works=works_of_plan(made.plan, bodies),
         then=write_kept,
     )
     return Rerun(run_id=run_id, rerun_of=made.state.run_id, plan=made.plan, keeping=made.keeping)

@@ -61,7 +61,7 @@ async def test_only_the_agent_and_those_that_depend_on_it_run(database, strategy
     begun, second = await office.rerun(first.run_id, "b", tone="kind")
     assert sorted(office.calls) == ["b", "c"]
     assert begun.keeping.kept == tuple(step.agent for step in first.plan.steps if step.agent in {"a", "d"})
-    assert (second.status, second.result["deliverables"].keys()) == (RunStatus.COMPLETED, {"c", "d"})
+    assert (second.status, second.result["deliverables"].keys()) == (RunStatus.COMPLETED, {"a", "b", "c", "d"})
     before, after = await live(database, first.run_id), await live(database, second.run_id)
     assert after["intermediate_outputs"]["a"] == before["intermediate_outputs"]["a"]
     assert after["intermediate_outputs"]["b"]["b"]["as"] == {"tone": "kind", "words": 3}
