@@ -74,7 +74,7 @@ async def latency(database: Database) -> list[Figures]:
             for thread in threads:
                 config: Any = {"configurable": {"thread_id": thread}, "callbacks": [mirror]}
                 await compiled.ainvoke({"campaign": {}}, config)
-            runs = [mirror.report(thread).run_id for thread in threads]
+            runs = [str(mirror.report(thread).run_id) for thread in threads]
         await asyncio.sleep(0.2)
         listening.cancel()
     waits = [wait for run in runs for wait in await latencies(database, run, told[run])]
@@ -141,7 +141,7 @@ async def crowd(database: Database, compiled: list[Any], *, mirrored: bool) -> F
             "longest call of the mirror ms (at most 50)": 1000 * mirror.longest,
             "told": sum(report.told for report in reports),
             "missing": sum(report.missing for report in reports),
-            "events": await count(database, [report.run_id for report in reports]),
+            "events": await count(database, [str(report.run_id) for report in reports]),
             "expected": RUNS * (3 + 2 * 24),
         }
     return figures

@@ -79,6 +79,13 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
         """Set an attribute; in the place of a checkpointer a view of it that reads only what is safe."""
         super().__setattr__(name, guarded(value, self.serializer) if name == "checkpointer" else value)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return a graph of its own that shares nodes and checkpointer, none of which change once a graph is compiled.
+
+        Threads, locks and connections have no copies, and LangGraph knows some of its own values by identity only.
+        """
+        return self.copy()
+
     def showing(self, plan: ExecutionPlan) -> Self:
         """Give the same graph, of which ``plan`` is drawn."""
         return self.copy({"picture": picture_of(plan)})

@@ -19,6 +19,7 @@ from planner_graph.errors.agents import (
 from planner_graph.errors.base import Finding, InvalidInputError, PlannerGraphError, cycle_text, nearest
 from planner_graph.errors.database import (
     DatabaseUnavailableError,
+    ForeignTablesError,
     MirrorNotOpenError,
     MirrorOpenError,
     SchemaVersionError,
@@ -75,6 +76,7 @@ __all__ = [
     "DatabaseUnavailableError",
     "DocumentError",
     "Finding",
+    "ForeignTablesError",
     "InvalidInputError",
     "KeyReusedError",
     "LeaseLostError",

@@ -1,5 +1,7 @@
 """What is wrong with the database, its tables, or a mirror that writes them."""
 
+from collections.abc import Sequence
+
 from planner_graph.errors.base import PlannerGraphError
 
 
@@ -28,6 +30,23 @@ class SchemaVersionError(PlannerGraphError, RuntimeError):
                 else "upgrade the program: pip install --upgrade planner-graph"
             )
         super().__init__(text)
+
+
+class ForeignTablesError(PlannerGraphError, RuntimeError):
+    """Another program's tables have the names of ours; ``tables`` lists them."""
+
+    def __init__(self, target: str, tables: Sequence[str]) -> None:
+        self.target = target
+        self.tables = tuple(tables)
+        if len(self.tables) == 1:
+            problem = f"the table {self.tables[0]} belongs to another program"
+        else:
+            problem = f"the tables {', '.join(self.tables)} belong to another program"
+        remedy = (
+            "use a schema of its own: CREATE SCHEMA planner_graph, then add ?options=-csearch_path%3Dplanner_graph "
+            "to the connection string"
+        )
+        super().__init__(f"database {target}: {problem}; {remedy}")
 
 
 class MirrorOpenError(PlannerGraphError, RuntimeError):

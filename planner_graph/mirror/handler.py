@@ -32,9 +32,10 @@ class MirrorReport:
     """What a mirror did for one run: how many entries it was told of, how many of them the tables do not have, and why.
 
     Entries that are missing without a problem are still on their way; they may be so with one, if the database is away.
+    ``run_id`` is ``None`` for a thread that was not followed.
     """
 
-    run_id: RunId
+    run_id: RunId | None
     told: int
     missing: int
     problem: str | None
@@ -136,7 +137,7 @@ class PlanMirror(PlanObserver):
         tracks = reversed(self._tracks.copy())  # agents in other threads may begin meanwhile
         track = next((track for track in tracks if run in {track.run_id, track.thread_id}), None)
         if track is None:
-            return MirrorReport(run_id=RunId(run), told=0, missing=0, problem=None)
+            return MirrorReport(run_id=None, told=0, missing=0, problem=None)
         missing, problem = track.told - track.written, track.problem
         if missing and self._writer is not None:
             problem = problem or self._writer.obstacle

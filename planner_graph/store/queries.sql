@@ -3,6 +3,10 @@
 -- name: schema_table_exists
 SELECT to_regclass('planner_graph_schema') IS NOT NULL AS exists
 
+-- name: tables_in_the_way
+SELECT name FROM unnest(%(names)s::text[]) WITH ORDINALITY AS ours (name, place)
+WHERE to_regclass(quote_ident(name)) IS NOT NULL ORDER BY place
+
 -- name: schema_version
 SELECT max(version) AS version FROM planner_graph_schema
 

@@ -13,7 +13,7 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from planner_graph.errors import DatabaseUnavailableError, SchemaVersionError
+from planner_graph.errors import DatabaseUnavailableError, ForeignTablesError, SchemaVersionError
 from planner_graph.store.queries import query
 
 SCHEMA_VERSION = 5
@@ -27,6 +27,7 @@ UPGRADE_SECONDS = 60.0
 
 _POLL_SECONDS = 0.05
 _SCRIPT = re.compile(r"(\d+)_\w+\.sql")
+_TABLE = re.compile(rb"^CREATE TABLE IF NOT EXISTS (\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,11 +81,14 @@ async def upgrade(
 
     Raises:
         SchemaVersionError: the tables are newer than this program.
+        ForeignTablesError: tables of another program have the names of ours.
         DatabaseUnavailableError: another process has been upgrading for longer than a minute.
     """
     await _lock(conn, target)
     try:
         found = (await versions(conn)).schema
+        if found is None and (foreign := await _tables_in_the_way(conn)):
+            raise ForeignTablesError(target, foreign)
         if found is not None and found > SCHEMA_VERSION:
             raise SchemaVersionError(found=found, expected=SCHEMA_VERSION)
         async with conn.transaction():  # prepare=False: files hold many statements, a prepared one is single
@@ -100,6 +104,13 @@ def schema() -> bytes:
     """Give ``schema.sql``: from the installed package, or from the top of the source tree."""
     packaged = resources.files(__package__).joinpath("schema.sql")
     return packaged.read_bytes() if packaged.is_file() else (Path(__file__).parents[2] / "schema.sql").read_bytes()
+
+
+async def _tables_in_the_way(conn: AsyncConnection[DictRow]) -> list[str]:
+    """Return which names of our tables are taken, in a database without our tables."""
+    names = [name.decode() for name in _TABLE.findall(schema())]
+    cursor = await conn.execute(query("tables_in_the_way"), {"names": names})
+    return [row["name"] for row in await cursor.fetchall()]
 
 
 async def _lock(conn: AsyncConnection[DictRow], target: str) -> None:

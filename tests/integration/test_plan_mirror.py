@@ -309,6 +309,7 @@ def test_a_campaign_that_is_refused_leaves_no_run(tables, mirror, how):
 
     assert tables.runs() == []
     assert mirror.report("thread").told == 0
+    assert mirror.report("thread").run_id is None
 
 
 @pytest.mark.parametrize("known_by", ["thread", "id"])

@@ -9,11 +9,16 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
 
-from planner_graph.errors import DatabaseUnavailableError, SchemaVersionError
+from planner_graph import Campaign, CampaignOrchestrator, MasterPlanner, open_database
+from planner_graph.errors import DatabaseUnavailableError, ForeignTablesError, SchemaVersionError
 from planner_graph.store import upgrades
 from planner_graph.store.connection import CONNECTION
+from planner_graph.store.repository import Repository
 from planner_graph.store.upgrades import CHECKPOINT_VERSION, SCHEMA_VERSION, upgrade, versions
+from planner_graph.types import RunStatus
+from tests.catalogs import catalog, spec
 
 pytestmark = pytest.mark.every_postgres
 
@@ -163,3 +168,25 @@ async def test_an_upgrade_does_not_wait_for_ever_for_another_one(dsn, monkeypatc
         await holder.execute("SELECT pg_advisory_lock(hashtextextended('planner_graph upgrade', 0))")
         with pytest.raises(DatabaseUnavailableError, match="another process has been upgrading its tables"):
             await upgrade(conn)
+
+
+async def test_tables_of_another_program_are_named_with_the_remedy_which_works(empty_dsn):
+    async with connected(empty_dsn) as conn:
+        await conn.execute("CREATE TABLE campaigns (id int)")
+        await conn.execute("CREATE VIEW audit_log AS SELECT 1 AS id")
+    with pytest.raises(ForeignTablesError) as caught:
+        async with open_database(empty_dsn):
+            pass
+    assert caught.value.tables == ("campaigns", "audit_log")
+    told = str(caught.value)
+    assert "the tables campaigns, audit_log belong to another program; use a schema of its own: CREATE SCHEMA" in told
+    assert "?options=-csearch_path%3Dplanner_graph" in told
+    async with connected(empty_dsn) as conn:
+        await conn.execute("CREATE SCHEMA planner_graph")
+    async with open_database(make_conninfo(empty_dsn, options="-csearch_path=planner_graph")) as database:
+        planner = MasterPlanner(catalog(spec("a")))
+        outcome = await CampaignOrchestrator(database, {"a": lambda _: 1}, planner=planner).run(
+            Campaign(deliverables=("a",))
+        )
+        assert outcome.status is RunStatus.COMPLETED
+        assert (await Repository(database).get_run(outcome.run_id)).completed_agents == ("a",)

@@ -1,6 +1,7 @@
 """The compiled graph as LangGraph's tools see it: pictures, metadata, schemas, subgraphs."""
 
 import asyncio
+import copy
 import json
 import re
 from typing import Any, TypedDict
@@ -30,6 +31,18 @@ def drawn(graph, **options):
 
 def test_it_is_a_compiled_state_graph():
     assert isinstance(compile_plan(make_plan(BLOG), Notebook().bodies(BLOG)), CompiledStateGraph)
+
+
+def test_a_copy_of_it_runs_by_itself():
+    graph = compile_plan(make_plan(BLOG), Notebook().bodies(BLOG), checkpointer=InMemorySaver())
+    copied = copy.deepcopy({"graph": graph})["graph"]
+    assert type(copied) is type(graph)
+    assert copied is not graph
+    first = copied.invoke({"campaign": {}}, thread("first"))["result"]
+    del copied
+    assert first["status"] == "completed"
+    assert copy.copy(graph).invoke({"campaign": {}}, thread("second"))["result"]["status"] == "completed"
+    assert graph.invoke({"campaign": {}}, thread("third"))["result"]["status"] == "completed"
 
 
 STRATEGIES = ("sequential", "parallel", "adaptive")
