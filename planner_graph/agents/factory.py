@@ -8,6 +8,7 @@ path that is imported when the agent is first needed, or by an installed package
 import hashlib
 import importlib
 import importlib.util
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
@@ -17,14 +18,14 @@ from typing import Any, Self
 
 from langchain_core.runnables import Runnable
 
-from planner_graph.catalog.catalog import declared_by
+from planner_graph.catalog.catalog import ENTRY_POINT_GROUP, declared_by
 from planner_graph.catalog.spec import AgentSpec
 from planner_graph.compiler.body import BINDABLE, Body
 from planner_graph.compiler.usage import Prices, checked_prices
 from planner_graph.errors import AgentBindingError, nearest
 from planner_graph.serializer import type_name
 
-ENTRY_POINT_GROUP = "planner_graph.agents"
+_LOGGER = logging.getLogger(__name__)
 
 
 class AgentFactory(Mapping[str, Body]):
@@ -111,9 +112,24 @@ class AgentFactory(Mapping[str, Body]):
 
     @property
     def declared(self) -> tuple[AgentSpec, ...]:
-        """Specs that the bound functions declare, in binding order; a catalog can be extended with them."""
-        specs = map(declared_by, self.bindings.values())
+        """Specs that the bound functions declare, in binding order; a catalog can be extended with them.
+
+        Dotted paths are imported for that. One that cannot be imported is logged and declares nothing; the error is
+        raised when the agent is needed.
+        """
+        specs = (declared_by(self._imported(name)) for name in self.bindings)
         return tuple(spec for spec in specs if spec is not None)
+
+    def _imported(self, name: str) -> Any:
+        """Return what is bound to a name, imported if need be; ``None`` if that fails."""
+        body = self.bindings[name]
+        if not isinstance(body, str):
+            return body
+        try:
+            return resolve(body)
+        except AgentBindingError as error:
+            _LOGGER.warning("what agent %r declares cannot be read: %s", name, error)
+            return None
 
     def extended(self, bodies: Mapping[str, Body | str]) -> Self:
         """Give a factory with further bindings, which win over the present ones.

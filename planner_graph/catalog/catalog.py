@@ -22,6 +22,9 @@ from planner_graph.redaction import without_secrets
 from planner_graph.types import AgentName
 from planner_graph.values import Value, without_repeats
 
+ENTRY_POINT_GROUP = "planner_graph.agents"
+"""The group of entry points under which installed packages offer agents."""
+
 _SPEC_ATTRIBUTE = "__planner_graph_agent__"
 SECTIONS = ("agents", "rules", "secrets")
 

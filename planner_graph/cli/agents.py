@@ -1,6 +1,7 @@
 """Loads the agents' code; this is what makes a command import LangChain, so it is imported only where needed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,24 @@ def load(reference: str) -> AgentFactory:
     Raises:
         InvalidInputError: they cannot be imported, or their declarations are wrong.
     """
+    with _as_findings(), screen.only_results():
+        return AgentFactory.load(reference)
+
+
+def installed() -> AgentFactory:
+    """Bind the agents that installed packages offer.
+
+    Raises:
+        InvalidInputError: two packages offer the same agent.
+    """
+    with _as_findings():
+        return AgentFactory.installed()
+
+
+@contextmanager
+def _as_findings() -> Iterator[None]:
     try:
-        with screen.only_results():
-            return AgentFactory.load(reference)
+        yield
     except AgentBindingError as error:
         if isinstance(error.__cause__, InvalidInputError):
             raise error.__cause__ from error

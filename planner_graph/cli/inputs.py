@@ -5,12 +5,14 @@ Each file is read as far as it goes, so that a fault in one does not hide the fa
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from planner_graph.campaign import Campaign
 from planner_graph.catalog import check
-from planner_graph.catalog.catalog import Catalog
+from planner_graph.catalog.catalog import ENTRY_POINT_GROUP, Catalog
 from planner_graph.cli import lazy
+from planner_graph.documents import STDIN
 from planner_graph.errors import CatalogError, Finding, InvalidInputError
 from planner_graph.planning.estimates import MIN_RUNS
 from planner_graph.planning.linking import circular_dependencies
@@ -44,6 +46,7 @@ class Reading:
 
     findings: list[Finding] = field(default_factory=list)
     gaps: bool = False
+    stdin_read: bool = False
 
     @property
     def told(self) -> list[Finding]:
@@ -53,6 +56,10 @@ class Reading:
 
     def take(self, read: Callable[[str], tuple[ValueT, list[Finding]]], path: str) -> ValueT | None:
         """Read one file, as far as it goes."""
+        if path == STDIN and self.stdin_read:
+            self.findings.append(Finding(problem="standard input is named twice", remedy="write one of them to a file"))
+            return None
+        self.stdin_read = self.stdin_read or path == STDIN
         try:
             value, found = read(path)
         except InvalidInputError as error:
@@ -80,10 +87,8 @@ def load_request(  # noqa: PLR0913  # options, all by keyword
         InvalidInputError: something is wrong with any of it; ``findings`` is all of that.
     """
     reading = Reading()
-    factory = reading.take(lambda reference: (lazy.module("agents").load(reference), []), agents) if agents else None
-    catalog = _catalog(reading, catalogs or (), builtin=builtin)
-    if factory is not None:
-        catalog = catalog.extended(*factory.declared)
+    factory = _factory(reading, agents)
+    catalog = _catalog(reading, catalogs or (), builtin=builtin, factory=factory)
     campaign = reading.take(Campaign.read, campaign_file)
     plan = None
     if campaign is not None and not reading.gaps:
@@ -115,32 +120,47 @@ def history_asked_for(*, wanted: bool, dsn: str | None, min_runs: int | None) ->
     return None
 
 
-def load_catalog(files: Sequence[str] | None, *, builtin: bool = True) -> Catalog:
-    """Read catalogs, lay them over each other, and check the whole.
+def load_catalog(files: Sequence[str] | None, *, builtin: bool = True, installed: bool = True) -> Catalog:
+    """Read catalogs, lay them over each other, and check the whole; with ``installed``, agents of packages, too.
 
     Raises:
         CatalogError: something is wrong with any of them, or with what they make together.
     """
-    catalog, findings = check_catalog(files, builtin=builtin)
+    catalog, findings = check_catalog(files, builtin=builtin, installed=installed)
     if findings:
         raise CatalogError(findings)
     return catalog
 
 
-def check_catalog(files: Sequence[str] | None, *, builtin: bool = True) -> tuple[Catalog, list[Finding]]:
+def check_catalog(
+    files: Sequence[str] | None, *, builtin: bool = True, installed: bool = True
+) -> tuple[Catalog, list[Finding]]:
     """Read catalogs and lay them over each other; give what there is, and everything that is wrong with it."""
     reading = Reading()
-    catalog = _catalog(reading, files or (), builtin=builtin)
+    catalog = _catalog(reading, files or (), builtin=builtin, factory=_factory(reading, None) if installed else None)
     if not reading.gaps:
         reading.findings += check.findings(catalog)
         reading.findings += circular_dependencies(catalog)
     return catalog, reading.told
 
 
-def _catalog(reading: Reading, files: Iterable[str], *, builtin: bool) -> Catalog:
+def _factory(reading: Reading, reference: str | None) -> Any:
+    """Load the agents that ``reference`` names, else those of installed packages; ``None`` if there are none.
+
+    The installed ones are looked for first: to load agents takes LangChain, which planning does without.
+    """
+    if reference is not None:
+        return reading.take(lambda named: (lazy.module("agents").load(named), []), reference)
+    if entry_points(group=ENTRY_POINT_GROUP):
+        return reading.take(lambda _: (lazy.module("agents").installed(), []), ENTRY_POINT_GROUP)
+    return None
+
+
+def _catalog(reading: Reading, files: Iterable[str], *, builtin: bool, factory: Any) -> Catalog:
+    """Lay catalogs over each other, and what agents declare in Python over all of them."""
     layers = [reading.take(Catalog.read, file) for file in files]
     base = Catalog.builtin() if builtin else Catalog()
-    return base.extended(*(layer for layer in layers if layer is not None))
+    return base.extended(*(layer for layer in layers if layer is not None), *(factory.declared if factory else ()))
 
 
 def _plan(reading: Reading, planner: MasterPlanner, campaign: Campaign, strategy: str | None) -> ExecutionPlan | None:

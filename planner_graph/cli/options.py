@@ -9,14 +9,15 @@ from planner_graph.planning.estimates import MIN_RUNS
 from planner_graph.planning.strategy import SCHEDULES
 
 CampaignFile = Annotated[
-    str, typer.Argument(metavar="FILE", help="The campaign, a YAML or JSON file.", show_default=False)
+    str,
+    typer.Argument(metavar="FILE", help="The campaign, a YAML or JSON file; - is standard input.", show_default=False),
 ]
 CatalogFiles = Annotated[
     list[str] | None,
     typer.Option(
         "--catalog",
         metavar="FILE",
-        help="Lay this catalog over the built-in one. May be given several times; later ones win.",
+        help="Lay this catalog over the built-in one; - is standard input. May be given again; later ones win.",
         show_default=False,
     ),
 ]

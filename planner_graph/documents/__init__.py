@@ -6,7 +6,7 @@ expand to, all checked while reading.
 """
 
 from planner_graph.documents.document import NOWHERE, Document, KeyPath, key_text, told
-from planner_graph.documents.reading import MAX_BYTES, parse, read
+from planner_graph.documents.reading import MAX_BYTES, STDIN, parse, read
 from planner_graph.documents.validation import validate
 
-__all__ = ["MAX_BYTES", "NOWHERE", "Document", "KeyPath", "key_text", "parse", "read", "told", "validate"]
+__all__ = ["MAX_BYTES", "NOWHERE", "STDIN", "Document", "KeyPath", "key_text", "parse", "read", "told", "validate"]

@@ -1,8 +1,11 @@
 """From a file to a document: the only place that touches the disk, and the two syntaxes."""
 
+import errno
 import json
+import os
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import yaml
@@ -15,6 +18,9 @@ from planner_graph.values import TOO_DEEP
 
 MAX_BYTES = 8 * 1024 * 1024
 """Largest size of a file, in bytes."""
+
+STDIN, STDIN_NAME = "-", "<stdin>"
+"""The path that means standard input, and what findings call it."""
 
 _REMEDIES = {
     "cannot start any token": "put the value in quotes, and indent with spaces only",
@@ -30,20 +36,29 @@ _BAD_CHARACTER = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U0001
 def read(path: str | Path) -> Document:
     """Read the YAML or JSON file at ``path``; the suffix ``.json`` says which, anything else is YAML.
 
+    ``-`` is standard input: JSON if it is valid JSON, else YAML.
+
     Raises:
         DocumentError: it is missing, unreadable, too large, too deep, no UTF-8, malformed, or not a mapping.
     """
     file = str(path)
-    return parse(_text(path, file), file=file)
+    if file == STDIN:
+        text = _decoded(_stdin, STDIN_NAME)
+        return parse(text, file=STDIN_NAME, json_text=_is_json(text))
+    return parse(_decoded(lambda: _content(path), file), file=file)
 
 
-def parse(text: str, *, file: str) -> Document:
+def parse(text: str, *, file: str, json_text: bool | None = None) -> Document:
     """Turn the text of ``file`` into a document; a name that ends in ``.json`` makes it JSON, any other YAML.
+
+    ``json_text`` says which it is, whatever the name.
 
     Raises:
         DocumentError: it is too deep, malformed, or not a mapping.
     """
-    tokens = _json(text, file) if file.casefold().endswith(".json") else yaml_tokens(text, file)
+    if json_text is None:
+        json_text = file.casefold().endswith(".json")
+    tokens = _json(text, file) if json_text else yaml_tokens(text, file)
     try:
         built = build(tokens, file)
     except (yaml.YAMLError, UnicodeEncodeError) as error:
@@ -55,10 +70,28 @@ def parse(text: str, *, file: str) -> Document:
     return Document(file=file, data=built.value, lines=built.lines, findings=tuple(built.findings), faulty=built.faulty)
 
 
-def _text(path: str | Path, file: str) -> str:
+def _content(path: str | Path) -> bytes:
+    with Path(path).open("rb") as stream:
+        return stream.read(MAX_BYTES + 1)
+
+
+def _stdin() -> bytes:
+    if sys.stdin is None:  # a program without a console
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return sys.stdin.buffer.read(MAX_BYTES + 1)
+
+
+def _is_json(text: str) -> bool:
     try:
-        with Path(path).open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
+        json.loads(text, parse_int=float)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _decoded(read_bytes: Callable[[], bytes], file: str) -> str:
+    try:
+        content = read_bytes()
         text = content.decode("utf-8-sig") if len(content) <= MAX_BYTES else None
     except FileNotFoundError as error:
         raise _refusal(file, "no such file", "check the path") from error

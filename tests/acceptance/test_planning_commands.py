@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from planner_graph.planning.plan import ExecutionPlan
-from tests.acceptance.conftest import PROGRAM, WORKSHOP
+from tests.acceptance.conftest import PROGRAM, WORKSHOP, Ended
 
 BLOG = "id: launch\ntype: blog_creation\n"
 HEAVY = ["langgraph", "langchain_core", "psycopg", "psycopg_pool"]
@@ -190,3 +190,55 @@ def test_a_reader_that_has_seen_enough_causes_no_traceback(command):
     assert code in {"0", "141"}
     assert json_line == "{"
     assert table_line.split()[0] == "agent"
+
+
+@pytest.mark.parametrize("text", ["type: content_repurposing\n", '{\n\t"type": "content_repurposing"\n}'])
+def test_a_campaign_comes_from_standard_input(command, text):
+    assert piped(command, text, "plan", "-", "--json").document["campaign_type"] == "content_repurposing"
+
+
+def test_a_catalog_comes_from_standard_input(command):
+    campaign = command.write("c.yaml", "deliverables: [a]\n")
+    plan = piped(command, "agents: {a: {}}", "plan", campaign, "--no-builtin", "--catalog", "-", "--json").document
+    assert [step["agent"] for step in plan["steps"]] == ["a"]
+
+
+def test_mistakes_in_standard_input_are_found_there(command):
+    refused = piped(command, "typ: x\n", "plan", "-")
+    assert (refused.code, refused.err.splitlines()[0]) == (2, "error: <stdin>:1: typ: unknown key 'typ'")
+
+
+def test_standard_input_is_read_once(command):
+    refused = piped(command, "agents: {a: {}}", "plan", "-", "--catalog", "-")
+    assert refused.code == 2
+    assert "standard input is named twice" in refused.err
+
+
+def test_agents_of_installed_packages_are_planned_with_what_they_declare(command):
+    lines = "from planner_graph import agent\n@agent(outputs=['headline'])\ndef wizard(inputs): return 'text'"
+    command.write("wizards.py", lines)
+    about = command.folder / "wizards-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: wizards\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[planner_graph.agents]\nwizard = wizards:wizard\n")
+    command.environment["PYTHONPATH"] = str(command.folder)
+    campaign = command.write("c.yaml", "deliverables: [headline]\n")
+    planned = command("plan", campaign, "--json")
+    assert planned.code == 0, planned.err
+    assert [step["agent"] for step in planned.document["steps"]] == ["wizard"]
+    assert "wizard" in command("catalog", "list").out
+
+
+def piped(command, text, *arguments):
+    """Run the command with ``text`` on standard input."""
+    done = subprocess.run(
+        [PROGRAM, *arguments],
+        input=text,
+        cwd=command.folder,
+        env=command.environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    return Ended(code=done.returncode, out=done.stdout, err=done.stderr)

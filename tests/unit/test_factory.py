@@ -316,6 +316,15 @@ def test_installed_packages_offer_agents_by_entry_point(tmp_path):
     assert "write it as package.module:attribute" in refusal(factory.__getitem__, "odd")
 
 
+def test_installed_packages_bring_what_their_agents_declare(tmp_path, caplog):
+    lines = "from planner_graph import agent\n@agent(outputs=['headline'])\ndef wizard(inputs): return 'text'"
+    write(tmp_path / "site" / "wizards.py", lines)
+    offer(tmp_path / "site", "wizards", {"wizard": "wizards:wizard", "broken": "wizards:nothing"})
+    [spec] = AgentFactory.installed().declared
+    assert (spec.name, spec.outputs) == ("wizard", ("headline",))
+    assert "what agent 'broken' declares cannot be read" in caplog.text
+
+
 def test_no_package_that_offers_agents_is_no_error():
     assert isinstance(AgentFactory.installed(), AgentFactory)
 

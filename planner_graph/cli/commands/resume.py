@@ -123,7 +123,7 @@ class Sources:
             InvalidInputError: something is wrong with any of them.
         """
         if self.campaign is None:
-            catalog = load_catalog(self.catalogs, builtin=self.builtin)
+            catalog = load_catalog(self.catalogs, builtin=self.builtin, installed=reference is None)
             return catalog.extended(*factory.declared) if reference else catalog, None
         request = load_request(
             self.campaign, catalogs=self.catalogs, builtin=self.builtin, agents=reference, strategy=self.strategy

@@ -80,7 +80,11 @@ def serve(  # noqa: PLR0913  # one parameter for each option
         output_folder=str(output.absolute()) if output else None,
     )
     reference = anchored(agents) if agents else None
-    raise typer.Exit(_module().serve(settings, load_catalog(catalog, builtin=not no_builtin), reference, dsn))
+    raise typer.Exit(
+        _module().serve(
+            settings, load_catalog(catalog, builtin=not no_builtin, installed=reference is None), reference, dsn
+        )
+    )
 
 
 def origins(given: Iterable[str]) -> tuple[str, ...]:
