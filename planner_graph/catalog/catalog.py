@@ -15,12 +15,12 @@ from pydantic import Field, PrivateAttr
 
 from planner_graph import documents
 from planner_graph.catalog.rule import Rule
-from planner_graph.catalog.spec import AgentSpec, ValueName
+from planner_graph.catalog.spec import REPORTED_NAMES, AgentSpec, ValueName, check_agent_name
 from planner_graph.documents import NOWHERE, Document, KeyPath
 from planner_graph.errors import CatalogError, Finding, nearest
 from planner_graph.redaction import without_secrets
 from planner_graph.types import AgentName
-from planner_graph.values import Value, without_repeats
+from planner_graph.values import Fault, FaultyValueError, Value, without_repeats
 
 ENTRY_POINT_GROUP = "planner_graph.agents"
 """The group of entry points under which installed packages offer agents."""
@@ -74,8 +74,9 @@ class Catalog(Value):
             named = tuple(replace(finding, file=label) for finding in document.findings)
             document = replace(document, file=label, findings=named)
         findings = [*document.findings, *_unknown_sections(document)]
-        agents = _entries(AgentSpec, document, "agents", findings)
-        rules = _entries(Rule, document, "rules", findings)
+        reported = _names_not_allowed(document)
+        agents = _entries(AgentSpec, document, "agents", findings, reported)
+        rules = _entries(Rule, document, "rules", findings, reported)
         origins: dict[KeyPath, Document] = {("agents", name): document for name in agents}
         origins |= {("rules", name): document for name in rules}
         secrets, found = _secrets(document)
@@ -281,8 +282,25 @@ def _unknown_sections(document: Document) -> list[Finding]:
     return findings
 
 
-def _entries(model: type[EntryT], document: Document, section: str, findings: list[Finding]) -> dict[Any, EntryT]:
-    """Validate each entry of a section by itself, so that one fault does not hide the next."""
+def _names_not_allowed(document: Document) -> dict[str, Fault]:
+    """Return what is wrong with the names under which agents are declared, by name."""
+    agents = document.data.get("agents")
+    faults = {}
+    for name in agents if isinstance(agents, Mapping) else ():
+        try:
+            check_agent_name(name)
+        except FaultyValueError as error:
+            [faults[name]] = error.faults
+    return faults
+
+
+def _entries(
+    model: type[EntryT], document: Document, section: str, findings: list[Finding], reported: Mapping[str, Fault]
+) -> dict[Any, EntryT]:
+    """Validate each entry of a section by itself, so that one fault does not hide the next.
+
+    The names in ``reported`` are not allowed: reported where agents are declared so, and taken as they are elsewhere.
+    """
     entries = document.data.get(section)
     if entries is None:
         return {}
@@ -300,7 +318,10 @@ def _entries(model: type[EntryT], document: Document, section: str, findings: li
             fields = {}
         if "name" in fields:
             findings.append(document.finding((*path, "name"), "unknown key 'name'", "the key of the entry is its name"))
-        value, found = documents.validate(model, document, fields, path, given={"name": name})
+        if section == "agents" and name in reported:
+            findings.append(document.finding(path, reported[name].problem, reported[name].remedy))
+        context = {REPORTED_NAMES: reported}
+        value, found = documents.validate(model, document, fields, path, given={"name": name}, context=context)
         findings += found
         if value is not None:
             result[value.name] = value

@@ -5,7 +5,7 @@ A spec says nothing about the code that does the work; that is bound later, by n
 
 import builtins
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
@@ -87,13 +87,27 @@ def check_agent_name(name: str) -> str:
     return name
 
 
+REPORTED_NAMES = "reported_names"
+"""Key in a validation's context: names of agents that are not allowed and that have been reported where declared."""
+
+
+def _check_name(name: str, info: ValidationInfo) -> str:
+    """Check the name of an agent, unless it has been reported already: one bad name is one finding."""
+    return name if name in _reported(info) else check_agent_name(name)
+
+
+def _reported(info: ValidationInfo) -> Container[str]:
+    names: Container[str] = (info.context or {}).get(REPORTED_NAMES, ())
+    return names
+
+
 def _check_value_name(name: str) -> str:
     if name in RESERVED_VALUES:
         raise FaultyValueError.single(f"{name!r} is reserved for what every body receives", "choose another name")
     return name
 
 
-def _spread_dependencies(value: Any) -> Any:
+def _spread_dependencies(value: Any, info: ValidationInfo) -> Any:
     """Spread the short forms: a list of names, or names by kind."""
     if isinstance(value, list | tuple):
         return [item if isinstance(item, Mapping | Dependency) else {"agent": item} for item in value]
@@ -109,13 +123,15 @@ def _spread_dependencies(value: Any) -> Any:
         elif not isinstance(agents, list | tuple):
             faults.append(Fault((kind,), f"the {kind} dependencies are not a list", "write a list of agent names"))
         else:
-            faults += _spread_kind(str(kind), agents, spread)
+            faults += _spread_kind(str(kind), agents, spread, info)
     if faults:
         raise FaultyValueError(faults)
     return list(spread.values())
 
 
-def _spread_kind(kind: str, agents: Iterable[Any], spread: dict[str, dict[str, str]]) -> list[Fault]:
+def _spread_kind(
+    kind: str, agents: Iterable[Any], spread: dict[str, dict[str, str]], info: ValidationInfo
+) -> list[Fault]:
     """Add the agents of one kind to ``spread``; return what is wrong with them."""
     faults = []
     for position, agent in enumerate(agents):
@@ -123,7 +139,7 @@ def _spread_kind(kind: str, agents: Iterable[Any], spread: dict[str, dict[str, s
         try:
             if not isinstance(agent, str):
                 faults.append(Fault(path, "an agent's name is not text", "write the name of an agent"))
-            elif check_agent_name(agent) in spread:
+            elif _check_name(agent, info) in spread:
                 faults.append(Fault(path, f"dependency {agent!r} is named twice", "name it once"))
             else:
                 spread[agent] = {"agent": agent, "kind": kind}
@@ -197,9 +213,7 @@ def _own_name_if_empty(outputs: tuple[str, ...], info: ValidationInfo) -> tuple[
     return outputs or ((info.data["name"],) if "name" in info.data else ())
 
 
-Name = Annotated[
-    AgentName, AfterValidator(check_agent_name), WithJsonSchema({"type": "string", "pattern": NAME_PATTERN})
-]
+Name = Annotated[AgentName, AfterValidator(_check_name), WithJsonSchema({"type": "string", "pattern": NAME_PATTERN})]
 """The name of an agent."""
 
 ValueName = Annotated[Label, AfterValidator(_check_value_name)]

@@ -18,21 +18,22 @@ _MAX_ROUNDS = 20
 """How often what remains is validated again; each check of a field may hide one behind it, and few are stacked."""
 
 
-def validate(
+def validate(  # noqa: PLR0913  # what a value is made from, options by keyword
     model: type[ModelT],
     document: Document,
     data: Any,
     at: KeyPath = (),
     *,
     given: Mapping[str, Any] | None = None,
+    context: Mapping[str, Any] | None = None,
 ) -> tuple[ModelT | None, list[Finding]]:
     """Validate ``data``, found at path ``at`` of the document, and return the value with all findings.
 
     ``given`` are fields that the document says otherwise, such as the name that is the key of an entry. Where parts are
     faulty, the value is what remains without them, so that later checks can go on and report everything at once; it is
-    ``None`` if nothing remains.
+    ``None`` if nothing remains. ``context`` is what the model's validators find as ``info.context``.
     """
-    return _Validation(model, document, at, given or {}).run(data)
+    return _Validation(model, document, at, given or {}, context).run(data)
 
 
 @dataclass(slots=True)
@@ -82,11 +83,19 @@ class _Gone:
 class _Validation:
     """One value on its way: what is left of its data, and the findings so far."""
 
-    def __init__(self, model: type[BaseModel], document: Document, at: KeyPath, given: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        model: type[BaseModel],
+        document: Document,
+        at: KeyPath,
+        given: Mapping[str, Any],
+        context: Mapping[str, Any] | None,
+    ) -> None:
         self.model = model
         self.document = document
         self.at = at
         self.given = given
+        self.context = context
         self.gone = _Gone()
         self.findings: dict[Finding, None] = {}
 
@@ -96,7 +105,8 @@ class _Validation:
             kept: dict[KeyPath, list[int]] = {}
             rest = self.gone.rest(data, (), kept)
             try:
-                value = self.model.model_validate({**rest, **self.given} if isinstance(rest, Mapping) else rest)
+                complete = {**rest, **self.given} if isinstance(rest, Mapping) else rest
+                value = self.model.model_validate(complete, context=dict(self.context) if self.context else None)
                 break
             except ValidationError as error:
                 details = error.errors(include_url=False)

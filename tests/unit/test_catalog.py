@@ -1,15 +1,19 @@
 """Catalogs from documents and from Python, one laid over the other."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from planner_graph.campaign import Campaign
 from planner_graph.catalog.catalog import Catalog, agent, spec_of
 from planner_graph.catalog.rule import Condition, Rule
 from planner_graph.catalog.spec import AgentSpec, Backoff
+from planner_graph.documents import key_text
 from planner_graph.errors import CatalogError
+from planner_graph.planning.planner import MasterPlanner
 from planner_graph.types import AgentName
 
 A = AgentName("a")
@@ -97,7 +101,7 @@ rules:
     ]
     catalog = read[0]
     assert catalog.agents[AgentName("writer")] == spec("writer", type="text")
-    assert list(catalog.agents) == ["five", "listed", "off", "writer", "editor"]
+    assert list(catalog.agents) == ["bad name", "plan", "five", "listed", "off", "", "writer", "editor"]
     assert list(catalog.rules) == ["three"]
 
 
@@ -289,3 +293,21 @@ def test_findings_about_a_replaced_rule_know_its_new_place(write: Write) -> None
     from_python = base.extended(Catalog.of(rules=[Rule(name="r", select=(AgentName("b"),))]))
     assert from_python.file_of("rules.r") is None
     assert from_python.file_of("rules.s") is not None
+
+
+@pytest.mark.parametrize("name", ["bad name", "plan", "a|b", "3d"])
+def test_one_bad_name_is_one_finding_wherever_else_it_stands(tmp_path, name):
+    path = tmp_path / "k.json"
+    agents = {
+        name: {"outputs": ["x"]},
+        "reader": {"dependencies": [name], "inputs": ["x"]},
+        "later": {"dependencies": {"soft": [name]}},
+        "first": {"fallback": "spare", "outputs": ["y"]},
+        "spare": {"dependencies": {"optional": [name]}, "outputs": ["y"]},
+    }
+    path.write_text(json.dumps({"agents": agents, "rules": {"r": {"select": [name, "reader"]}}}))
+    catalog, findings = Catalog.read(path)
+    assert [finding.key for finding in findings] == [key_text(("agents", name))]
+    assert [str(known) for known in catalog.agents] == [name, "reader", "later", "first", "spare"]
+    campaign = Campaign(deliverables=("x",), configuration={name: {}})
+    assert MasterPlanner(catalog).findings(campaign) == []

@@ -79,12 +79,8 @@ def serve(  # noqa: PLR0913  # one parameter for each option
         recover=not no_recover,
         output_folder=str(output.absolute()) if output else None,
     )
-    reference = anchored(agents) if agents else None
-    raise typer.Exit(
-        _module().serve(
-            settings, load_catalog(catalog, builtin=not no_builtin, installed=reference is None), reference, dsn
-        )
-    )
+    declared = load_catalog(catalog, builtin=not no_builtin, installed=agents is None)
+    raise typer.Exit(_module().serve(settings, declared, anchored(agents) if agents else None, dsn))
 
 
 def origins(given: Iterable[str]) -> tuple[str, ...]:
