@@ -20,7 +20,7 @@ from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.store import reading
 from planner_graph.store.database import Database
 from planner_graph.store.rows import RunRow
-from planner_graph.store.saver import checkpointer, reading_thread
+from planner_graph.store.saver import CheckpointSaver, checkpointer, reading_thread
 from planner_graph.types import AgentName, AgentStatus, RunId, RunStatus
 
 
@@ -148,8 +148,27 @@ async def _read(database: Database, row: RunRow, plan: ExecutionPlan) -> Checkpo
     )
 
 
-async def stored_state(graph: CompiledPlan, config: RunnableConfig, plan: ExecutionPlan) -> StateSnapshot:
+async def require_resumable(database: Database, run: str) -> None:
+    """Do nothing if what a run would be resumed from can be read, or is not there.
+
+    Raises:
+        RunNotFoundError, AmbiguousRunError, PlanMismatchError, CheckpointUnreadableError: see
+            :func:`read_checkpoint`.
+    """
+    async with reading.snapshot(database) as conn:
+        row = await reading.find_run(conn, run)
+        plan = await reading.load_plan(conn, row.run_id)
+    saver = checkpointer(database)
+    graph = compile_plan(plan, dict.fromkeys(plan.by_agent, _never_called), checkpointer=saver)
+    await stored_state(graph, {"configurable": {"thread_id": row.thread_id}}, plan, within=saver)
+
+
+async def stored_state(
+    graph: CompiledPlan, config: RunnableConfig, plan: ExecutionPlan, *, within: CheckpointSaver | None = None
+) -> StateSnapshot:
     """Return the latest state of a thread of the graph of ``plan``, if it is one that the graph can have stored.
+
+    With the saver of the thread as ``within``, those of graphs within agents that have not ended are read, too.
 
     Raises:
         PlanMismatchError: it was written by another plan.
@@ -163,6 +182,9 @@ async def stored_state(graph: CompiledPlan, config: RunnableConfig, plan: Execut
         if records and not snapshot.values.keys() >= {"plan_hash", "campaign"}:
             raise CheckpointUnreadableError(CheckpointFault.MISSING, "its plan or its campaign is missing")
         _QUESTIONS.validate_python([interrupt for task in snapshot.tasks for interrupt in task.interrupts])
+    if within is not None:
+        pending = [f"{task.name}:{task.id}" for task in snapshot.tasks if not task.result]
+        await within.require_readable_within(str(config["configurable"]["thread_id"]), pending)
     return snapshot
 
 

@@ -17,7 +17,7 @@ from planner_graph.compiler.compiler import compile_plan, types_allowed_by
 from planner_graph.compiler.identity import works_of_plan
 from planner_graph.compiler.usage import Prices
 from planner_graph.errors import RunNotResumableError
-from planner_graph.mirror.checkpoint import open_questions, read_checkpoint, stored_state
+from planner_graph.mirror.checkpoint import open_questions, require_resumable, stored_state
 from planner_graph.mirror.handler import PlanMirror
 from planner_graph.mirror.history import PerformanceTracker, estimates_of
 from planner_graph.mirror.settings import MirrorSettings
@@ -191,7 +191,7 @@ class CampaignOrchestrator:
         Raises:
             RunNotFoundError, PlanMismatchError, CheckpointUnreadableError: see :func:`read_checkpoint`.
         """
-        await read_checkpoint(self.database, run_id)
+        await require_resumable(self.database, run_id)
 
     async def require_same_plan(
         self, run_id: str, campaign: Campaign | None = None, *, strategy: Strategy | str | None = None
@@ -364,7 +364,7 @@ class CampaignOrchestrator:
         )
         campaign = await self.repository.load_campaign(row.run_id)
         config = config_of(row)
-        state = await stored_state(graph, config, plan)
+        state = await stored_state(graph, config, plan, within=saver)
         begun = bool(state.created_at)  # without a checkpoint it never started, or not for long
         if not begun and not row.own_thread:
             raise RunNotResumableError(row.run_id, "its checkpoints are elsewhere; whoever began it goes on with it")

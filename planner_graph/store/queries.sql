@@ -828,3 +828,6 @@ DELETE FROM idempotency_keys k USING chosen c WHERE k.principal = c.principal AN
 -- name: count_idempotency_keys
 SELECT count(*) AS rows FROM idempotency_keys
 WHERE created_at < clock_timestamp() - make_interval(secs => %(seconds)s)
+
+-- name: list_namespaces
+SELECT DISTINCT checkpoint_ns FROM checkpoints WHERE thread_id = %(thread_id)s AND checkpoint_ns <> ''

@@ -1,7 +1,7 @@
 """LangGraph's checkpoints in the same database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -66,6 +66,20 @@ class CheckpointSaver(AsyncPostgresSaver):
             async for found in super().alist(config, filter=filter, before=before, limit=limit):
                 _require_whole(found)
                 yield found
+
+    async def require_readable_within(self, thread_id: str, tasks: Iterable[str]) -> None:
+        """Read the latest checkpoints that graphs within these tasks of a thread have left; each is ``name:id``.
+
+        Raises:
+            CheckpointUnreadableError: one is damaged, or holds what may not be read.
+        """
+        pending = frozenset(tasks)
+        async with self._cursor() as cur:
+            await cur.execute(query("list_namespaces"), {"thread_id": thread_id})
+            namespaces = [row["checkpoint_ns"] for row in await cur.fetchall()]
+        for namespace in namespaces:
+            if namespace.partition("|")[0] in pending:
+                await self.aget_tuple({"configurable": {"thread_id": thread_id, "checkpoint_ns": namespace}})
 
 
 @contextmanager

@@ -311,3 +311,40 @@ async def test_a_graph_that_cannot_be_stored_fails_its_agent_and_what_others_giv
     state = await read_checkpoint(database, outcome.run_id)
     assert state.result == outcome.result
     assert (await reconcile(database, outcome.run_id)).differences == ()
+
+
+async def test_a_damaged_checkpoint_of_a_graph_within_an_agent_refuses_resuming(database, tmp_path):
+    made = tmp_path / "made"
+    builder = StateGraph(Titles)
+    builder.add_node("noted", lambda _: {"draft": ["a"]})
+    builder.add_node("asks", lambda state: {"letter": interrupt(state["draft"])})
+    for source, target in pairwise([START, "noted", "asks", END]):
+        builder.add_edge(source, target)
+    bodies: dict[str, Any] = {"graph": builder.compile()}
+    played = CampaignOrchestrator(
+        database, bodies, planner=MasterPlanner(Catalog.of(spec("graph", outputs=["letter"])))
+    )
+    run_id = (await played.run(CAMPAIGN)).run_id
+    blobs = "UPDATE checkpoint_blobs SET type = %s, blob = %s WHERE thread_id = %s AND channel = 'draft'"
+    await change(database, blobs, "msgpack", attack(made), await thread_of(database, run_id))
+    for reads in (played.resume, played.require_readable):
+        with pytest.raises(CheckpointUnreadableError, match="os:system"):
+            await reads(run_id)
+    row = await Repository(database).get_run(run_id)
+    assert row.status == "paused"
+    assert not made.exists()
+
+
+async def test_a_record_of_an_earlier_version_is_read(database):
+    run_id = await waiting_run(database)
+    record = {
+        "status": "completed",
+        "output": {"notes": ["a"]},
+        "error": None,
+        "reason": None,
+        "attempts": 1,
+        "started_at": "2026-01-01T00:00:00+00:00",
+        "ended_at": "2026-01-01T00:00:01+00:00",
+    }
+    await change(database, BLOBS, "msgpack", ormsgpack.packb(record), await thread_of(database, run_id))
+    assert await full_output(database, run_id, "reader") == {"notes": ["a"]}
