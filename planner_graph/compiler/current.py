@@ -7,7 +7,6 @@ import copy
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Self
@@ -20,9 +19,11 @@ from planner_graph.types import AgentName
 class AgentContext:
     """What a body may know about the attempt it is; given as second argument to functions that take two.
 
-    ``run_id`` is the workflow execution, else the thread, else empty. ``idempotency_key`` is the same for every attempt
-    and every restart of this agent with these inputs in this run: hand it to services that can recognise a repeated
-    request.
+    ``run_id`` is the workflow execution, else the thread, else empty.
+
+    ``idempotency_key`` is the same for every attempt and every restart of this agent in this run, whatever it reads:
+    so it stays when an agent before it is repeated and answers differently. ``inputs_key`` covers the inputs, too. A
+    rerun is a run of its own, with keys of its own. Hand one of them to services that recognise a repeated request.
     """
 
     agent: AgentName
@@ -30,17 +31,23 @@ class AgentContext:
     attempt: int
     idempotency_key: str
     timeout_seconds: float
+    inputs_key: str = ""
 
 
 class Attempt:
-    """One attempt of an agent, as the context of its body knows it; its key is derived when somebody asks for it.
+    """One attempt of an agent, as the context of its body knows it; its keys are derived when asked for.
+
+    ``named`` says that ``run_id`` is that of a workflow execution. A thread may have several runs, which differ in their
+    campaigns.
 
     ``goes_on`` says that its body, or that of an attempt before it, was given up on but may still be running.
     """
 
-    __slots__ = ("_key", "_key_of_run", "agent", "goes_on", "inputs", "number", "run_id", "timeout_seconds")
+    __slots__ = ("_key_of_run", "_keys", "_named", "agent", "goes_on", "inputs", "number", "run_id", "timeout_seconds")
 
-    def __init__(self, agent: AgentName, run_id: str, inputs: dict[str, Any], timeout_seconds: float) -> None:
+    def __init__(
+        self, agent: AgentName, run_id: str, inputs: dict[str, Any], timeout_seconds: float, *, named: bool = True
+    ) -> None:
         self.agent = agent
         self.run_id = run_id
         self.inputs = inputs
@@ -49,7 +56,8 @@ class Attempt:
         self.goes_on = False
         # Without an id no two runs may share a key; a run that cannot be resumed has no restarts that must.
         self._key_of_run = run_id or secrets.token_hex(16)
-        self._key: str | None = None
+        self._named = named
+        self._keys: tuple[str, str] | None = None
 
     def next(self) -> Self:
         """Give the attempt after this one."""
@@ -63,14 +71,16 @@ class Attempt:
 
     def context(self) -> AgentContext:
         """Give what the body may know."""
-        if self._key is None:
-            self._key = idempotency_key(self._key_of_run, self.agent, self.inputs)
+        if self._keys is None:
+            run = self._key_of_run if self._named else idempotency_key(self._key_of_run, self.inputs.get("campaign"))
+            self._keys = idempotency_key(run, self.agent), idempotency_key(self._key_of_run, self.agent, self.inputs)
         return AgentContext(
             agent=self.agent,
             run_id=self.run_id,
             attempt=self.number,
-            idempotency_key=self._key,
+            idempotency_key=self._keys[0],
             timeout_seconds=self.timeout_seconds,
+            inputs_key=self._keys[1],
         )
 
 
@@ -97,7 +107,7 @@ def become(context: AgentContext) -> None:
     _CURRENT.set(context)
 
 
-def idempotency_key(run_id: str, agent: str, inputs: Mapping[str, Any]) -> str:
-    """Derive the key of an effect from run, agent and inputs."""
-    text = json.dumps([run_id, agent, inputs], sort_keys=True, separators=(",", ":"))
+def idempotency_key(*parts: Any) -> str:
+    """Derive the key of an effect from plain JSON: run and agent, and for some services the inputs."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

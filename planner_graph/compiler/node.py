@@ -165,7 +165,8 @@ class AgentExecution:
         inputs = self.inputs = gather_inputs(self.step, state)
         if rejection := await self._approval(inputs, config, invocation):
             return self._skipped((rejection, ErrorInfo(type=REJECTED, message=rejection)))
-        current = Attempt(self.step.agent, run_id_of(config), inputs, self.step.timeout_seconds)
+        named = bool(config.get("configurable", {}).get("workflow_execution_id"))
+        current = Attempt(self.step.agent, run_id_of(config), inputs, self.step.timeout_seconds, named=named)
         own_config, deadline, around = config, self._deadline(), current_threads()
         started_at, meter = timestamp(self.clock.now()), start_meter()
         for attempt in range(1, self.step.max_retries + 2):

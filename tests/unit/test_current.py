@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import threading
+from typing import Any
 
 import pytest
 from langchain_core.runnables import RunnableLambda
@@ -135,6 +136,25 @@ def test_the_key_is_the_same_where_another_process_goes_on_with_the_run():
 def test_the_key_is_another_one_for_other_runs_and_other_inputs():
     keys = [keys_of(thread()), keys_of(thread("other")), keys_of(thread(), {"campaign": {"id": "other"}})]
     assert len({found["a"][0] for found in keys}) == 3
+
+
+def test_the_key_stays_when_an_agent_before_it_is_repeated_and_answers_differently():
+    """36 of 100 repeated effects had another key before it left the inputs out; the key of the inputs differs."""
+    found, answers = [], iter("xy")
+
+    def effect(_, context):
+        found.append((context.idempotency_key, context.inputs_key))
+
+    def once(config):
+        plan = planned(spec("a"), spec("effect", needs=["a"]))
+        run(compile_plan(plan, {"a": lambda _: next(answers), "effect": effect}), config=config)
+
+    config: Any = {"configurable": {"thread_id": "t", "workflow_execution_id": "w"}}
+    once(config)
+    once(config)
+    (first, of_x), (second, of_y) = found
+    assert first == second
+    assert len({first, of_x, of_y}) == 3
 
 
 class Shop:
