@@ -37,8 +37,8 @@ class AgentContext:
 class Attempt:
     """One attempt of an agent, as the context of its body knows it; its keys are derived when asked for.
 
-    ``named`` says that ``run_id`` is that of a workflow execution. A thread may have several runs, which differ in their
-    campaigns.
+    ``named`` says that ``run_id`` is that of a workflow execution. A thread may have several runs, which differ in
+    their campaigns.
 
     ``goes_on`` says that its body, or that of an attempt before it, was given up on but may still be running.
     """
