@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from planner_graph.campaign import Task as Task
     from planner_graph.catalog.catalog import Catalog as Catalog
     from planner_graph.catalog.catalog import agent as agent
+    from planner_graph.catalog.pool import Pool as Pool
     from planner_graph.catalog.rule import Condition as Condition
     from planner_graph.catalog.rule import ProductSpec as ProductSpec
     from planner_graph.catalog.rule import Rule as Rule
@@ -74,6 +75,7 @@ _HOMES = {
     "PlanMirror": "mirror.handler",
     "PlannerGraphError": "errors",
     "PlannerSettings": "planning.planner",
+    "Pool": "catalog.pool",
     "ProductSpec": "catalog.rule",
     "Rule": "catalog.rule",
     "RunFeed": "mirror.feed",

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Self, TypeVar
 from pydantic import Field, PrivateAttr
 
 from planner_graph import documents
+from planner_graph.catalog.pool import Pool, pools_of
 from planner_graph.catalog.rule import Rule
 from planner_graph.catalog.spec import REPORTED_NAMES, AgentSpec, ValueName, check_agent_name
 from planner_graph.documents import NOWHERE, Document, KeyPath
@@ -26,17 +27,18 @@ ENTRY_POINT_GROUP = "planner_graph.agents"
 """The group of entry points under which installed packages offer agents."""
 
 _SPEC_ATTRIBUTE = "__planner_graph_agent__"
-SECTIONS = ("agents", "rules", "secrets")
+SECTIONS = ("agents", "rules", "pools", "secrets")
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
-EntryT = TypeVar("EntryT", "AgentSpec", "Rule")
+EntryT = TypeVar("EntryT", "AgentSpec", "Rule", "Pool")
 
 
 class Catalog(Value):
-    """Agents and rules by name, in declaration order; that order is what breaks ties in planning."""
+    """Agents, rules and pools by name, in declaration order; that order is what breaks ties in planning."""
 
     agents: dict[AgentName, AgentSpec] = Field(default_factory=dict)
     rules: dict[str, Rule] = Field(default_factory=dict)
+    pools: dict[str, Pool] = Field(default_factory=dict)
     secrets: tuple[str, ...] = Field(
         default=(), description="Names of inputs, outputs and configuration keys whose values are shown to nobody."
     )
@@ -77,40 +79,52 @@ class Catalog(Value):
         reported = _names_not_allowed(document)
         agents = _entries(AgentSpec, document, "agents", findings, reported)
         rules = _entries(Rule, document, "rules", findings, reported)
-        origins: dict[KeyPath, Document] = {("agents", name): document for name in agents}
-        origins |= {("rules", name): document for name in rules}
+        pools = _entries(Pool, document, "pools", findings, {})
         secrets, found = _secrets(document)
-        origins |= {("secrets", name): document for name in secrets}
-        return cls._of(agents, rules, origins, secrets), documents.told([*findings, *found])
+        keys: list[KeyPath] = [("agents", name) for name in agents]
+        keys += [*(("rules", name) for name in rules), *(("pools", name) for name in pools)]
+        keys += [("secrets", name) for name in secrets]
+        origins = dict.fromkeys(keys, document)
+        return cls._of(agents, rules, pools, origins, secrets), documents.told([*findings, *found])
 
     @classmethod
     def of(
         cls,
         *agents: AgentSpec | Callable[..., Any],
         rules: Iterable[Rule] = (),
+        pools: Mapping[str, Any] | Iterable[Pool] = (),
         secrets: Iterable[str] = (),
     ) -> Self:
         """Build a catalog from specs and from functions decorated with :func:`agent`.
 
+        ``pools`` are values of :class:`Pool`, or by name as in a document: ``{"llm": {"capacity": 8}}``.
+
         Raises:
-            CatalogError: a function is not decorated, or two agents or two rules have the same name.
+            CatalogError: a function is not decorated, two agents, rules or pools have the same name, or a pool is
+                malformed.
         """
         specs = [spec_of(item) for item in agents]
         rules = list(rules)
-        findings = [*_twice("agent", [spec.name for spec in specs]), *_twice("rule", [rule.name for rule in rules])]
+        shared = pools_of(pools)
+        findings = [
+            *_twice("agent", [spec.name for spec in specs]),
+            *_twice("rule", [rule.name for rule in rules]),
+            *_twice("pool", [pool.name for pool in shared]),
+        ]
         if findings:
             raise CatalogError(findings)
         by_name = {spec.name: spec for spec in specs}
-        return cls._of(by_name, {rule.name: rule for rule in rules}, {}, tuple(dict.fromkeys(secrets)))
+        named = {pool.name: pool for pool in shared}
+        return cls._of(by_name, {rule.name: rule for rule in rules}, named, {}, tuple(dict.fromkeys(secrets)))
 
     def extended(self, *layers: "Catalog | AgentSpec | Callable[..., Any]") -> Self:
         """Lay further agents and rules over this catalog.
 
         An agent of a layer that has the name of an earlier one overrides the fields that it sets, and leaves the others
-        as they were. A rule replaces the earlier rule of its name. Names of secrets add up: no layer shows what
-        an earlier one hides.
+        as they were. A rule or a pool replaces the earlier one of its name. Names of secrets add up: no layer shows
+        what an earlier one hides.
         """
-        agents, rules, origins = dict(self.agents), dict(self.rules), dict(self._origins)
+        agents, rules, pools, origins = dict(self.agents), dict(self.rules), dict(self.pools), dict(self._origins)
         secrets = dict.fromkeys(self.secrets)
         for item in layers:
             layer = item if isinstance(item, Catalog) else Catalog.of(item)
@@ -121,11 +135,12 @@ class Catalog(Value):
                 else:
                     agents[name] = spec
             rules.update(layer.rules)
-            for rule in layer.rules:
-                origins.pop(("rules", rule), None)
+            pools.update(layer.pools)
+            for key in (*(("rules", rule) for rule in layer.rules), *(("pools", pool) for pool in layer.pools)):
+                origins.pop(key, None)
             secrets |= dict.fromkeys(layer.secrets)
             origins.update(layer._origins)  # noqa: SLF001  # its own class
-        return self._of(agents, rules, origins, tuple(secrets))
+        return self._of(agents, rules, pools, origins, tuple(secrets))
 
     def for_people(self) -> dict[str, Any]:
         """Return the catalog as plain values, with placeholders in place of secret values of configurations."""
@@ -143,7 +158,7 @@ class Catalog(Value):
         }
 
     def file_of(self, key: str) -> str | None:
-        """Name the document that an entry came from; ``key`` is ``agents.NAME`` or ``rules.NAME``."""
+        """Name the document that an entry came from; ``key`` is ``agents.NAME``, ``rules.NAME`` or ``pools.NAME``."""
         section, _, name = key.partition(".")
         return self._origins.get((section, name), NOWHERE).file
 
@@ -164,11 +179,12 @@ class Catalog(Value):
         cls,
         agents: dict[AgentName, AgentSpec],
         rules: dict[str, Rule],
+        pools: dict[str, Pool],
         origins: Mapping[KeyPath, Document],
         secrets: tuple[str, ...] = (),
     ) -> Self:
         """Build a catalog from parts that are already valid."""
-        catalog = cls.model_construct(agents=agents, rules=rules, secrets=secrets)
+        catalog = cls.model_construct(agents=agents, rules=rules, pools=pools, secrets=secrets)
         catalog._origins = dict(origins)  # noqa: SLF001  # its own class
         return catalog
 

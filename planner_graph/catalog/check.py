@@ -6,6 +6,7 @@ Circular dependencies are not looked for here: they depend on which agents are s
 from collections.abc import Iterable, Iterator, Mapping
 
 from planner_graph.catalog.catalog import Catalog
+from planner_graph.catalog.pool import misspelt
 from planner_graph.catalog.rule import Rule
 from planner_graph.catalog.spec import AgentSpec
 from planner_graph.errors import Finding, cycle_text, nearest
@@ -37,6 +38,7 @@ class _Check:
         for spec in self.catalog.agents.values():
             found += self.dependencies(spec)
             found += self.fallback(spec)
+            found += self.resources(spec)
         return [*found, *self.outputs(), *self.rules(), *self.secrets()]
 
     def secrets(self) -> Iterator[Finding]:
@@ -78,6 +80,18 @@ class _Check:
     def lacking(self, spec: AgentSpec, fallback: AgentName) -> str:
         """List the outputs of an agent that its fallback does not declare."""
         return ", ".join(repr(name) for name in spec.outputs if name not in self.catalog.agents[fallback].outputs)
+
+    def resources(self, spec: AgentSpec) -> Iterator[Finding]:
+        """Report needs of more than there is, and pools that must be declared ones misspelt."""
+        for name, amount in spec.resources.items() if self.catalog.pools else ():
+            path = ("agents", spec.name, "resources", name)
+            pool = self.catalog.pools.get(name)
+            if pool is not None and amount > pool.capacity:
+                problem = f"agent {spec.name!r} needs {amount:g} of {name!r}, but its capacity is {pool.capacity:g}"
+                yield self.catalog.finding(path, problem, f"raise pools.{name}.capacity or lower the agent's need")
+            elif pool is None and (meant := misspelt(name, self.catalog.pools)):
+                problem = f"agent {spec.name!r} needs {name!r}, which is no declared pool"
+                yield self.catalog.finding(path, problem, f"declare it under pools, did you mean {meant!r}?")
 
     def outputs(self) -> Iterator[Finding]:
         """Report outputs of several agents, unless all but one stand in for that one."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from planner_graph.campaign import Campaign
+from planner_graph.catalog.pool import Pool
 from planner_graph.catalog.rule import Rule
 from planner_graph.catalog.spec import NAME_PATTERN, RESERVED_NAMES, RESERVED_VALUES, AgentSpec
 
@@ -21,16 +22,16 @@ _SCHEMA_KEY = {"$schema": {"type": "string", "description": "Where the JSON Sche
 
 
 def catalog_schema() -> dict[str, Any]:
-    """Give the schema of a catalog document: agents and rules by name, names of secrets."""
-    definitions = _definitions([AgentSpec, Rule])
-    for model in (AgentSpec, Rule):
+    """Give the schema of a catalog document: agents, rules and pools by name, names of secrets."""
+    definitions = _definitions([AgentSpec, Rule, Pool])
+    for model in (AgentSpec, Rule, Pool):
         entry = definitions[model.__name__]
         del entry["properties"]["name"]  # the key of the entry is its name
         entry["required"] = [name for name in entry["required"] if name != "name"]
     return {
         "$schema": DIALECT,
         "title": "Catalog of planner_graph",
-        "description": "Agents, and the rules that say which of them a campaign needs.",
+        "description": "Agents, the rules that say which of them a campaign needs, and the pools that they share.",
         "type": "object",
         "additionalProperties": False,
         "properties": {
@@ -46,6 +47,12 @@ def catalog_schema() -> dict[str, Any]:
                 "type": ["object", "null"],
                 "propertyNames": {"minLength": 1, "maxLength": 100},
                 "additionalProperties": {"$ref": "#/$defs/Rule"},
+            },
+            "pools": {
+                "description": "Pools by name, of which agents hold a part while they run.",
+                "type": ["object", "null"],
+                "propertyNames": {"minLength": 1, "maxLength": 100},
+                "additionalProperties": {"$ref": "#/$defs/Pool"},
             },
             "secrets": {
                 "description": "Names of inputs, outputs and configuration keys whose values are shown to nobody.",

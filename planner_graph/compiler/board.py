@@ -5,6 +5,7 @@ on, a board is filled from there. All nodes of a board run in one event loop, so
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -110,10 +111,11 @@ class Board:
     def give_up(self, agent: AgentName, threads: AttemptThreads) -> None:
         """Note that ``threads`` of ``agent``, whose turn it is, go on: until they return, its pools stay held."""
         loop = asyncio.get_running_loop()
-        self._scheduler.keep(agent)
+        free_shared = self._scheduler.keep(agent)
         self._given_up.append(agent)
 
         def returned() -> None:
+            free_shared()
             with suppress(RuntimeError):  # the loop is closed, and the board with it
                 loop.call_soon_threadsafe(self._take_back, agent)
 
@@ -157,6 +159,10 @@ class Board:
             self._scheduler.arrive(agent)
             self._advance()
 
+    def look_again(self) -> None:
+        """Start who may by now, for example because another run has made way."""
+        self._advance()
+
     def settle(self, agent: AgentName, record: AgentRecord, landing: asyncio.Future[None] | None = None) -> None:
         """Take the record of an agent that has ended: at once, or when its ``landing`` says that it is stored."""
         if landing is None:
@@ -188,14 +194,15 @@ class Board:
             self._alarm.cancel()
         self._alarm = None
         wake = self._scheduler.wake_at()
+        if (seconds := self._scheduler.wait_for_others()) is not None:
+            wake = min(loop.time() + seconds, math.inf if wake is None else wake)
         if self._stuck(loop.time()) or wake is not None or self._resting:
             nap = loop.time() + LONGEST_NAP
             self._alarm = loop.call_at(nap if wake is None else min(wake, nap), self._advance)
 
     def _stuck(self, now: float) -> bool:
         """Tell whether only threads that were given up on can make way; who has waited for them long enough, fails."""
-        scheduler = self._scheduler
-        waiting = scheduler.queued() if self._given_up and not scheduler.running and not scheduler.halted else []
+        waiting = self._scheduler.stuck() if self._given_up else []
         if not waiting:
             self._stuck_since = None
             return False

@@ -6,7 +6,8 @@ graphs. Each carries its board along in its config, so none can meet another's, 
 
 import asyncio
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from typing import Any
 
@@ -23,6 +24,7 @@ from planner_graph.compiler.failfast import FailFast
 from planner_graph.compiler.identity import works_in
 from planner_graph.compiler.landing import TellsLanding
 from planner_graph.compiler.observing import Beginning, Following
+from planner_graph.compiler.process_pools import PROCESS_POOLS, Tenant
 from planner_graph.compiler.state import KEPT, PLAN, AgentRecord, ended_tasks, read_plan
 from planner_graph.compiler.wiring import Superstep, supersteps_of
 from planner_graph.planning.plan import ExecutionPlan
@@ -59,6 +61,7 @@ class Invocation:
         self.following = following if following is not None else Following()
         self.inner = inner
         self.board: asyncio.Future[Board] | None = None
+        self.tenant: Tenant | None = None
         self.stores = stores
 
     @property
@@ -84,6 +87,41 @@ class Invocation:
             return []
         first = next((each for each in superstep.nodes if state_before(config, [each]).get(each) is None), agent)
         return superstep.following if first == agent else []
+
+    def open_board(self, state: dict[str, Any]) -> Board:
+        """Make the board, whose agents pause when the invocation is asked to drain.
+
+        Where agents are not all in one superstep, LangGraph itself sees to their order, and the board to the limits.
+        """
+        plan, runtime, loop = self.plan, get_runtime(), asyncio.get_running_loop()
+        boards: list[weakref.ref[Board]] = []
+
+        def wake() -> bool:
+            board = boards[0]() if boards else None
+            if board is None or loop.is_closed():
+                return not boards
+            with suppress(RuntimeError):  # it is being closed
+                loop.call_soon_threadsafe(board.look_again)
+            return True
+
+        if plan.process_pools:
+            self.tenant = PROCESS_POOLS.join({name: plan.resources[name] for name in plan.process_pools}, wake)
+        scheduler = scheduler_for(plan, dependencies=plan.strategy is Strategy.ADAPTIVE, shared=self.tenant)
+        fail_fast = FailFast(plan, state) if plan.fail_fast else None
+        board = Board(scheduler, state, fail_fast=fail_fast, drain_requested=lambda: runtime.drain_requested)
+        boards.append(weakref.ref(board))
+        if self.tenant is not None:
+            weakref.finalize(board, self.tenant.leave)
+        return board
+
+    @contextmanager
+    def to_the_end(self) -> Iterator[None]:
+        """Let go of what the run shares with others at the end of this block, however it ends."""
+        try:
+            yield
+        finally:
+            if self.tenant is not None:
+                self.tenant.leave()
 
     async def tell(self, event: Event) -> None:
         """Tell whoever streams the graph, and whoever follows it."""
@@ -145,19 +183,8 @@ def open_board(config: RunnableConfig, state: dict[str, Any]) -> None:
     """Open the board of an invocation that starts from the beginning; nothing has to be read then."""
     opened: asyncio.Future[Board] = asyncio.get_running_loop().create_future()
     invocation = invocation_of(config)
-    opened.set_result(_new_board(invocation.plan, state))
+    opened.set_result(invocation.open_board(state))
     invocation.board = opened
-
-
-def _new_board(plan: ExecutionPlan, state: dict[str, Any]) -> Board:
-    """Make a board whose agents pause when the invocation is asked to drain.
-
-    Where agents are not all in one superstep, LangGraph itself sees to their order, and the board only to the limits.
-    """
-    runtime = get_runtime()
-    scheduler = scheduler_for(plan, dependencies=plan.strategy is Strategy.ADAPTIVE)
-    fail_fast = FailFast(plan, state) if plan.fail_fast else None
-    return Board(scheduler, state, fail_fast=fail_fast, drain_requested=lambda: runtime.drain_requested)
 
 
 async def _fill(invocation: Invocation, config: RunnableConfig, *, sync: bool) -> Board:
@@ -165,13 +192,13 @@ async def _fill(invocation: Invocation, config: RunnableConfig, *, sync: bool) -
     plan = invocation.plan
     if not _must_know(invocation):
         kept = state_before(config, [KEPT]).get(KEPT) or []
-        return _new_board(plan, state_before(config, kept))
+        return invocation.open_board(state_before(config, kept))
     state = state_before(config, ["campaign", *plan.by_agent])
     state |= ended_tasks(await _snapshot(invocation, config, sync=sync))
     if not invocation.following.begun:
         records = {agent: state[agent] for agent in plan.by_agent if state.get(agent) is not None}
         invocation.begin(config, state["campaign"], records)
-    return _new_board(plan, state)
+    return invocation.open_board(state)
 
 
 def _must_know(invocation: Invocation) -> bool:

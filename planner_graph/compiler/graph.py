@@ -8,7 +8,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import aclosing, nullcontext
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Any, Self, cast
 
 from langchain_core.runnables import RunnableConfig, ensure_config
@@ -120,7 +120,7 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
         """Stream a run as LangGraph does; ``invoke`` goes through here, too."""
         self._require_storable(input)
         given, following = self._invocation(config)
-        with following.to_the_end(), self.loop.stopped_by_ctrl_c():
+        with following.to_the_end(), _invocation_in(given), self.loop.stopped_by_ctrl_c():
             yield from super().stream(input, self._with_threads(given), **options)
 
     async def astream(
@@ -134,9 +134,10 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
         given, following = self._invocation(config, options)
         route(asyncio.get_running_loop())
         stream = cast("AsyncGenerator[Any, None]", super().astream(input, given, **options))
-        async with following.to_the_end_async(), aclosing(stream):
-            async for item in stream:
-                yield item
+        with _invocation_in(given):
+            async with following.to_the_end_async(), aclosing(stream):
+                async for item in stream:
+                    yield item
 
     def bulk_update_state(self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]) -> RunnableConfig:
         """Change the state of a thread from outside; ``update_state`` goes through here, too.
@@ -227,6 +228,12 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
             stores=awaited(self.checkpointer, options or {}, limited=bool(known.get("max_concurrency"))),
         )
         return {**given, "configurable": {**configurable, INVOCATION: invocation}}, following
+
+
+def _invocation_in(config: RunnableConfig) -> AbstractContextManager[None]:
+    """Give the block in which the invocation of ``config`` lasts, if there is one."""
+    invocation: Invocation | None = config.get("configurable", {}).get(INVOCATION)
+    return nullcontext() if invocation is None else invocation.to_the_end()
 
 
 def _replaces(updates: Sequence[StateUpdate]) -> bool:

@@ -6,10 +6,11 @@ from itertools import pairwise
 
 from typing_extensions import TypedDict  # pydantic asks for this one, for the server's documentation
 
+from planner_graph.catalog.pool import rate_window
 from planner_graph.mirror.standings import AgentNow
 from planner_graph.planning.contents import PlanContents, Step
 from planner_graph.planning.remaining import will_work
-from planner_graph.planning.scheduler import UNSAFE_POOL, needs, rate_window
+from planner_graph.planning.scheduler import UNSAFE_POOL, needs
 from planner_graph.types import AgentName, AgentStatus, DependencyKind, RunStatus, Strategy
 
 MOST_NAMED = 3

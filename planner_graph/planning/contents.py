@@ -174,6 +174,7 @@ class PlanContents(Value):
     made before there were products have none. ``provided`` names the values that the campaign brings along, sorted.
     With ``fail_fast`` no further agent starts once one has failed that nobody stands in for. ``secrets`` names the
     inputs, outputs, provided values and configuration keys whose values are shown to nobody, sorted.
+    ``resources`` are the capacities of pools; those in ``process_pools`` are shared by all runs of a process.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -192,6 +193,7 @@ class PlanContents(Value):
     fail_fast: Annotated[bool, UNLESS_DEFAULT] = False
     products: Annotated[tuple[Product, ...], UNLESS_DEFAULT] = ()
     secrets: Annotated[tuple[str, ...], UNLESS_DEFAULT] = ()
+    process_pools: Annotated[tuple[str, ...], UNLESS_DEFAULT] = ()
 
     @cached_property
     def by_agent(self) -> dict[AgentName, Step]:

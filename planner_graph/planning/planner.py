@@ -14,6 +14,8 @@ from planner_graph.catalog import check
 from planner_graph.catalog.catalog import Catalog
 from planner_graph.catalog.spec import AgentSpec
 from planner_graph.errors import Finding, PlanError, nearest
+from planner_graph.planning import capacities
+from planner_graph.planning.capacities import Capacities
 from planner_graph.planning.contents import Duration, LeftOut, Step, Timing
 from planner_graph.planning.dag import CriticalPath, Dag, Window
 from planner_graph.planning.estimates import DeclaredEstimates, Estimator
@@ -98,6 +100,7 @@ class MasterPlanner:
             name: 0.0 if name in draft.selection.stand_ins else estimate.seconds for name, estimate in estimates.items()
         }
         durations = {name: round(value * MICROSECONDS) for name, value in seconds.items()}
+        pools = Capacities.of(campaign, self.catalog, specs.values())
         critical = draft.dag.critical_path(durations)
         schedule = SCHEDULES[draft.strategy](
             Workload(
@@ -107,7 +110,7 @@ class MasterPlanner:
                     name: {} if name in draft.selection.stand_ins else needs(spec) for name, spec in specs.items()
                 },
                 max_parallel=campaign.limits.max_parallel,
-                capacities=campaign.limits.resources,
+                capacities=pools.amounts,
             )
         )
         return ExecutionPlan(
@@ -136,7 +139,8 @@ class MasterPlanner:
             critical_path=critical.path,
             duration=self._duration(schedule, critical, sum(durations.values())),
             max_parallel=campaign.limits.max_parallel,
-            resources=campaign.limits.resources,
+            resources=pools.amounts,
+            process_pools=pools.process,
             left_out=tuple(LeftOut(agent=name, reason=why) for name, why in draft.selection.left_out.items()),
             dropped=draft.links.dropped,
             fail_fast=campaign.limits.fail_fast,
@@ -173,18 +177,9 @@ def _strategy(campaign: Campaign, wanted: Strategy | str | None) -> tuple[Strate
 
 
 def _over_limits(campaign: Campaign, selection: Selection, catalog: Catalog) -> list[Finding]:
-    """Report needs that can never be met: more of a resource than there is, more money than allowed."""
+    """Report limits that are none, and needs that can never be met: more of a pool than there is, more money."""
     specs = [catalog.agents[name] for name in selection.reasons]
-    findings = [
-        campaign.finding(
-            ("limits", "resources", pool),
-            f"agent {spec.name!r} needs {amount:g} of {pool!r}, but the limit is {capacity:g}",
-            f"raise limits.resources.{pool} or lower the agent's need",
-        )
-        for spec in specs
-        for pool, amount in spec.resources.items()
-        if (capacity := campaign.limits.resources.get(pool, amount)) < amount
-    ]
+    findings = [*capacities.findings(campaign, catalog, specs), *capacities.strange_values(campaign, catalog)]
     cost, budget = round(math.fsum(spec.cost_estimate_usd for spec in specs), 6), campaign.limits.budget_usd
     if budget is not None and cost > budget:
         problem = f"the agents' cost estimates add up to {cost:.10g} USD, the budget is {budget:.10g} USD"

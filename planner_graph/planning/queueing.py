@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from planner_graph.catalog.pool import rate_window
 from planner_graph.planning.contents import PlanContents
 from planner_graph.planning.dag import Dag
 from planner_graph.planning.remaining import BARRIER, Waits
-from planner_graph.planning.scheduler import UNSAFE_POOL, Demand, Scheduler, needs, rate_window
+from planner_graph.planning.scheduler import UNSAFE_POOL, Demand, Scheduler, needs
 from planner_graph.planning.simulate import Simulation, simulate
 from planner_graph.types import AgentName, Strategy
 

@@ -8,11 +8,14 @@ next. The priority is the upward rank of HEFT (Topcuoglu, Hariri and Wu, IEEE TP
 estimated durations from the start of the agent to the end of the run.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from typing import Protocol
 
+from planner_graph.catalog.pool import rate_window
 from planner_graph.catalog.spec import AgentSpec
 from planner_graph.planning.contents import PlanContents, Step
 from planner_graph.planning.dag import Dag
@@ -21,8 +24,35 @@ from planner_graph.types import AgentName
 UNSAFE_POOL = ""
 """Pool of one that agents which are not parallel safe hold while they run; no resource can have its name."""
 
-RATE_WINDOWS: Mapping[str, float] = {"_per_second": 1.0, "_per_minute": 60.0, "_per_hour": 3600.0}
-"""Suffixes that make a pool a rate, with the length of its window in seconds."""
+
+Needs = tuple[tuple[str, float], ...]
+"""What somebody wants of which pools."""
+
+
+class SharedPools(Protocol):
+    """Pools that several runs share; who is given what of them is decided elsewhere."""
+
+    @property
+    def names(self) -> Collection[str]:
+        """Which pools these are."""
+
+    def take(self, needs: Needs) -> bool:
+        """Take ``needs`` if it is the run's turn, else stand in line for them."""
+
+    def stand_down(self, still_wanted: Collection[Needs]) -> None:
+        """Want nothing any more but what is ``still_wanted``."""
+
+    def give_back(self, needs: Needs) -> None:
+        """Free ``needs``, which the run holds."""
+
+    def keep(self, needs: Needs) -> Callable[[], None]:
+        """Hold ``needs`` beyond the turn of their agent; any thread may call what this gives, to free them."""
+
+    def seconds_to_wait(self) -> float | None:
+        """Give the seconds until a rate that the run waits for has more."""
+
+    def is_shared(self, needs: Needs) -> bool:
+        """Tell whether other runs use any of these pools at present."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +121,12 @@ class Scheduler:
         *,
         max_parallel: int | None = None,
         capacities: Mapping[str, float] | None = None,
+        shared: SharedPools | None = None,
     ) -> None:
+        self._shared = shared
+        self._in_line = False
+        self._kept: set[AgentName] = set()
+        self._lent: Counter[str] = Counter()
         self.demands = {demand.agent: demand for demand in demands}
         self.max_parallel = max_parallel
         self.running: set[AgentName] = set()
@@ -104,11 +139,13 @@ class Scheduler:
         for demand in self.demands.values():
             for before in demand.waits_for:
                 self._followers[before].append(demand.agent)
-        amounts = {UNSAFE_POOL: 1.0, **(capacities or {})}
+        own = (capacities or {}).items()
+        elsewhere = () if shared is None else shared.names
+        amounts = {UNSAFE_POOL: 1.0, **{name: amount for name, amount in own if name not in elsewhere}}
         self._pools = {name: _Pool(amount, rate_window(name)) for name, amount in amounts.items()}
         self._rates = [pool for pool in self._pools.values() if pool.window is not None]
         # One queue per distinct need: where a pool is exhausted, one look is enough for all who wait for it.
-        self._ready: dict[tuple[tuple[str, float], ...], list[tuple[float, int, AgentName]]] = {}
+        self._ready: dict[Needs, list[tuple[float, int, AgentName]]] = {}
         self._newly_ready: list[AgentName] = []
 
     def arrive(self, agent: AgentName) -> None:
@@ -132,27 +169,48 @@ class Scheduler:
         self._free(agent)
         self._arrived.discard(agent)
 
-    def keep(self, agent: AgentName) -> None:
+    def keep(self, agent: AgentName) -> Callable[[], None]:
         """Hold what ``agent``, which runs, has of pools even after it rests or settles, until :meth:`give_back`.
 
-        A thread that was given up on needs it. The place of the agent is not kept, and rates are used up anyway.
+        A thread that was given up on needs it. The place of the agent is not kept, and rates are used up anyway. The
+        thread itself calls what this gives when it returns, which frees what the run shares with others.
         """
+        shared = self._needs_shared(agent)
         for name, amount in self._needs(agent):
             if self._pools[name].window is None:
                 self._pools[name].used += amount
+        self._lent.update(name for name, _ in (*self._needs(agent), *shared))
+        if self._shared is None or not shared:
+            return _nothing
+        self._kept.add(agent)
+        return self._shared.keep(shared)
 
     def give_back(self, agent: AgentName) -> None:
-        """Free what was kept for one thread of ``agent``."""
+        """Free what was kept for one thread of ``agent`` of the run's own pools."""
         for name, amount in self._needs(agent):
             self._pools[name].give_back(amount)
+        self._lent.subtract(name for name, _ in (*self._needs(agent), *self._needs_shared(agent)))
 
-    def queued(self) -> list[AgentName]:
-        """Give the agents that would start if limits allowed it."""
-        return [agent for _, queue in self._queues() for _, _, agent in queue if agent not in self.settled]
+    def stuck(self) -> list[AgentName]:
+        """Give the agents that cannot start before something is given back that was kept, if nobody runs."""
+        if self.running or self.halted:
+            return []
+        queued = [agent for _, queue in self._queues() for _, _, agent in queue if agent not in self.settled]
+        return [agent for agent in queued if self._is_held_back(agent)]
+
+    def _is_held_back(self, agent: AgentName) -> bool:
+        """Tell whether an agent lacks what was kept, and no other run can make way."""
+        if any(self._lent[name] and not self._pools[name].fits(amount) for name, amount in self._needs(agent)):
+            return True
+        shared = self._needs_shared(agent)
+        lent = any(self._lent[name] for name, _ in shared)
+        return lent and self._shared is not None and not self._shared.is_shared(shared)
 
     def halt(self) -> None:
         """Start nobody any more; who runs may end."""
         self.halted = True
+        if self._shared is not None:
+            self._shared.stand_down(())
 
     def start(self, now: float, passes: Callable[[AgentName], bool] = lambda _: False) -> list[AgentName]:
         """Give the agents that start at time ``now`` (seconds on any steady clock), the most urgent first.
@@ -165,17 +223,25 @@ class Scheduler:
         started = self._queue_newly_ready(passes)
         for pool in self._rates:
             pool.expire(now)
+        refused: set[Needs] = set()
         while self.max_parallel is None or len(self.running) < self.max_parallel:
-            fitting = [queue[0] for wanted, queue in self._queues() if self._fit(wanted)]
+            fitting = [queue[0] for wanted, queue in self._queues() if wanted not in refused and self._fit(wanted)]
             if not fitting:
                 break
             agent = min(fitting)[2]
-            taken = self._needs(agent)
-            heappop(self._ready[taken])
+            wanted, taken = self._wants(agent), self._needs(agent)
+            if self._shared is not None and not self._granted(agent):
+                refused.add(wanted)
+                continue
+            heappop(self._ready[wanted])
             for name, amount in taken:
                 self._pools[name].take(amount, now)
             self.running.add(agent)
             started.append(agent)
+        if self._shared is not None:
+            names = self._shared.names
+            self._in_line = bool(refused)
+            self._shared.stand_down({tuple(need for need in wanted if need[0] in names) for wanted in refused})
         return started
 
     def wake_at(self) -> float | None:
@@ -191,6 +257,22 @@ class Scheduler:
             self.running.discard(agent)
             for name, amount in self._needs(agent):
                 self._pools[name].give_back(amount)
+            if agent in self._kept:
+                self._kept.discard(agent)
+            elif self._shared is not None and (shared := self._needs_shared(agent)):
+                self._shared.give_back(shared)
+
+    def _granted(self, agent: AgentName) -> bool:
+        """Take what an agent needs of pools that are shared; whether that was possible."""
+        shared = self._needs_shared(agent)
+        return not shared or self._shared is None or self._shared.take(shared)
+
+    def wait_for_others(self) -> float | None:
+        """Give the seconds after which to look again, if somebody waits for other runs; infinite if unknown."""
+        if self._shared is None or not self._in_line or self.halted:
+            return None
+        seconds = self._shared.seconds_to_wait()
+        return math.inf if seconds is None else seconds
 
     def _queue_if_ready(self, agent: AgentName) -> None:
         if not self._missing[agent] and agent in self._arrived and agent not in self.settled:
@@ -207,28 +289,42 @@ class Scheduler:
                 passing.append(agent)
             else:
                 entry = (-self.demands[agent].priority, self._rank[agent], agent)
-                heappush(self._ready.setdefault(self._needs(agent), []), entry)
+                heappush(self._ready.setdefault(self._wants(agent), []), entry)
         return passing
 
-    def _queues(self) -> list[tuple[tuple[tuple[str, float], ...], list[tuple[float, int, AgentName]]]]:
+    def _queues(self) -> list[tuple[Needs, list[tuple[float, int, AgentName]]]]:
         """Give the queues in which somebody waits, by need; who has settled while in a queue is taken out."""
         for queue in self._ready.values():
             while queue and queue[0][2] in self.settled:
                 heappop(queue)
         return [(needs, queue) for needs, queue in self._ready.items() if queue]
 
-    def _needs(self, agent: AgentName) -> tuple[tuple[str, float], ...]:
-        """Needs of an agent in the pools that have a capacity at all; a pool without one is unlimited."""
+    def _needs(self, agent: AgentName) -> Needs:
+        """Needs of an agent in the run's own pools that have a capacity; a pool without one is unlimited."""
         resources = self.demands[agent].resources
         return tuple((name, resources[name]) for name in self._pools if name in resources)
 
-    def _fit(self, needs: tuple[tuple[str, float], ...]) -> bool:
-        return all(self._pools[name].fits(amount) for name, amount in needs)
+    def _needs_shared(self, agent: AgentName) -> Needs:
+        """Needs of an agent in pools that are shared."""
+        if self._shared is None:
+            return ()
+        resources = self.demands[agent].resources
+        return tuple((name, resources[name]) for name in sorted(self._shared.names) if name in resources)
+
+    def _wants(self, agent: AgentName) -> Needs:
+        """Needs of an agent in all pools: who queues with others whose are the same."""
+        own = self._needs(agent)
+        return own if self._shared is None else own + self._needs_shared(agent)
+
+    def _fit(self, needs: Needs) -> bool:
+        """Tell whether the run's own pools have room."""
+        return all(self._pools[name].fits(amount) for name, amount in needs if name in self._pools)
 
 
-def scheduler_for(plan: PlanContents, *, dependencies: bool = True) -> Scheduler:
+def scheduler_for(plan: PlanContents, *, dependencies: bool = True, shared: SharedPools | None = None) -> Scheduler:
     """Build the scheduler of a plan's agents, in execution order.
 
+    ``shared`` are pools that other runs use as well; without them, all pools are the run's own.
     Without ``dependencies`` it only keeps the limits, for graphs in which LangGraph itself sees to the order.
     """
     dag = Dag({step.agent: step.waits_for for step in plan.steps})
@@ -242,7 +338,7 @@ def scheduler_for(plan: PlanContents, *, dependencies: bool = True) -> Scheduler
         )
         for step in plan.steps
     ]
-    return Scheduler(demands, max_parallel=plan.max_parallel, capacities=plan.resources)
+    return Scheduler(demands, max_parallel=plan.max_parallel, capacities=plan.resources, shared=shared)
 
 
 def needs(agent: AgentSpec | Step) -> dict[str, float]:
@@ -250,6 +346,5 @@ def needs(agent: AgentSpec | Step) -> dict[str, float]:
     return agent.resources if agent.parallel_safe else {**agent.resources, UNSAFE_POOL: 1.0}
 
 
-def rate_window(pool: str) -> float | None:
-    """Give the length in seconds of the window of a pool that is a rate; ``None`` of any other."""
-    return next((seconds for suffix, seconds in RATE_WINDOWS.items() if pool.endswith(suffix)), None)
+def _nothing() -> None:
+    """Free nothing: no other run shares what was kept."""

@@ -58,6 +58,7 @@ OF_STEP = {
 """For each field of a step but its name another value than any that is drawn."""
 
 OF_PLAN = {
+    "process_pools": ("llm",),
     "campaign_id": "other campaign",
     "campaign_type": "other type",
     "strategy": Strategy.SEQUENTIAL,

@@ -31,7 +31,7 @@ def catalog_commands() -> None:
 
 @app.command("list")
 def list_agents(*, catalog: CatalogFiles = None, no_builtin: NoBuiltin = False, as_json: AsJson = False) -> None:
-    """List all agents and rules."""
+    """List all agents, rules and pools."""
     made = load_catalog(catalog, builtin=not no_builtin)
     if as_json:
         screen.show_json(made.for_people())
@@ -93,7 +93,7 @@ def count(things: Sized, noun: str) -> str:
 
 
 def overview(catalog: Catalog) -> Iterator[RenderableType]:
-    """Show all agents and rules as tables."""
+    """Show all agents, rules and pools as tables."""
     agents = screen.table("agent", "estimate", "after", "outputs", numbers=("estimate",), wide=("after", "outputs"))
     for spec in catalog.agents.values():
         after = ", ".join(
@@ -108,6 +108,12 @@ def overview(catalog: Catalog) -> Iterator[RenderableType]:
             rules.add_row(*screen.cells(rule.name, _occasion(rule), ", ".join(rule.select)))
         yield Text()
         yield rules
+    if catalog.pools:
+        pools = screen.table("pool", "capacity", "scope", numbers=("capacity",))
+        for pool in catalog.pools.values():
+            pools.add_row(*screen.cells(pool.name, f"{pool.capacity:g}", pool.scope))
+        yield Text()
+        yield pools
 
 
 def _occasion(rule: Rule) -> str:
