@@ -23,13 +23,15 @@ from planner_graph import (
     full_output,
 )
 from planner_graph.compiler.compiler import compile_plan
-from planner_graph.errors import CheckpointUnreadableError
+from planner_graph.errors import AllowedTypeError, CheckpointUnreadableError
 from planner_graph.mirror.checkpoint import read_checkpoint
 from planner_graph.mirror.reconcile import reconcile, reconcile_all
+from planner_graph.serializer import CheckpointSerializer
 from planner_graph.server.app import build_app
 from planner_graph.server.context import open_context
 from planner_graph.server.hosting import Agents
 from planner_graph.server.settings import ServerSettings
+from planner_graph.store.database import open_database
 from planner_graph.store.repository import Repository
 from planner_graph.store.saver import checkpointer
 from tests.asgi import client
@@ -348,3 +350,15 @@ async def test_a_record_of_an_earlier_version_is_read(database):
     }
     await change(database, BLOBS, "msgpack", ormsgpack.packb(record), await thread_of(database, run_id))
     assert await full_output(database, run_id, "reader") == {"notes": ["a"]}
+
+
+async def test_types_are_named_in_the_environment_and_where_a_database_is_opened(dsn, monkeypatch):
+    monkeypatch.setenv("PLANNER_GRAPH_ALLOWED_TYPES", "shop.models:Order, tests.stored_types:Draft,")
+    async with open_database(dsn, allowed_types=[Draft]) as opened:
+        serializer = checkpointer(opened).serde
+    assert isinstance(serializer, CheckpointSerializer)
+    assert set(serializer.allowed_types) == {("tests.stored_types", "Draft"), ("shop.models", "Order")}
+    monkeypatch.setenv("PLANNER_GRAPH_ALLOWED_TYPES", "Draft")
+    with pytest.raises(AllowedTypeError, match="'Draft' cannot be used; write it as module:Class"):
+        async with open_database(dsn):
+            pass
