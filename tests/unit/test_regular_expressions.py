@@ -110,6 +110,15 @@ def expressions() -> list[Expression]:
 
 
 def eval_pattern(module: str, node: ast.expr) -> str:
+    for part in ast.walk(node):  # what only a function knows is some word
+        if isinstance(part, ast.JoinedStr):
+            known = vars(importlib.import_module(module))
+            part.values = [
+                ast.copy_location(ast.Constant("word"), value)
+                if any(isinstance(name, ast.Name) and name.id not in known for name in ast.walk(value))
+                else value
+                for value in part.values
+            ]
     given = eval(compile(ast.Expression(node), module, "eval"), vars(importlib.import_module(module)))  # noqa: S307  # our own source
     assert isinstance(given, str)
     return given
