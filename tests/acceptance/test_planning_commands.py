@@ -22,7 +22,7 @@ def test_a_plan_is_shown_in_order_with_estimates_slack_and_critical_path(command
     assert lines[0].split() == ["#", "agent", "level", "group", "estimate", "slack", "after"]
     assert lines[1].split() == ["1", "planner", "0", "2", "min", "critical"]
     assert "critical path (15 min): planner -> researcher -> writer -> editor -> seo" in lines
-    assert any(line.startswith("campaign launch: 6 agents, strategy adaptive") for line in lines)
+    assert any(line.startswith("campaign launch: 7 agents, strategy adaptive") for line in lines)
 
 
 def test_the_json_of_a_plan_is_its_canonical_bytes_and_a_newline(command):

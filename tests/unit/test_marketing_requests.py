@@ -120,6 +120,36 @@ REQUESTS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "planner writer editor revision",
         "newsletter=final_newsletter",
     ),
+    "a post that exists, checked by legal": (
+        {"content_types": ["blog_post"], "tasks": [{"type": "legal_review"}], "provided": TEXT},
+        "legal_review revision",
+        "planner writer editor",
+        "post=final_content",
+    ),
+    "a press release that exists, checked by legal": (
+        {"content_types": ["press_release"], "tasks": [{"type": "legal_review"}], "provided": {"press_release": "x"}},
+        "legal_review press_release_editor",
+        "planner press_release",
+        "press_release=final_press_release",
+    ),
+    "a launch with a post and pictures that exist": (
+        {"type": "product_launch", "provided": {**TEXT, "generated_images": []}},
+        "planner seo revision landing_page",
+        "writer editor art_direction image",
+        "post=final_content ads=final_ads",
+    ),
+    "an article that exists, for the head of the company": (
+        {"type": "thought_leadership", "provided": TEXT},
+        "fact_check brand_voice quality_score revision",
+        "writer editor outline",
+        "post=final_content summary_and_teasers=final_pieces",
+    ),
+    "mails, and posts made from them": (
+        {"type": "email_campaign", "content_types": ["social_media"]},
+        "email_sequence social_media social_media_editor",
+        "writer editor",
+        "mails=final_emails posts=final_posts",
+    ),
     "posts from an article": (
         {"type": "content_repurposing", "provided": TEXT},
         "social_media",
@@ -299,10 +329,11 @@ def test_a_request_gets_the_agents_and_the_products_that_it_needs(request_: str)
     assert dict(item.split("=") for item in gives.split()).items() <= given(made).items()
 
 
-RULES_BY_TYPE = [rule for rule in CATALOG.rules.values() if rule.when.campaign_type]
+SIMPLE = [rule for rule in CATALOG.rules.values() if len(rule.when.model_dump(exclude_none=True)) == 1]
+RULES_BY_TYPE = [rule for rule in SIMPLE if rule.when.campaign_type]
 TYPES = [word for rule in RULES_BY_TYPE for word in rule.when.campaign_type or ()]
-CONTENT = [(rule.when.content_type or ("",))[0] for rule in CATALOG.rules.values() if rule.when.content_type]
-TASKS = [(rule.when.task_type or ("",))[0] for rule in CATALOG.rules.values() if rule.when.task_type]
+CONTENT = [(rule.when.content_type or ("",))[0] for rule in SIMPLE if rule.when.content_type]
+TASKS = [(rule.when.task_type or ("",))[0] for rule in SIMPLE if rule.when.task_type]
 REVIEWS = ["fact_checking", "brand_review", "legal_review", "accessibility_review", "quality_scoring"]
 
 
