@@ -23,6 +23,7 @@ from planner_graph.compiler.events import Event
 from planner_graph.compiler.failfast import FailFast
 from planner_graph.compiler.identity import works_in
 from planner_graph.compiler.landing import TellsLanding
+from planner_graph.compiler.loop_watch import LOOP_WATCH
 from planner_graph.compiler.observing import Beginning, Following
 from planner_graph.compiler.process_pools import PROCESS_POOLS, Tenant
 from planner_graph.compiler.state import KEPT, PLAN, AgentRecord, ended_tasks, read_plan
@@ -62,6 +63,7 @@ class Invocation:
         self.inner = inner
         self.board: asyncio.Future[Board] | None = None
         self.tenant: Tenant | None = None
+        self.watched: asyncio.AbstractEventLoop | None = None
         self.stores = stores
 
     @property
@@ -94,6 +96,8 @@ class Invocation:
         Where agents are not all in one superstep, LangGraph itself sees to their order, and the board to the limits.
         """
         plan, runtime, loop = self.plan, get_runtime(), asyncio.get_running_loop()
+        self.watched = loop
+        LOOP_WATCH.enter(loop)
         boards: list[weakref.ref[Board]] = []
 
         def wake() -> bool:
@@ -120,6 +124,8 @@ class Invocation:
         try:
             yield
         finally:
+            if self.watched is not None:
+                LOOP_WATCH.leave(self.watched)
             if self.tenant is not None:
                 self.tenant.leave()
 

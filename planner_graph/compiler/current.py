@@ -7,7 +7,7 @@ import copy
 import hashlib
 import json
 import secrets
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -85,6 +85,12 @@ class Attempt:
 
 
 _CURRENT: ContextVar[Attempt | AgentContext] = ContextVar("planner_graph_current_agent")
+
+
+def attempt_in(context: Context) -> Attempt | None:
+    """Return the attempt that code in ``context`` belongs to, if it is one of an agent in this process."""
+    current = context.get(_CURRENT)
+    return current if isinstance(current, Attempt) else None
 
 
 def current_agent() -> AgentContext:
