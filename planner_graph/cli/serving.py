@@ -185,8 +185,9 @@ def web_config(context: Context) -> uvicorn.Config:
 
 
 def is_news(record: logging.LogRecord) -> bool:
-    """Tell whether a record of uvicorn's is worth a line: it takes each WebSocket that is refused for a fault."""
-    return "without completing handshake" not in record.getMessage()
+    """Tell whether a record of uvicorn's is worth a line: it takes what clients of WebSockets do for faults."""
+    said = record.getMessage()
+    return not any(words in said for words in ("without completing handshake", "Invalid UTF-8 sequence"))
 
 
 def serve(settings: ServerSettings, catalog: Catalog, reference: str | None, dsn: str | None) -> ExitCode:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from planner_graph.mirror.log import FeedClosedError
+from planner_graph.server.frames import Frame
 from planner_graph.server.live import Bursts, TooSlowError, deliver, while_there
 
 log = logging.getLogger(__name__)
@@ -54,8 +55,15 @@ async def converse(websocket: WebSocket, bursts: Bursts, slow_seconds: float) ->
 
 async def _tell(websocket: WebSocket, bursts: Bursts, slow_seconds: float) -> Goodbye | None:
     """Send what comes; gives how to close, ``None`` if the client has left."""
+
+    async def send(frame: Frame) -> None:
+        try:
+            await websocket.send_text(frame.text)
+        except RuntimeError as error:  # uvicorn has closed already, on a frame of the client that is none
+            raise WebSocketDisconnect(1006) from error
+
     try:
-        await deliver(bursts, lambda frame: websocket.send_text(frame.text), slow_seconds)
+        await deliver(bursts, send, slow_seconds)
     except WebSocketDisconnect:
         return None
     except TooSlowError as error:

@@ -59,21 +59,28 @@ class ResponseHeaders:
         number = request_id(scope)
         scope.setdefault("state", {})["request_id"] = number
         private = scope["path"].startswith(self.private)
-        started = False
+        started = left = False
 
         async def sending(message: Message) -> None:
-            nonlocal started
+            nonlocal started, left
             if message["type"] == "websocket.close" and not started:
                 await NO_SOCKET.response(scope["path"])(scope, receive, sending)
                 return
             if message["type"] in _STARTS:
                 started = True
                 message["headers"] = _completed(message.get("headers", ()), number, private=private)
-            await send(message)
+            try:
+                await send(message)
+            except OSError:  # that is how servers say that the client has gone
+                left = True
+                raise
 
         try:
             await self.app(scope, receive, sending)
         except Exception as error:  # the last line: clients get an answer, and the log what went wrong
+            if left:
+                log.info("the client of %s left before it was answered", one_line(scope["path"]))
+                return
             problem = problem_of(error)
             if started or problem.kind == "internal-error":
                 log.exception("request %s to %s failed", number, one_line(scope["path"]))
