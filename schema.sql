@@ -55,7 +55,7 @@ CREATE TABLE IF NOT EXISTS execution_plans (
     total_agents INTEGER NOT NULL,
     estimated_duration_minutes INTEGER,
 
-    -- Plan data. "plan" is the whole plan in its canonical form, whose SHA-256 is "plan_hash"; "campaign" is the
+    -- Plan data. "planned_sequence" are its steps, see planner_graph_sequence; "plan" is the whole plan in its canonical form, whose SHA-256 is "plan_hash"; "campaign" is the
     -- campaign as this run accepted it.
     planned_sequence JSONB NOT NULL,
     agent_configurations JSONB,
@@ -379,6 +379,27 @@ RETURNS TABLE (workflow_execution_id UUID, holder TEXT) LANGUAGE sql STABLE AS $
     LEFT JOIN pg_stat_activity a ON a.pid = l.session_pid AND a.backend_start = l.session_start
     WHERE l.expires_at > clock_timestamp()
         AND (a.pid IS NOT NULL OR l.renewed_at > clock_timestamp() - make_interval(secs => silence))
+$$;
+
+-- The steps of a plan as other teams read them: each with its own fields, under these names, too; "dependencies" are names of
+-- agents, and "edges" say of which kind they are. In an adaptive plan "can_reschedule" marks steps with one dependency at most.
+CREATE OR REPLACE FUNCTION planner_graph_sequence(plan JSONB) RETURNS JSONB LANGUAGE sql IMMUTABLE AS $$
+    SELECT COALESCE(jsonb_agg(s.step || jsonb_build_object(
+        'agent_name', s.step -> 'agent',
+        'agent_type', s.step -> 'type',
+        'execution_order', s.step -> 'order',
+        'dependencies', d.names,
+        'edges', s.step -> 'dependencies',
+        'timeout_minutes', greatest(1, ceil((s.step ->> 'timeout_seconds')::FLOAT8 / 60))::INTEGER
+    ) || CASE WHEN plan ->> 'strategy' = 'adaptive' THEN jsonb_build_object(
+        'adaptive_scheduling', s.step -> 'parallel_safe',
+        'can_reschedule', jsonb_array_length(d.names) <= 1
+    ) ELSE '{}' END ORDER BY s.place), '[]')
+    FROM jsonb_array_elements(plan -> 'steps') WITH ORDINALITY AS s(step, place)
+    CROSS JOIN LATERAL (
+        SELECT COALESCE(jsonb_agg(e.edge -> 'agent' ORDER BY e.place), '[]') AS names
+        FROM jsonb_array_elements(s.step -> 'dependencies') WITH ORDINALITY AS e(edge, place)
+    ) d
 $$;
 
 -- A run with its campaign's name, but for its plan and its campaign, which are read by those who need them.

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from planner_graph.runtime.brake import Grace as Grace
     from planner_graph.runtime.execution import RunOutcome as RunOutcome
     from planner_graph.runtime.orchestrator import CampaignOrchestrator as CampaignOrchestrator
+    from planner_graph.runtime.planner import DatabasePlanner as DatabasePlanner
     from planner_graph.runtime.recovery import recover as recover
     from planner_graph.store.database import open_database as open_database
     from planner_graph.studio import Studio as Studio
@@ -61,6 +62,7 @@ _HOMES = {
     "CampaignOrchestrator": "runtime.orchestrator",
     "Catalog": "catalog.catalog",
     "Condition": "catalog.rule",
+    "DatabasePlanner": "runtime.planner",
     "DependencyKind": "types",
     "ExecutionPlan": "planning.plan",
     "Finding": "errors",

@@ -92,3 +92,14 @@ class StrangeAgentError(PlannerGraphError, ValueError):
         self.agent = agent
         problem = f"it is not in the plan; name one of: {', '.join(known)}" if known else "it has no plan; start a run"
         super().__init__(f"agent {agent!r} has no part in this thread: {problem}")
+
+
+class NoDatabaseError(PlannerGraphError, TypeError):
+    """A planner without a database was given the ids of a campaign and of a run."""
+
+    def __init__(self, campaign_id: object) -> None:
+        self.campaign_id = campaign_id
+        super().__init__(
+            f"this planner has no database to look up campaign {campaign_id!r} in; pass the Campaign itself, or use "
+            "await DatabasePlanner(database).create_execution_plan(campaign_id, workflow_execution_id, strategy)"
+        )

@@ -77,6 +77,14 @@ class RunIdError(PlannerGraphError, ValueError):
         super().__init__(f"workflow_execution_id {run_id!r} is no UUID; write str(uuid.uuid4()), or leave it out")
 
 
+class RunExistsError(PlannerGraphError, ValueError):
+    """A run was to be accepted under the id of another one."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(f"there is a run {run_id!r} already; write str(uuid.uuid4()) for another one")
+
+
 class RunHeldError(PlannerGraphError, RuntimeError):
     """Another process executes a run."""
 

@@ -1,5 +1,6 @@
 """What a plan is made of: steps, edges, estimates, timings; plain frozen values that explanations and pictures read."""
 
+import math
 import operator
 from collections.abc import Mapping
 from functools import cached_property
@@ -227,6 +228,39 @@ class PlanContents(Value):
             for step in self.steps
         )
         return self.model_copy(update={"steps": tuple(steps)})
+
+    @property
+    def dependencies(self) -> dict[AgentName, list[AgentName]]:
+        """For each agent the names of those it depends on, in whatever way."""
+        return {step.agent: [edge.agent for edge in step.dependencies] for step in self.steps}
+
+    @property
+    def agent_sequence(self) -> list[dict[str, Any]]:
+        """The steps as plain JSON with names of agents, as the table's ``planned_sequence`` has them, among more."""
+        return [
+            {
+                "agent_name": step.agent,
+                "agent_type": step.type,
+                "execution_order": step.order,
+                "dependencies": [edge.agent for edge in step.dependencies],
+                "parallel_group_id": step.parallel_group_id,
+                "max_retries": step.max_retries,
+                "timeout_minutes": max(1, math.ceil(step.timeout_seconds / 60)),
+                "configuration": step.configuration,
+                **self._rescheduling(step),
+            }
+            for step in self.steps
+        ]
+
+    def _rescheduling(self, step: Step) -> dict[str, bool]:
+        if self.strategy is not Strategy.ADAPTIVE:
+            return {}
+        return {"adaptive_scheduling": step.parallel_safe, "can_reschedule": len(step.dependencies) <= 1}
+
+    @property
+    def estimated_duration(self) -> int:
+        """The same as :attr:`estimated_duration_minutes`."""
+        return self.estimated_duration_minutes
 
     @property
     def estimated_duration_minutes(self) -> int:

@@ -13,7 +13,7 @@ from planner_graph.campaign import Campaign
 from planner_graph.catalog import check
 from planner_graph.catalog.catalog import Catalog
 from planner_graph.catalog.spec import AgentSpec
-from planner_graph.errors import Finding, PlanError, nearest
+from planner_graph.errors import Finding, NoDatabaseError, PlanError, nearest
 from planner_graph.planning import capacities
 from planner_graph.planning.capacities import Capacities
 from planner_graph.planning.contents import Duration, LeftOut, Step, Timing
@@ -65,12 +65,25 @@ class MasterPlanner:
         """Give the same planner with another estimator."""
         return MasterPlanner(self.catalog, settings=self.settings, estimator=estimator)
 
-    def create_execution_plan(self, campaign: Campaign, strategy: Strategy | str | None = None) -> ExecutionPlan:
+    def create_execution_plan(
+        self,
+        campaign: Campaign | None = None,
+        strategy: Strategy | str | None = None,
+        *,
+        campaign_id: str | None = None,
+        workflow_execution_id: str | None = None,
+    ) -> ExecutionPlan:
         """Plan ``campaign``; ``strategy`` overrides the campaign's own choice.
 
+        The ids of a stored campaign and of a run are for a planner with a database,
+        :class:`~planner_graph.runtime.planner.DatabasePlanner`.
+
         Raises:
+            NoDatabaseError: it was given the id of a campaign in the place of a campaign.
             PlanError: no plan follows from campaign and catalog; ``findings`` holds everything that stands in the way.
         """
+        if not isinstance(campaign, Campaign) or campaign_id is not None or workflow_execution_id is not None:
+            raise NoDatabaseError(campaign_id if campaign is None else campaign)
         draft = self._draft(campaign, strategy)
         if draft.findings:
             raise PlanError(draft.findings)

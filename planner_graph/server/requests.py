@@ -3,7 +3,9 @@
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from fastapi import Query
+from fastapi import Body as BodyParameter
+from fastapi import Depends, Query
+from fastapi.exceptions import RequestValidationError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from planner_graph.types import RunStatus, Strategy
@@ -103,6 +105,39 @@ class ControlBody(Body):
         if self.action is Action.REJECT:
             return False
         return self.answer if "answer" in self.model_fields_set else True
+
+
+class ControlQuery(Body):
+    """The short form of a command, without a body: ``?action=pause&reason=tea``."""
+
+    action: Action | None = Field(default=None, description="What is asked, where there is no body.")
+    reason: Text | None = Field(default=None, max_length=1_000, description="Why; kept with the run.")
+
+
+def wanted_control(
+    query: Annotated[ControlQuery, Query()], body: Annotated[ControlBody | None, BodyParameter()] = None
+) -> ControlBody:
+    """Return what is asked of a run: the body, or else what the query says.
+
+    Raises:
+        RequestValidationError: neither says it, or both do, or an answer lacks its agent.
+    """
+    if body is not None:
+        if query.model_fields_set:
+            raise _refused("say it in the body or in the query, not in both")
+        return body
+    if query.action is None:
+        raise _refused('name an action: {"action": "pause"} as the body, or ?action=pause')
+    if query.action.answers:
+        raise _refused(f"{query.action.value} needs the agent that is answered: say it in the body")
+    return ControlBody(action=query.action, reason=query.reason)
+
+
+def _refused(message: str) -> RequestValidationError:
+    return RequestValidationError([{"type": "value_error", "loc": ("query", "action"), "msg": message}])
+
+
+Control = Annotated[ControlBody, Depends(wanted_control)]
 
 
 class ListQuery(Body):

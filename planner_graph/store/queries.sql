@@ -45,7 +45,8 @@ INSERT INTO execution_plans (
     planned_sequence, agent_configurations, plan, plan_hash, campaign, thread_id, agents_reference, output_folder,
     planning_reasoning
 )
-SELECT %(campaign_id)s, %(run_id)s, %(strategy)s, %(total_agents)s, %(estimated_duration_minutes)s, given.plan -> 'steps',
+SELECT %(campaign_id)s, %(run_id)s, %(strategy)s, %(total_agents)s, %(estimated_duration_minutes)s,
+    planner_graph_sequence(given.plan),
     (
         SELECT COALESCE(jsonb_object_agg(step ->> 'agent', step -> 'configuration'), '{}')
         FROM jsonb_array_elements(given.plan -> 'steps') step
@@ -702,7 +703,7 @@ SET campaign_id = %(campaign_id)s,
     execution_strategy = %(strategy)s,
     total_agents = %(total_agents)s,
     estimated_duration_minutes = %(estimated_duration_minutes)s,
-    planned_sequence = given.plan -> 'steps',
+    planned_sequence = planner_graph_sequence(given.plan),
     agent_configurations = (
         SELECT COALESCE(jsonb_object_agg(step ->> 'agent', step -> 'configuration'), '{}')
         FROM jsonb_array_elements(given.plan -> 'steps') step

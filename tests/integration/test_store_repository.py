@@ -110,6 +110,12 @@ async def test_tasks_are_kept_in_order(repository):
 async def test_the_plan_stands_in_columns_that_others_read(repository):
     [row] = await rows(repository, "SELECT planned_sequence, agent_configurations, plan FROM execution_plans")
     assert [step["agent"] for step in row["planned_sequence"]] == [step.agent for step in PLAN.steps]
+    for planned, step, own in zip(row["planned_sequence"], PLAN.agent_sequence, row["plan"]["steps"], strict=True):
+        assert {key: planned[key] for key in step} == step
+        assert planned["edges"] == own["dependencies"]
+        assert {key: planned[key] for key in own if key != "dependencies"} == {
+            key: own[key] for key in own if key != "dependencies"
+        }
     assert row["agent_configurations"] == {step.agent: {} for step in PLAN.steps}
     assert row["plan"] == PLAN.model_dump(mode="json")
 

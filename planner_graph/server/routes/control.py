@@ -18,7 +18,7 @@ from planner_graph.server.context import Asking, Context, FoundRun, Shared
 from planner_graph.server.details import allowed_actions, looked_into
 from planner_graph.server.openapi import documented
 from planner_graph.server.problems import ProblemError, without_commands
-from planner_graph.server.requests import ControlBody
+from planner_graph.server.requests import Control, ControlBody
 from planner_graph.server.responses import ControlResult
 from planner_graph.store import audit
 from planner_graph.store.commands import Command
@@ -44,9 +44,7 @@ UNDER_WAY = frozenset({RunStatus.RUNNING, RunStatus.PAUSING, RunStatus.CANCELLIN
         **documented("run-not-found", "ambiguous-run", "action-not-allowed", "unbound-agents", "checkpoint-unreadable"),
     },
 )
-async def control(
-    body: ControlBody, row: FoundRun, context: Shared, actor: Asking, response: Response
-) -> ControlResult:
+async def control(body: Control, row: FoundRun, context: Shared, actor: Asking, response: Response) -> ControlResult:
     """Ask something of a run, whichever process executes it; asking for what is so already changes nothing."""
     action = audit.Action(body.action.value)
     entry = audit.Entry(actor=actor, action=action, run_id=row.run_id, subject=body.agent, reason=body.reason)
