@@ -107,7 +107,7 @@ async def test_an_agent_added_at_the_end_runs_and_the_finished_ones_do_not(datab
     assert (row.thread_id, row.plan_revision, row.plan_hash) == (f"{run_id}:2", 2, replanned.plan.hash)
     outcome = await office.finish(run_id, *new)
     assert (outcome.status, office.calls) == (RunStatus.COMPLETED, ["c", "d"])
-    assert outcome.result["deliverables"] == {"d": "d 1"}
+    assert outcome.result["deliverables"] == {"a": "a 1", "b": "b 1", "c": "c 1", "d": "d 1"}
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -267,7 +267,7 @@ async def test_another_brief_is_refused_and_reaches_those_that_run_under_the_new
     orchestrator = office.orchestrator(*agents)
     orchestrator.agents = {**orchestrator.agents, "b": lambda inputs: inputs["campaign"]["brief"]}
     outcome = await orchestrator.execute(run_id)
-    assert (outcome.result["deliverables"], office.calls) == ({"b": "shorter"}, [])
+    assert (outcome.result["deliverables"], office.calls) == ({"a": "a 1", "b": "shorter"}, [])
 
 
 async def test_whoever_read_a_value_of_the_campaign_that_changed_runs_again(office):
