@@ -24,7 +24,7 @@ def planned(wish: Wish) -> ExecutionPlan:
 
 
 def applying(wish: Wish) -> list[Rule]:
-    return [rule for rule in wish.catalog.rules.values() if rule.when.campaign_type == wish.asked().type]
+    return [rule for rule in wish.catalog.rules.values() if wish.asked().type in (rule.when.campaign_type or ())]
 
 
 def wanted_outputs(plan: ExecutionPlan) -> set[str]:

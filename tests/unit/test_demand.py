@@ -8,6 +8,7 @@ from planner_graph.campaign import Campaign
 from planner_graph.catalog.catalog import Catalog
 from planner_graph.catalog.rule import Rule
 from planner_graph.planning.selection import Selection, select
+from planner_graph.types import AgentName
 from tests.catalogs import spec
 
 TEAM = (
@@ -33,14 +34,14 @@ def chosen(rule: dict[str, Any], *more: dict[str, Any], **campaign: Any) -> Sele
 
 def test_hard_dependencies_come_with_their_own_ones_and_say_for_whom():
     reasons = chosen({"select": ["writer"]}).reasons
-    assert reasons["researcher"] == ("'writer' depends on it",)
-    assert reasons["planner"] == ("produces 'strategy', which 'writer' needs", "'researcher' depends on it")
+    assert reasons[AgentName("researcher")] == ("'writer' depends on it",)
+    assert reasons[AgentName("planner")] == ("produces 'strategy', which 'writer' needs", "'researcher' depends on it")
 
 
 def test_a_rule_leaves_an_agent_out_and_what_only_that_one_needed():
     selection = chosen({"select": ["social"], "without": ["seo", "researcher"]})
     assert list(selection.reasons) == ["planner", "writer", "editor", "social"]
-    assert selection.left_out["seo"] == "rule 'r0' leaves it out"
+    assert selection.left_out[AgentName("seo")] == "rule 'r0' leaves it out"
 
 
 def test_what_one_rule_leaves_out_another_one_may_select():
@@ -68,11 +69,9 @@ def test_what_is_provided_leaves_out_its_agent_and_the_chain_that_only_served_it
 
 
 def test_an_agent_does_not_run_for_what_it_need_not_give_once_what_is_needed_is_provided():
-    """`teasers` are only used where there are any."""
-    selection = chosen(
-        {"select": ["writer", "editor"], "deliverables": {"post": ["edited"]}}, provided={"draft": "text"}
-    )
-    assert list(selection.reasons) == ["editor"]
+    """`teasers` are only used where there are any, here by one that needs nothing else of the writer."""
+    rule = {"select": ["writer", "editor", "social"], "without": ["seo"], "deliverables": {"post": ["edited"]}}
+    assert list(chosen(rule, provided={"draft": "text"}).reasons) == ["editor", "social"]
 
 
 def test_an_agent_that_a_rule_selects_runs_for_what_is_only_used():
@@ -111,7 +110,7 @@ def test_a_product_that_is_provided_at_its_best_needs_no_agent():
 def test_a_required_product_calls_for_the_agent_of_its_best_output_and_an_optional_one_for_none():
     products = {"post": ["optimized", "edited"], "findings": {"outputs": ["findings"], "required": False}}
     selection = chosen({"select": ["planner"], "deliverables": products})
-    assert selection.reasons["seo"] == ("produces 'optimized' for the deliverable 'post'",)
+    assert selection.reasons[AgentName("seo")] == ("produces 'optimized' for the deliverable 'post'",)
     assert "lawyer" not in selection.reasons
     assert [(product.name, product.sources) for product in selection.products] == [
         ("post", {"edited": "editor", "optimized": "seo"}),
