@@ -112,6 +112,7 @@ __all__ = [
     "nearest",
 ]
 
-for _name in __all__:
-    # retry_on in catalogs and stored plans names these classes by this module, wherever they are defined
-    globals()[_name].__module__ = __name__
+for _item in [globals()[name] for name in __all__]:
+    if isinstance(_item, type):
+        # retry_on in catalogs and stored plans names these classes by this module, wherever they are defined
+        _item.__module__ = __name__

@@ -10,10 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from planner_graph import Campaign, Catalog, MasterPlanner
+from planner_graph.catalog import check
+from planner_graph.catalog.catalog import SECTIONS
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MODULES = [path for path in sorted((ROOT / "planner_graph").rglob("*.py")) if ">>> " in path.read_text()]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+YAML = [
+    pytest.param(block, id=f"{path.name}-{place}")
+    for path in DOCUMENTS
+    for place, block in enumerate(re.findall(r"^```yaml\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL))
+]
 PLANNING = re.compile(r"^\$ planner-graph ((?:plan|draw) examples/.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
@@ -27,6 +36,18 @@ def test_the_python_of_a_document_runs(document, request, monkeypatch):
     for block in BLOCK.finditer(text):
         padding = "\n" * text.count("\n", 0, block.start(1))  # so that errors name the document's own lines
         exec(compile(padding + block[1], str(document), "exec"), namespace)  # noqa: S102  # our own documents
+
+
+@pytest.mark.parametrize("block", YAML)
+def test_the_yaml_of_a_document_is_a_catalog_or_a_campaign_that_can_be_planned(block, tmp_path):
+    path = tmp_path / "block.yaml"
+    path.write_text(block)
+    sections = re.findall(r"^(\w+):", block, re.MULTILINE)
+    if set(sections) <= set(SECTIONS):
+        catalog, findings = Catalog.read(path)
+        assert [*findings, *check.findings(Catalog.builtin().extended(catalog))] == []
+    else:
+        MasterPlanner().create_execution_plan(Campaign.load(path))
 
 
 @pytest.mark.parametrize("command", PLANNING.findall((ROOT / "README.md").read_text()))
