@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Collection, Iterable
 from os.path import expanduser
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import rfc8785
 from pydantic import Field, PrivateAttr, model_validator
@@ -60,6 +60,10 @@ class Limits(Value):
     )
 
 
+Durability = Literal["async", "sync", "exit"]
+"""When LangGraph stores the checkpoints of a run."""
+
+
 class Campaign(Value):
     """What is wanted from a run.
 
@@ -90,6 +94,12 @@ class Campaign(Value):
     limits: Limits = Limits()
     strategy: Strategy | None = Field(
         default=None, description="How the agents are wired; the planner's default if absent."
+    )
+
+    durability: Durability | None = Field(
+        default=None,
+        description="When checkpoints are stored. sync: before an agent starts that reads them. async: beside the "
+        "agents. exit: when the run ends or stops. By default async.",
     )
 
     _document: Document = PrivateAttr(default_factory=lambda: NOWHERE)

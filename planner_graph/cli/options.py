@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from planner_graph.campaign import Durability
 from planner_graph.planning.estimates import MIN_RUNS
 from planner_graph.planning.strategy import SCHEDULES
 
@@ -30,6 +31,15 @@ StrategyName = Annotated[
         "--strategy",
         metavar="NAME",
         help=f"How the agents are ordered: {' or '.join(SCHEDULES)}. By default what the campaign says, else adaptive.",
+        show_default=False,
+    ),
+]
+DurabilityName = Annotated[
+    Durability | None,
+    typer.Option(
+        "--durability",
+        help="When checkpoints are stored. sync: before an agent starts that reads them. async: beside the agents."
+        " exit: when the run ends or stops. By default what the campaign says, else async.",
         show_default=False,
     ),
 ]

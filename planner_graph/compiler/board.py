@@ -56,6 +56,7 @@ class Board:
         self._scheduler = scheduler
         self._fail_fast = fail_fast
         self._drain_requested = drain_requested
+        self.landings: dict[AgentName, asyncio.Future[None]] = {}
         self._waiting: dict[AgentName, _Waiting] = {}
         self._resting: set[AgentName] = set()
         self._given_up: list[AgentName] = []

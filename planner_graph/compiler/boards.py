@@ -30,7 +30,7 @@ from planner_graph.compiler.state import KEPT, PLAN, AgentRecord, ended_tasks, r
 from planner_graph.compiler.wiring import Superstep, supersteps_of
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.scheduler import scheduler_for
-from planner_graph.types import AgentName, Strategy
+from planner_graph.types import AgentName, Effects, Strategy
 
 INVOCATION = "__pregel_planner_graph_invocation"
 """Key of the invocation in ``configurable``; LangGraph keeps what begins so out of checkpoints, traces and streams."""
@@ -40,14 +40,15 @@ class Invocation:
     """One call of ``graph``, on new input or to go on; its nodes all run in one event loop.
 
     ``known_plan`` is the plan of its graph; where the graph itself plans, it is there once the entry node has made it
-    or :func:`plan_of` has read it. ``stores`` is the checkpointer, where agents wait until what they read is stored.
+    or :func:`plan_of` has read it. ``stores`` is the checkpointer, where agents wait until what they read is stored,
+    ``reports`` where those with external effects do.
     A graph that ``plans`` has no edges between its agents.
     An ``inner`` one was made by an agent of another plan, whose workflow execution its config names.
     It does not keep the graph alive: an event loop keeps the contexts of timers that nobody needs any more, and with
     them the configs of runs that have ended.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # options, nearly all by keyword
         self,
         graph: CompiledStateGraph[Any, Any, Any, Any],
         plan: ExecutionPlan | None,
@@ -55,6 +56,7 @@ class Invocation:
         *,
         inner: bool = False,
         stores: TellsLanding | None = None,
+        reports: TellsLanding | None = None,
     ) -> None:
         self.plans = plan is None
         self.graph = weakref.ref(graph)
@@ -65,6 +67,7 @@ class Invocation:
         self.tenant: Tenant | None = None
         self.watched: asyncio.AbstractEventLoop | None = None
         self.stores = stores
+        self.reports = reports
 
     @property
     def plan(self) -> ExecutionPlan:
@@ -72,6 +75,11 @@ class Invocation:
         if self.known_plan is None:
             raise AssertionError("no node asks before the plan was made or read")
         return self.known_plan
+
+    @cached_property
+    def has_external_effects(self) -> bool:
+        """Whether an agent of the plan has external effects."""
+        return any(step.effects is Effects.EXTERNAL for step in self.plan.steps)
 
     @cached_property
     def supersteps(self) -> Mapping[str, Superstep]:

@@ -24,16 +24,17 @@ from planner_graph.compiler.boards import INVOCATION, Invocation
 from planner_graph.compiler.bridge import BackgroundLoop
 from planner_graph.compiler.by_hand import changed, concern_agents, with_the_rest, with_whole_records
 from planner_graph.compiler.joins import superstep_replaced
-from planner_graph.compiler.landing import awaited
+from planner_graph.compiler.landing import awaited, reporting
 from planner_graph.compiler.observing import Following, observers
 from planner_graph.compiler.picture import Picture, draw, picture_of
 from planner_graph.compiler.saver_view import guarded, serializer_of
 from planner_graph.compiler.state import PlanInput, PlanOutput, plan_in
 from planner_graph.compiler.threads import route
 from planner_graph.compiler.wiring import ENTRY, EXIT
-from planner_graph.errors import StrangeAgentError
+from planner_graph.errors import DurabilityError, StrangeAgentError
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.serializer import CheckpointSerializer
+from planner_graph.types import Effects
 
 MOST_THREADS = 256
 """Threads in which nodes run or wait under ``invoke``, unless the config says otherwise."""
@@ -220,12 +221,16 @@ class PlanGraph(CompiledStateGraph[Any, Any, PlanInput, PlanOutput]):
         configurable = dict(given.get("configurable", {}))
         if CHECKPOINTER in configurable:  # that of a graph around this one
             configurable[CHECKPOINTER] = guarded(configurable[CHECKPOINTER], self.serializer)
+        if self.checkpointer and (options or {}).get("durability") == "exit":
+            _refuse_external_effects(self.plan)
+        limited = bool(known.get("max_concurrency"))
         invocation = Invocation(
             self,
             self.plan,
             following,
             inner=INVOCATION in known["configurable"],
-            stores=awaited(self.checkpointer, options or {}, limited=bool(known.get("max_concurrency"))),
+            stores=awaited(self.checkpointer, options or {}, limited=limited),
+            reports=reporting(self.checkpointer, options or {}, limited=limited),
         )
         return {**given, "configurable": {**configurable, INVOCATION: invocation}}, following
 
@@ -234,6 +239,11 @@ def _invocation_in(config: RunnableConfig) -> AbstractContextManager[None]:
     """Give the block in which the invocation of ``config`` lasts, if there is one."""
     invocation: Invocation | None = config.get("configurable", {}).get(INVOCATION)
     return nullcontext() if invocation is None else invocation.to_the_end()
+
+
+def _refuse_external_effects(plan: ExecutionPlan | None) -> None:
+    if agents := [step.agent for step in plan.steps if step.effects is Effects.EXTERNAL] if plan else []:
+        raise DurabilityError(agents)
 
 
 def _replaces(updates: Sequence[StateUpdate]) -> bool:

@@ -1,5 +1,7 @@
 """Durable before used: with ``durability="sync"``, an agent starts once what it reads is stored.
 
+One with external effects does so with ``durability="async"``, too.
+
 LangGraph stores what a task wrote in the background, whatever the durability. A checkpointer that tells when it has
 done so lets the board wait for that.
 """
@@ -16,6 +18,15 @@ class TellsLanding(Protocol):
 
     def landing(self, task_id: str) -> asyncio.Future[None]:
         """Give a future that is done when what the task wrote is stored; it is never done if it cannot be."""
+
+
+def reporting(checkpointer: Any, options: dict[str, Any], *, limited: bool) -> TellsLanding | None:
+    """Return the checkpointer if agents with external effects are to wait until it has stored what they read.
+
+    Not where nothing is stored before the end, nor where LangGraph's concurrency is ``limited``, as below.
+    """
+    wanted = options.get("durability") != "exit" and not limited
+    return checkpointer if wanted and isinstance(checkpointer, TellsLanding) else None
 
 
 def awaited(checkpointer: Any, options: dict[str, Any], *, limited: bool) -> TellsLanding | None:

@@ -56,7 +56,7 @@ from planner_graph.errors import (
 from planner_graph.planning.contents import Step
 from planner_graph.redaction import texts_of, without_secrets, without_texts
 from planner_graph.serializer import CheckpointSerializer
-from planner_graph.types import AgentName, AgentStatus, Strategy
+from planner_graph.types import AgentName, AgentStatus, Effects, Strategy
 
 Update = dict[str, Any] | Command[str]
 """What a node gives: its agent's record under its name, and who is next, where no edge says so."""
@@ -143,6 +143,8 @@ class AgentExecution:
             obstacle = self._obstacle(state, board)
             record = self._skipped(obstacle) if obstacle else await self._run(board, state, config)
             await invocation.tell(AgentEnded(event="agent_ended", agent=agent, at=record["ended_at"], record=record))
+            if invocation.reports and invocation.has_external_effects:
+                board.landings[agent] = landing_here(invocation.reports)
             board.settle(agent, record, landing_here(invocation.stores) if invocation.stores else None)
         return record
 
@@ -163,6 +165,7 @@ class AgentExecution:
     async def _run(self, board: Board, state: Mapping[str, Any], config: RunnableConfig) -> AgentRecord:
         invocation = self.invocation
         inputs = self.inputs = gather_inputs(self.step, state)
+        await self._until_stored(board)
         if rejection := await self._approval(inputs, config, invocation):
             return self._skipped((rejection, ErrorInfo(type=REJECTED, message=rejection)))
         named = bool(config.get("configurable", {}).get("workflow_execution_id"))
@@ -194,6 +197,15 @@ class AgentExecution:
                     AgentStatus.COMPLETED, output=output.values, attempts=attempt, started_at=started_at, meter=meter
                 )
         raise AssertionError("the last attempt always returns")
+
+    async def _until_stored(self, board: Board) -> None:
+        """Wait until what an agent with external effects has read is stored; meanwhile it holds nothing."""
+        if self.step.effects is not Effects.EXTERNAL:
+            return
+        landings = [board.landings.get(dependency.agent) for dependency in self.step.dependencies]
+        pending = [landing for landing in landings if landing is not None and not landing.done()]
+        if pending:
+            self.held = await board.rest(self.step.agent, _all_done(pending), patience=self.step.timeout_seconds)
 
     async def _rested(self, board: Board, wait: float, deadline: float | None, attempt: int, meter: UsageMeter) -> bool:
         """Wait for ``wait`` seconds and for the turn of the next attempt; whether that came before the deadline."""
@@ -372,6 +384,10 @@ class AgentExecution:
             ended_at=timestamp(self.clock.now()),
             usage=usage_of(meter.calls, self.prices) if meter else None,
         )
+
+
+async def _all_done(futures: list[asyncio.Future[None]]) -> None:
+    await asyncio.wait(futures)
 
 
 def run_id_of(config: RunnableConfig) -> str:

@@ -26,6 +26,18 @@ class UnstorableValueError(PlannerGraphError, TypeError):
         super().__init__(f"{place}: {problem}; {remedy}" if place else f"{problem}; {remedy}")
 
 
+class DurabilityError(PlannerGraphError, ValueError):
+    """Agents with external effects are to run where nothing is stored before the end."""
+
+    def __init__(self, agents: Sequence[str]) -> None:
+        self.agents = tuple(agents)
+        names = ", ".join(map(repr, self.agents))
+        super().__init__(
+            "durability 'exit' stores nothing before the end, "
+            f"and what agents with external effects read must be stored: {names}; use 'async' or 'sync'"
+        )
+
+
 class BodyCancelledError(PlannerGraphError, RuntimeError):
     """A body ended as cancelled though nobody cancelled the run."""
 

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import psycopg
 from langchain_core.runnables import RunnableConfig
@@ -13,6 +13,7 @@ from langchain_core.runnables.config import merge_configs
 from langgraph.errors import GraphDrained
 from langgraph.types import Command
 
+from planner_graph.campaign import Durability
 from planner_graph.compiler.compiler import CompiledPlan
 from planner_graph.compiler.events import Event, own_event, pause_reason
 from planner_graph.compiler.observing import Beginning, Ending
@@ -27,8 +28,6 @@ from planner_graph.store.leases import Lease
 from planner_graph.store.outages import LAST_SECONDS, Patience, is_outage
 from planner_graph.store.repository import Repository
 from planner_graph.types import RunId, RunStatus
-
-Durability = Literal["async", "sync", "exit"]
 
 OnEvent = Callable[[Event], None] | None
 

@@ -10,7 +10,7 @@ from langgraph.types import Command as GraphCommand
 from langgraph.types import StateSnapshot
 
 from planner_graph.agents.factory import AgentFactory
-from planner_graph.campaign import Campaign
+from planner_graph.campaign import Campaign, Durability
 from planner_graph.clock import Clock
 from planner_graph.compiler.body import Body
 from planner_graph.compiler.compiler import compile_plan, types_allowed_by
@@ -27,7 +27,7 @@ from planner_graph.planning.planner import MasterPlanner
 from planner_graph.runtime import approval, preview, rerunning
 from planner_graph.runtime.approval import resumption
 from planner_graph.runtime.brake import Brake, Grace, OnStop
-from planner_graph.runtime.execution import Durability, Execution, OnEvent, RunOutcome
+from planner_graph.runtime.execution import Execution, OnEvent, RunOutcome
 from planner_graph.runtime.preview import Preview
 from planner_graph.runtime.replanning import Proposal, Replanned, Replanning, propose, require_no_change
 from planner_graph.runtime.rerunning import Rerun
@@ -375,7 +375,7 @@ class CampaignOrchestrator:
             config=config,
             given=await self._answers(lease, plan, state) if begun else {"campaign": campaign.model_dump(mode="json")},
             timeout_seconds=campaign.limits.timeout_seconds,
-            durability=self.durability,
+            durability=campaign.durability or self.durability,
             brake=brake,
             patience=patience,
             repository=self.repository,

@@ -7,7 +7,9 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from planner_graph.compiler.compiler import compile_plan
-from tests.fakes import INPUT
+from planner_graph.errors import DurabilityError
+from tests.catalogs import spec
+from tests.fakes import INPUT, planned
 from tests.plans import make_plan
 
 PLAN = make_plan({"first": [], "second": ["first"], "third": ["second"]}, strategy="adaptive")
@@ -28,7 +30,7 @@ class SlowSaver(InMemorySaver):
     async def aput_writes(self, config, writes, task_id, task_path=""):
         await asyncio.sleep(0.02)
         await super().aput_writes(config, writes, task_id, task_path)
-        self.stored += [channel for channel, _ in writes if channel in PLAN.by_agent]
+        self.stored += [channel for channel, _ in writes if channel in {*PLAN.by_agent, "post", "mail", "beside"}]
         self.landing(task_id).set_result(None)
 
 
@@ -40,7 +42,7 @@ class MuteSlowSaver(SlowSaver):
     async def aput_writes(self, config, writes, task_id, task_path=""):
         await asyncio.sleep(0.02)
         await InMemorySaver.aput_writes(self, config, writes, task_id, task_path)
-        self.stored += [channel for channel, _ in writes if channel in PLAN.by_agent]
+        self.stored += [channel for channel, _ in writes if channel in {*PLAN.by_agent, "post", "mail", "beside"}]
 
 
 async def unstored(saver, **options):
@@ -83,3 +85,50 @@ async def test_a_checkpointer_that_does_not_tell_is_not_waited_for():
 async def test_where_langgraph_limits_concurrency_nothing_waits_for_ever(most):
     async with asyncio.timeout(10):
         await unstored(SlowSaver(), durability="sync", config={"max_concurrency": most})
+
+
+class StalledSaver(SlowSaver):
+    """Stores nothing that tasks wrote before it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may = asyncio.Event()
+
+    async def aput_writes(self, config, writes, task_id, task_path=""):
+        await self.may.wait()
+        await super().aput_writes(config, writes, task_id, task_path)
+
+
+@pytest.mark.parametrize("strategy", ["sequential", "parallel", "adaptive"])
+async def test_an_agent_with_external_effects_starts_only_when_what_it_reads_is_stored(strategy):
+    saver, started = StalledSaver(), {}
+
+    def body(agent):
+        async def work(_):
+            started[agent] = list(saver.stored)
+            if agent == "post":
+                saver.may.set()
+            return agent
+
+        return work
+
+    team = (
+        spec("first"),
+        spec("post", effects="idempotent", after=["first"]),
+        spec("mail", effects="external", after=["first"], resources={"slot": 1}),
+        spec("beside", effects="none", after=["first"], resources={"slot": 1}),
+    )
+    plan = planned(*team, strategy=strategy)
+    graph = compile_plan(plan, {each.name: body(each.name) for each in team}, checkpointer=saver)
+    config: Any = THREAD
+    given: Any = await asyncio.wait_for(graph.ainvoke(INPUT, config, durability="async"), 20)
+    assert given["result"]["status"] == "completed"
+    assert "first" not in started["post"]
+    assert "first" in started["mail"]
+
+
+async def test_external_effects_are_refused_where_nothing_is_stored_before_the_end():
+    graph = compile_plan(planned(spec("mail", effects="external")), {"mail": lambda _: 1}, checkpointer=SlowSaver())
+    config: Any = THREAD
+    with pytest.raises(DurabilityError, match="must be stored: 'mail'; use 'async' or 'sync'"):
+        await graph.ainvoke(INPUT, config, durability="exit")

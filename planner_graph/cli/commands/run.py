@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from planner_graph.agents.factory import AgentFactory
+from planner_graph.campaign import Durability
 from planner_graph.cli import previewing, screen
 from planner_graph.cli.agents import anchored, require_bodies
 from planner_graph.cli.files import require_folder
@@ -17,6 +18,7 @@ from planner_graph.cli.options import (
     CampaignFile,
     CatalogFiles,
     Dsn,
+    DurabilityName,
     MinRuns,
     NoBuiltin,
     NoHistory,
@@ -41,6 +43,7 @@ def run(  # noqa: PLR0913  # one parameter for each option
     *,
     agents: AgentsReference = None,
     strategy: StrategyName = None,
+    durability: DurabilityName = None,
     catalog: CatalogFiles = None,
     no_builtin: NoBuiltin = False,
     no_history: NoHistory = False,
@@ -66,6 +69,7 @@ def run(  # noqa: PLR0913  # one parameter for each option
     folder = output.absolute() if output else None
     job = Job(
         request=request,
+        durability=durability,
         factory=factory,
         reference=agents,
         min_runs=None if no_history else min_runs or MIN_RUNS,
@@ -88,6 +92,7 @@ class Job:
     """
 
     request: Request
+    durability: Durability | None
     factory: AgentFactory
     reference: str | None
     min_runs: int | None
@@ -99,8 +104,9 @@ class Job:
         async with open_database(self.dsn) as database:
             planner = MasterPlanner(self.request.catalog)
             orchestrator = CampaignOrchestrator(database, self.factory, planner=planner, history_min_runs=self.min_runs)
+            chosen = {"durability": self.durability} if self.durability else {}
             run_id, _ = await orchestrator.accept(
-                self.request.campaign,
+                self.request.campaign.model_copy(update=chosen),
                 strategy=self.request.plan.strategy,
                 agents_reference=anchored(self.reference) if self.reference else None,
                 output_folder=str(self.folder) if self.folder else None,
