@@ -11,6 +11,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from langgraph.runtime import get_runtime
 
+from planner_graph.compiler.board import Board
+from planner_graph.errors import PoolHeldError
+from planner_graph.planning.contents import Step
+
 
 @runtime_checkable
 class TellsLanding(Protocol):
@@ -44,3 +48,17 @@ def landing_here(checkpointer: TellsLanding) -> asyncio.Future[None]:
     if info is None:
         raise AssertionError("a node that runs in a graph is a task")
     return checkpointer.landing(info.task_id)
+
+
+async def until_stored(step: Step, board: Board) -> PoolHeldError | None:
+    """Wait until what an agent has read is stored; meanwhile it holds nothing.
+
+    Returns the error with which it fails instead, see :meth:`Board.rest`.
+    """
+    landings = [board.landings.get(dependency.agent) for dependency in step.dependencies]
+    pending = [landing for landing in landings if landing is not None and not landing.done()]
+    return await board.rest(step.agent, _all_done(pending), patience=step.timeout_seconds) if pending else None
+
+
+async def _all_done(futures: list[asyncio.Future[None]]) -> None:
+    await asyncio.wait(futures)

@@ -36,7 +36,7 @@ from planner_graph.compiler.events import (
 from planner_graph.compiler.failure import Failure, ReportedError, message_of
 from planner_graph.compiler.interruption import comes_from_outside
 from planner_graph.compiler.isolation import IsolatedBody
-from planner_graph.compiler.landing import landing_here
+from planner_graph.compiler.landing import landing_here, until_stored
 from planner_graph.compiler.obstacle import STOPPED, Obstacle, find_obstacle
 from planner_graph.compiler.output import Output, check_output, undeclared_text
 from planner_graph.compiler.retry import is_worth_retrying, seconds_to_wait
@@ -165,7 +165,8 @@ class AgentExecution:
     async def _run(self, board: Board, state: Mapping[str, Any], config: RunnableConfig) -> AgentRecord:
         invocation = self.invocation
         inputs = self.inputs = gather_inputs(self.step, state)
-        await self._until_stored(board)
+        if self.step.effects is Effects.EXTERNAL:
+            self.held = await until_stored(self.step, board) or self.held
         if rejection := await self._approval(inputs, config, invocation):
             return self._skipped((rejection, ErrorInfo(type=REJECTED, message=rejection)))
         named = bool(config.get("configurable", {}).get("workflow_execution_id"))
@@ -197,15 +198,6 @@ class AgentExecution:
                     AgentStatus.COMPLETED, output=output.values, attempts=attempt, started_at=started_at, meter=meter
                 )
         raise AssertionError("the last attempt always returns")
-
-    async def _until_stored(self, board: Board) -> None:
-        """Wait until what an agent with external effects has read is stored; meanwhile it holds nothing."""
-        if self.step.effects is not Effects.EXTERNAL:
-            return
-        landings = [board.landings.get(dependency.agent) for dependency in self.step.dependencies]
-        pending = [landing for landing in landings if landing is not None and not landing.done()]
-        if pending:
-            self.held = await board.rest(self.step.agent, _all_done(pending), patience=self.step.timeout_seconds)
 
     async def _rested(self, board: Board, wait: float, deadline: float | None, attempt: int, meter: UsageMeter) -> bool:
         """Wait for ``wait`` seconds and for the turn of the next attempt; whether that came before the deadline."""
@@ -384,10 +376,6 @@ class AgentExecution:
             ended_at=timestamp(self.clock.now()),
             usage=usage_of(meter.calls, self.prices) if meter else None,
         )
-
-
-async def _all_done(futures: list[asyncio.Future[None]]) -> None:
-    await asyncio.wait(futures)
 
 
 def run_id_of(config: RunnableConfig) -> str:
