@@ -73,6 +73,13 @@ class Studio:
         self, agents: AgentFactory, *, catalog: Catalog | None = None, mirror: MirrorSettings | None = None
     ) -> None:
         base = catalog if catalog is not None else Catalog.builtin()
+        same = sorted(spec.name for spec in agents.declared if spec.name in base.agents) if catalog is None else []
+        if same:
+            log.warning(
+                "agents named as in the built-in catalog are laid over it: %s; its other agents and rules"
+                " stay; to leave them out, give catalog=Catalog()",
+                ", ".join(map(repr, same)),
+            )
         self.agents = agents
         self.planner = MasterPlanner(base.extended(*agents.declared))
         self._mirror = ServedMirror(mirror)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from langgraph_cli.config import validate_config_file
 
+from planner_graph import AgentFactory, Catalog, Studio, agent
+
 ROOT = Path(__file__).parents[2]
 CONFIG = json.loads((ROOT / "langgraph.json").read_text())
 
@@ -37,3 +39,14 @@ def test_an_image_gets_what_the_example_needs():
 def test_the_server_is_to_build_nothing_that_is_not_safe_and_to_read_no_pickle():
     assert CONFIG["env"] == {"LANGGRAPH_STRICT_MSGPACK": "true"}
     assert CONFIG["checkpointer"] == {"serde": {"pickle_fallback": False}}
+
+
+def test_agents_with_names_of_the_built_in_catalog_are_told_and_how_to_leave_it_out(caplog):
+    name = next(iter(Catalog.builtin().agents))
+    factory = AgentFactory.of(agent(name=name, description="Mine.", outputs=["mine"])(lambda _: {"mine": 1}))
+    Studio(factory)
+    assert repr(name) in caplog.text
+    assert "catalog=Catalog()" in caplog.text
+    caplog.clear()
+    assert set(Studio(factory, catalog=Catalog()).planner.catalog.agents) == {name}
+    assert caplog.text == ""
