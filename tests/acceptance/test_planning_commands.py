@@ -111,6 +111,19 @@ def test_the_catalog_lists_its_agents_and_rules(command):
     assert names == ["agent", *document["agents"], "rule", *document["rules"]]
 
 
+def test_the_list_says_in_words_when_a_rule_applies(command):
+    rules = """rules:
+  a: {when: {campaign_type: [launch, start], include_images: true}, select: [writer]}
+  b: {when: {agents: [writer, editor]}, select: [seo]}
+  c: {select: [seo]}
+"""
+    shown = command("catalog", "list", "--catalog", command.write("mine.yaml", rules))
+    lines = [" ".join(line.split()) for line in shown.out.splitlines()]
+    assert "a campaign_type launch or start, include_images True writer" in lines
+    assert "b agents writer and editor seo" in lines
+    assert "c always seo" in lines
+
+
 def test_the_catalog_shows_one_agent_as_it_could_be_declared(command):
     mine = command.write("mine.yaml", "agents:\n  writer: {estimate_seconds: 7}\n")
     shown = command("catalog", "show", "writer", "--catalog", mine)

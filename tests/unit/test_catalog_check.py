@@ -136,6 +136,13 @@ def test_a_rule_cannot_select_an_unknown_agent() -> None:
     ]
 
 
+def test_a_rule_cannot_wait_for_an_unknown_agent() -> None:
+    rule = Rule.model_validate({"name": "r", "when": {"agents": ["writer", "writr"]}, "select": ["writer"]})
+    [finding] = told(spec("writer"), rules=(rule,))
+    assert finding.startswith("rules.r.when.agents[1]: rule 'r' waits for an unknown agent 'writr'; ")
+    assert finding.endswith("did you mean 'writer'?")
+
+
 def test_findings_come_in_catalog_order_with_file_and_line(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(
