@@ -111,6 +111,7 @@ def plan_for(planner: MasterPlanner, context: Mapping[str, Any], given: Any) -> 
         PlanError: no plan follows from it.
     """
     base = context.get("campaign") or {}
+    given = {} if given is None and base else given  # an empty input leaves all of it to the context
     for name, value in (("campaign", given), ("context.campaign", base)):
         if not isinstance(value, Mapping):
             problem = f"{name!r} is a {type(value).__name__}"

@@ -74,9 +74,10 @@ _RENEWED = {"campaign", PLAN, "plan_hash"}
 def laid_over(defaults: Campaign | None, state: Mapping[str, Any]) -> Update:
     """Give the campaign of a state, completed by ``defaults``; nothing where there are none, or no campaign.
 
-    Only what the input says is taken from it, key by key of the campaign.
+    Only what the input says is taken from it, key by key of the campaign; an empty input says nothing.
     """
     given = state.get("campaign")
+    given = {} if given is None else given
     if defaults is None or not isinstance(given, dict):
         return {}
     return {"campaign": {**defaults.model_dump(mode="json"), **given}}

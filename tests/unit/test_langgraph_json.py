@@ -4,10 +4,13 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
+import pytest
 from langgraph_cli.config import validate_config_file
 
-from planner_graph import AgentFactory, Catalog, Studio, agent
+from planner_graph import AgentFactory, Campaign, Catalog, Studio, agent, compile_planner
+from planner_graph.errors import CampaignError
 
 ROOT = Path(__file__).parents[2]
 CONFIG = json.loads((ROOT / "langgraph.json").read_text())
@@ -39,6 +42,21 @@ def test_an_image_gets_what_the_example_needs():
 def test_the_server_is_to_build_nothing_that_is_not_safe_and_to_read_no_pickle():
     assert CONFIG["env"] == {"LANGGRAPH_STRICT_MSGPACK": "true"}
     assert CONFIG["checkpointer"] == {"serde": {"pickle_fallback": False}}
+
+
+def test_an_empty_input_takes_the_campaign_that_is_known():
+    made = agent(name="greeter", outputs=["greeting"])(lambda inputs: {"greeting": inputs["campaign"]["brief"]})
+    studio = Studio(AgentFactory.of(made), catalog=Catalog())
+    campaign = Campaign(brief="hello", deliverables=("greeting",))
+    fixed = studio.plan(campaign, name="greeting")._graph
+    planning = compile_planner(studio.planner, studio.agents)
+    context: Any = {"campaign": {"brief": "hello", "deliverables": ["greeting"]}}
+    inputs: tuple[Any, ...] = ({}, {"campaign": {}})
+    for given in inputs:
+        assert fixed.invoke(given)["result"]["deliverables"] == {"greeting": "hello"}
+        assert planning.invoke(given, context=context)["result"]["deliverables"] == {"greeting": "hello"}
+    with pytest.raises(CampaignError):
+        planning.invoke(inputs[0])
 
 
 def test_agents_with_names_of_the_built_in_catalog_are_told_and_how_to_leave_it_out(caplog):
