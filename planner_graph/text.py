@@ -15,6 +15,9 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 CONTROLS = "\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 """What no line of text holds, as part of a regular expression's character class: controls, line ends, surrogates."""
 
+FOLD_AT, FOLD_SLACK = 300, 10
+"""Characters that a terminal shows of one message, and how many more are not worth a note that they are left out."""
+
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 """What PostgreSQL refuses in text and in jsonb: NUL, and lone surrogates, for which UTF-8 has no form."""
 
@@ -56,6 +59,18 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """Give ``text`` safe for the terminal and on one line."""
     return printable(" ".join(text.split()))
+
+
+def folded(text: str, limit: int = FOLD_AT) -> str:
+    """Return ``text`` cut to some ``limit`` characters, with a note of how many are left out.
+
+    >>> folded("the message of an error that does not end", limit=15)
+    'the message of ... (26 more characters)'
+    """
+    more = len(text) - limit
+    if more <= FOLD_SLACK:
+        return text
+    return f"{text[:limit]}... ({more:,} more characters)"
 
 
 def _written_out(char: str) -> str:

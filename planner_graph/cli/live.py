@@ -14,7 +14,7 @@ from planner_graph.cli.screen import console
 from planner_graph.clock import Clock
 from planner_graph.compiler.events import AgentWarning, Event
 from planner_graph.planning.explanation import duration_text
-from planner_graph.text import one_line
+from planner_graph.text import folded, one_line
 from planner_graph.types import RunStatus
 
 FRAMES_PER_SECOND = 8
@@ -107,7 +107,7 @@ def line(event: Event, agent: AgentState, progress: Progress) -> str:
             return f"{again}started, estimate {duration_text(agent.estimate_seconds)}"
         case "attempt_failed":
             wait = event["retry_in_seconds"]
-            return agent.note + ("" if wait is None else f"; attempt {event['attempt'] + 1} in {timer(wait)}")
+            return folded(agent.note) + ("" if wait is None else f"; attempt {event['attempt'] + 1} in {timer(wait)}")
         case "agent_warning":
             return warning(event)
         case "agent_interrupted":
@@ -115,7 +115,7 @@ def line(event: Event, agent: AgentState, progress: Progress) -> str:
         case "agent_ended":
             seconds = agent.seconds(agent.ended_at) if agent.ended_at else None
             time = f" after {timer(seconds)}" if seconds is not None else ""
-            reason = f": {agent.note}" if agent.note else ""
+            reason = f": {folded(agent.note)}" if agent.note else ""
             return f"{agent.status}{time}{reason} ({progress.ended} of {len(progress.agents)})"
 
 

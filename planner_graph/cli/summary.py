@@ -18,7 +18,7 @@ from planner_graph.cli.usage import usage_text
 from planner_graph.planning.explanation import duration_text
 from planner_graph.redaction import SECRET
 from planner_graph.store.rows import RunRow
-from planner_graph.text import one_line, utf8
+from planner_graph.text import folded, one_line, utf8
 from planner_graph.types import AgentStatus, RunStatus
 
 MOST_WAITING = 20
@@ -63,7 +63,7 @@ def headline(account: Account) -> Text:
     if row.started_at and not row.status.ended:
         text.append(f", {share(account.figures['weighted_progress'])} of the work")
     if row.status_reason:
-        text.append(f": {one_line(row.status_reason)}")
+        text.append(f": {folded(one_line(row.status_reason))}")
     return text
 
 
@@ -87,7 +87,7 @@ def agents_tables(progress: Progress, now: datetime) -> Iterator[RenderableType]
     Where models were used, tokens and cost take the place of the reasons, which then stand in a table of their own.
     """
     agents = [agent for agent in progress.agents.values() if agent.status is not AgentStatus.WAITING]
-    notes = {agent.name: agent.note for agent in agents if agent.note != progress.run.status_reason}
+    notes = {agent.name: folded(agent.note) for agent in agents if agent.note != progress.run.status_reason}
     usages = [agent.usage for agent in agents if agent.usage]
     with_usage, with_cost = bool(usages), any(usage["cost_usd"] is not None for usage in usages)
     columns = (

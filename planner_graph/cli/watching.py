@@ -23,7 +23,7 @@ from planner_graph.mirror.feed import RunFeed
 from planner_graph.store.database import Database
 from planner_graph.store.repository import Repository
 from planner_graph.store.rows import EventRow
-from planner_graph.text import one_line, utf8
+from planner_graph.text import folded, one_line, utf8
 from planner_graph.types import AgentName, RunId, RunStatus
 
 LIFE_SECONDS = 3.0
@@ -195,7 +195,7 @@ def told(row: EventRow, progress: Progress) -> str:
     agent, event = progress.take(row), agent_event(row)
     if agent is not None and event is not None:
         return f"{agent.name}: {line(event, agent, progress)}"
-    reason = f": {row.data['reason']}" if row.data.get("reason") else ""
+    reason = f": {folded(str(row.data['reason']))}" if row.data.get("reason") else ""
     match row.event:
         case "run_accepted":
             return f"run {progress.run.run_id}: {begun(progress)}"

@@ -72,6 +72,15 @@ def test_a_warning_is_printed_above_the_bars():
     assert "a: warning: key '[red]\\x1b' is not declared" in text.getvalue()
 
 
+def test_a_long_error_is_folded(capsys):
+    lines = LinesView(StoppedClock())
+    lines.begin(going(make_plan({"a": []})))
+    lines.on_event(ended("a", 9, "failed", "ValueError after 1 attempt: " + "word " * 1000, attempts=1))
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert len(last) < 400
+    assert last.endswith("... (4,728 more characters) (1 of 1)")
+
+
 def test_a_run_that_goes_on_says_what_is_done(capsys):
     plan = make_plan({"a": [], "b": ["a"]})
     LinesView(StoppedClock()).begin(going(plan, attempt("a", "completed")))
