@@ -127,7 +127,10 @@ class _Chooser:
 
     def _named(self) -> dict[str, ProductSpec]:
         """Give the products that the campaign names; report names that mean nothing."""
-        declared = products.joined(self.catalog.rules.values()) | products.joined(rule for rule, _ in self.rules)
+        of_others = products.joined(self.catalog.rules.values())
+        # an output comes before a product of other campaigns: own agents need not know all products of a catalog below
+        free = {name: it for name, it in of_others.items() if name in it.outputs or name not in self.producers}
+        declared = free | products.joined(rule for rule, _ in self.rules)
         found = {}
         for position, name in enumerate(self.campaign.deliverables):
             product = products.by_name(name, declared, self.producers, self.campaign.provided)

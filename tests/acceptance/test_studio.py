@@ -168,7 +168,9 @@ def test_a_run_streams_values_updates_tasks_and_events(client, thread, strategy)
     parts = list(client.runs.stream(thread, "team", input=given, context={"strategy": strategy}, stream_mode=modes))
     told = {mode: [part.data for part in parts if part.event == mode] for mode in modes}
     result = told["values"][-1]["result"]
-    assert (result["deliverables"], result["agents"]["filmer"]["status"]) == ({"page": "about cats"}, "failed")
+    assert result["deliverables"] == {"draft": "about cats", "page": "about cats"}
+    assert (result["missing"], result["status"]) == (["film"], "partial_success")
+    assert result["agents"]["filmer"]["status"] == "failed"
     assert {name for update in told["updates"] for name in update} == {"plan", *RULES["filmed"], "finish"}
     ended = {task["name"]: task["result"] for task in told["tasks"] if "result" in task}
     assert ended["drafter"]["drafter"]["output"] == {"draft": "about cats"}
@@ -205,7 +207,11 @@ def test_an_agent_asks_and_goes_on_with_the_answer(client, thread, strategy):
     assert client.threads.get(thread)["status"] == "interrupted"
     assert "reviewer" in state["next"]
     final = client.runs.wait(thread, "team", command={"resume": "fine"}, context={"strategy": strategy})
-    assert final["result"]["deliverables"] == {"page": "about dogs | fine"}
+    assert final["result"]["deliverables"] == {
+        "draft": "about dogs",
+        "verdict": "fine",
+        "page": "about dogs | fine",
+    }
 
 
 def test_the_servers_own_checkpointer_calls_nothing_that_stored_bytes_name(client, thread, tmp_path, langgraph_server):
@@ -231,7 +237,11 @@ def test_a_run_that_is_cancelled_goes_on_where_it_was(client, thread, gates, str
     gates[0].open()
     told = [part.data for part in client.runs.stream(thread, "team", input=None, stream_mode=["custom"])]
     final = client.threads.get_state(thread)["values"]["result"]
-    assert final["deliverables"] == {"page": "about birds | about birds"}
+    assert final["deliverables"] == {
+        "draft": "about birds",
+        "passed": "about birds",
+        "page": "about birds | about birds",
+    }
     assert "drafter" not in {event.get("agent") for event in told}, "what had ended does not run again"
 
 
@@ -241,7 +251,8 @@ def test_two_threads_at_once(client, gates):
     for gate in reversed(gates):  # the one that began first ends last
         gate.open()
         final = client.runs.join(threads[gate], runs[gate])
-        assert final["result"]["deliverables"] == {"page": f"about {gate.path.name} | about {gate.path.name}"}
+        draft = f"about {gate.path.name}"
+        assert final["result"]["deliverables"] == {"draft": draft, "passed": draft, "page": f"{draft} | {draft}"}
 
 
 @pytest.mark.parametrize(
@@ -265,14 +276,15 @@ def test_breakpoints_history_and_forks_work_at_each_agent(client, thread, strate
     client.runs.wait(thread, "team", input=given, context=by, interrupt_before=["publisher"])
     state = client.threads.get_state(thread)
     assert state["next"] == ["publisher"]
-    assert client.runs.wait(thread, "team", input=None)["result"]["deliverables"] == {"page": "about fish"}
+    done = client.runs.wait(thread, "team", input=None)["result"]
+    assert done["deliverables"] == {"draft": "about fish", "page": "about fish"}
     before = next(each for each in client.threads.get_history(thread) if each["next"] == ["publisher"])
     other = {**before["values"]["drafter"], "output": {"draft": "about sharks"}}
     forked = client.threads.update_state(
         thread, {"drafter": other}, as_node="drafter", checkpoint_id=before["checkpoint"]["checkpoint_id"]
     )
     final = client.runs.wait(thread, "team", input=None, checkpoint=forked["checkpoint"])
-    assert final["result"]["deliverables"] == {"page": "about sharks"}
+    assert final["result"]["deliverables"] == {"draft": "about sharks", "page": "about sharks"}
 
 
 @pytest.mark.parametrize("strategy", ["parallel", "adaptive"])
@@ -284,7 +296,11 @@ def test_a_record_may_be_given_by_hand_its_output_is_enough_and_what_is_none_is_
         client.threads.update_state(thread, {"reviewer": "fine"}, as_node="reviewer")
     client.threads.update_state(thread, {"reviewer": {"output": {"verdict": "by hand"}}}, as_node="reviewer")
     final = client.runs.wait(thread, "team", input=None)
-    assert final["result"]["deliverables"] == {"page": "about voles | by hand"}
+    assert final["result"]["deliverables"] == {
+        "draft": "about voles",
+        "verdict": "by hand",
+        "page": "about voles | by hand",
+    }
     if strategy == "parallel":
         assert client.threads.get_state(thread)["values"]["drafter"] == drafted
 
@@ -327,7 +343,11 @@ def test_runs_are_in_the_tables_like_any_other(client, thread, langgraph_server)
     assert first["workflow_execution_id"] == row["workflow_execution_id"]
     assert (first["status"], sorted(first["completed_agents"])) == ("completed", sorted(RULES["reviewed"]))
     assert (second["status"], sorted(second["completed_agents"])) == ("completed", sorted(RULES["letter"]))
-    assert first["result"]["deliverables"] == {"page": "about mice | good"}
+    assert first["result"]["deliverables"] == {
+        "draft": "about mice",
+        "verdict": "good",
+        "page": "about mice | good",
+    }
 
 
 def run_at_work(server, thread, agent):

@@ -182,6 +182,26 @@ def test_deliverables_name_who_gives_them():
     ]
 
 
+@pytest.mark.parametrize(
+    ("asked", "outputs"),
+    [
+        ({"deliverables": ["post"]}, ("post",)),
+        ({"type": "market", "deliverables": ["post"]}, ("post",)),
+        (
+            {"type": "blog_creation", "deliverables": ["post"]},
+            ("final_content", "optimized_content", "edited_content", "blog_content"),
+        ),
+    ],
+)
+def test_an_output_is_meant_before_a_product_of_rules_that_do_not_apply(asked, outputs):
+    market = catalog(spec("author", gives=["post"]), select={"market": ["author"]})
+    known = BUILTIN.extended(market)
+    campaign = Campaign.model_validate(asked)
+    [product] = select(campaign, known)[0].products
+    assert (product.name, product.outputs) == ("post", outputs)
+    assert ("author" in chosen(campaign, known)) == (outputs == ("post",))
+
+
 def test_a_stand_in_does_not_claim_the_output_of_the_agent_it_stands_in_for():
     first = catalog(spec("machine", gives=["text"]), spec("human", gives=["text"], fallback="machine"))
     last = catalog(spec("human", gives=["text"], fallback="machine"), spec("machine", gives=["text"]))
