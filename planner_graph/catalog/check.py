@@ -6,9 +6,9 @@ Circular dependencies are not looked for here: they depend on which agents are s
 from collections.abc import Iterable, Iterator, Mapping
 
 from planner_graph.catalog.catalog import Catalog
-from planner_graph.catalog.pool import misspelt
 from planner_graph.catalog.rule import Rule
 from planner_graph.catalog.spec import AgentSpec
+from planner_graph.catalog.spelling import misspelt
 from planner_graph.errors import Finding, cycle_text, nearest
 from planner_graph.types import AgentName
 

@@ -1,7 +1,6 @@
 """A pool: a named resource of which there is a limited amount, within one run or within one process."""
 
 from collections.abc import Iterable, Mapping
-from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from pydantic import Field
@@ -13,9 +12,6 @@ from planner_graph.values import Label, PositiveAmount, Value
 
 RATE_WINDOWS: Mapping[str, float] = {"_per_second": 1.0, "_per_minute": 60.0, "_per_hour": 3600.0}
 """Suffixes that make a pool a rate, with the length of its window in seconds."""
-
-NEAR = 0.8
-"""How alike two names are at least, from 0 to 1, of which one is taken for a misspelt other one."""
 
 Scope = Literal["run", "process"]
 """Among whom a pool is shared."""
@@ -67,34 +63,3 @@ def pools_of(given: Mapping[str, Any] | Iterable[Pool]) -> list[Pool]:
 
 
 _FORM = "write its fields as keys and values, {capacity: 8, scope: run}"
-
-
-def misspelt(name: str, known: Iterable[str]) -> str | None:
-    """Give the known name of which ``name`` seems to be a misspelling; ``None`` if it is known, or like none of them.
-
-    Names that differ in a number, or of which one only is a rate, are names of two things: ``gpu_1`` and ``gpu_2``.
-    """
-    near = [(_likeness(name, other), other) for other in known]
-    if any(other == name for _, other in near):
-        return None
-    likeness, other = max(near, default=(0.0, ""), key=lambda pair: pair[0])
-    return other if likeness >= NEAR else None
-
-
-def _likeness(name: str, other: str) -> float:
-    one, two = _letters(name), _letters(other)
-    if one == two:
-        return 1.0
-    if rate_window(name) != rate_window(other) or _digits(one) != _digits(two):
-        return 0.0
-    if sorted(one) == sorted(two):  # letters in another order
-        return NEAR
-    return SequenceMatcher(a=one, b=two, autojunk=False).ratio()
-
-
-def _letters(name: str) -> str:
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
-
-
-def _digits(name: str) -> str:
-    return "".join(letter for letter in name if letter.isdigit())

@@ -6,14 +6,12 @@ from typing import Any, NamedTuple
 
 from langgraph.types import Command
 
+from planner_graph.catalog.spelling import NEAR, letters
 from planner_graph.compiler.conversion import to_plain
 from planner_graph.documents import key_text
 from planner_graph.errors import OutputError
 from planner_graph.planning.contents import Step
 from planner_graph.values import Fault
-
-NEAR = 0.8
-"""From this similarity on (``difflib``'s ratio; post and posts: 0.89), a key is taken for the declared name."""
 
 SHOWN_KEYS, SHOWN_FAULTS = 10, 20
 """Keys and faults that a message names."""
@@ -74,11 +72,11 @@ def plain(agent: str, given: Any) -> Any:
     converted, faults = to_plain(given)
     if faults:
         more = [f"and {len(faults) - SHOWN_FAULTS} more"] if len(faults) > SHOWN_FAULTS else []
-        raise OutputError(agent, "; ".join([*told(faults[:SHOWN_FAULTS]), *more]))
+        raise OutputError(agent, "; ".join([*fault_texts(faults[:SHOWN_FAULTS]), *more]))
     return converted
 
 
-def told(faults: Iterable[Fault]) -> Iterator[str]:
+def fault_texts(faults: Iterable[Fault]) -> Iterator[str]:
     """Say what is wrong where, and what to do, fault by fault."""
     for path, problem, remedy in faults:
         place = f"{key_text(path)}: " if path else ""
@@ -90,10 +88,10 @@ def _near_miss(step: Step, missing: Collection[str], extra: Collection[str]) -> 
 
     Beside an output that is there, only another spelling of the same letters is taken for one.
     """
-    given = {_letters(name): name for name in step.outputs if name not in missing}
+    given = {letters(name): name for name in step.outputs if name not in missing}
     for key in extra:
-        meant = given.get(_letters(key)) or next(iter(get_close_matches(key, missing, n=1, cutoff=NEAR)), None)
-        meant = meant or next((name for name in missing if _letters(name) == _letters(key)), None)
+        meant = given.get(letters(key)) or next(iter(get_close_matches(key, missing, n=1, cutoff=NEAR)), None)
+        meant = meant or next((name for name in missing if letters(name) == letters(key)), None)
         if meant is None:
             continue
         remedy = f"call it {meant!r}" if meant in missing else "return one of the two"
@@ -101,10 +99,6 @@ def _near_miss(step: Step, missing: Collection[str], extra: Collection[str]) -> 
             remedy += f", or return {{{meant!r}: ...}} to give the dict as its value"
         return f"the key {key!r} is nearly the output {meant!r}; {remedy}"
     return None
-
-
-def _letters(name: str) -> str:
-    return "".join(filter(str.isalnum, name.casefold()))
 
 
 def _names(names: Collection[str]) -> str:

@@ -6,8 +6,8 @@ from typing import Self
 
 from planner_graph.campaign import Campaign
 from planner_graph.catalog.catalog import Catalog
-from planner_graph.catalog.pool import misspelt
 from planner_graph.catalog.spec import AgentSpec
+from planner_graph.catalog.spelling import misspelt
 from planner_graph.errors import Finding
 
 

@@ -5,8 +5,9 @@ import pytest
 from planner_graph.campaign import Campaign, Limits
 from planner_graph.catalog import check
 from planner_graph.catalog.catalog import Catalog
-from planner_graph.catalog.pool import Pool, misspelt
+from planner_graph.catalog.pool import Pool
 from planner_graph.catalog.rule import Rule
+from planner_graph.catalog.spelling import misspelt
 from planner_graph.errors import CatalogError, PlanError
 from planner_graph.planning.forecast import forecast
 from planner_graph.planning.plan import ExecutionPlan
