@@ -1,8 +1,8 @@
 """Writes and reads the values in checkpoints: plain data, LangChain's messages, LangGraph's own types, and named ones.
 
-The format is LangGraph's, so any of its tools reads our checkpoints. But whoever can write to the tables of checkpoints
-must not be able to run code: bytes name classes and functions to call, and LangGraph's own serializer imports and calls
-any of them. Here a name that is not allowed is an error, and never a plain value in the place of another one.
+The format is LangGraph's, so any of its tools reads our checkpoints. But write access to the tables of checkpoints
+must not be enough to run code: bytes name classes and functions to call, and LangGraph's own serializer imports and
+calls any of them. Here a name that is not allowed is an error, and never a plain value in the place of another one.
 """
 
 import copy

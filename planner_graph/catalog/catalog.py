@@ -40,7 +40,7 @@ class Catalog(Value):
     rules: dict[str, Rule] = Field(default_factory=dict)
     pools: dict[str, Pool] = Field(default_factory=dict)
     secrets: tuple[str, ...] = Field(
-        default=(), description="Names of inputs, outputs and configuration keys whose values are shown to nobody."
+        default=(), description="Names of inputs, outputs and configuration keys whose values are never shown."
     )
 
     _origins: dict[KeyPath, Document] = PrivateAttr(default_factory=dict)

@@ -55,7 +55,7 @@ def catalog_schema() -> dict[str, Any]:
                 "additionalProperties": {"$ref": "#/$defs/Pool"},
             },
             "secrets": {
-                "description": "Names of inputs, outputs and configuration keys whose values are shown to nobody.",
+                "description": "Names of inputs, outputs and configuration keys whose values are never shown.",
                 "type": ["array", "null"],
                 "items": {"type": "string", "minLength": 1, "maxLength": 100, "not": {"enum": sorted(RESERVED_VALUES)}},
                 "uniqueItems": True,

@@ -1,8 +1,8 @@
 """The one error tree of the package.
 
 Every error derives from :class:`PlannerGraphError` and from the built-in type that fits it, carries its evidence as
-fields, and builds its message in one place. What is wrong with a user's input is told by :class:`InvalidInputError`,
-which holds *all* findings at once.
+fields, and builds its message in one place. What is wrong with a user's input is reported by
+:class:`InvalidInputError`, which holds *all* findings at once.
 """
 
 from planner_graph.errors.access import KeyReusedError, RequestRepeatedError, TokenNameTakenError, TokenNotFoundError

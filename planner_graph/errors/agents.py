@@ -39,7 +39,7 @@ class DurabilityError(PlannerGraphError, ValueError):
 
 
 class BodyCancelledError(PlannerGraphError, RuntimeError):
-    """A body ended as cancelled though nobody cancelled the run."""
+    """A body ended as cancelled though the run was not cancelled."""
 
     def __init__(self, agent: str) -> None:
         self.agent = agent

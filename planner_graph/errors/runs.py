@@ -98,7 +98,7 @@ class LeaseLostError(PlannerGraphError, RuntimeError):
     """Another process has taken a run over that this one was executing."""
 
     def __init__(self, run_id: str) -> None:
-        remedy = f"'planner-graph status {run_id}' tells who has it"
+        remedy = f"'planner-graph status {run_id}' shows which process holds it"
         super().__init__(f"run {run_id!r} was taken over by another process, nothing more is written here; {remedy}")
 
 
@@ -133,7 +133,7 @@ class PlanChangedError(PlannerGraphError, ValueError):
         self.run_id, self.differences = run_id, tuple(differences)
         lines = [f"run {run_id} was started with another plan; what changed since:"]
         lines += [f"  {line}" for line in self.differences]
-        remedy = f"to go on under the new plan: planner-graph resume {run_id} --replan, with the same options"
+        remedy = f"to continue under the new plan: planner-graph resume {run_id} --replan, with the same options"
         super().__init__("\n".join(lines) + f"; {remedy}")
 
 

@@ -137,7 +137,7 @@ def progress_report(
 
 
 def _agents_status(agents: Iterable[AgentNow], run: RunStatus) -> AgentsStatus:
-    """Sort agents by state, each into one list; in a run that has ended nobody waits or runs."""
+    """Sort agents by state, each into one list; in a run that has ended none waits or runs."""
     lists = AgentsStatus(running=[], completed=[], failed=[], waiting=[], skipped=[], cancelled=[], interrupted=[])
     for here in agents:
         lists[_list_of(here.status, run)].append(here.step.agent)
@@ -182,7 +182,7 @@ def _whole(seconds: float) -> float:
 
 
 def _over(plan: PlanContents, agents: Mapping[AgentName, AgentNow], outlook: Forecast, now: datetime) -> float:
-    """Return the share of the work of a run that goes on which is over; of a running agent, its time of all it takes.
+    """Return the share of the work of an unfinished run that is over; of a running agent, its time of all it takes.
 
     Agents that were or will be skipped are no work. Not all is over while anything is left, or if something failed for
     which no fallback has made up: such a run may end as failed.

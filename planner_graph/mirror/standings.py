@@ -87,7 +87,7 @@ def next_attempt_at(step: Step, row: AgentRunRow) -> datetime | None:
 def _status(step: Step, run: RunRow, row: AgentRunRow) -> AgentStatus:
     """Give the state of the agent whose latest attempt is ``row``.
 
-    An attempt that failed is the agent's end only if the run says so; in a run that goes on another one may follow. In
+    An attempt that failed is the agent's end only if the run says so; in an unfinished run another one may follow. In
     a run that was cancelled, so is every agent that had not ended.
     """
     status = _status_so_far(step, run, row)

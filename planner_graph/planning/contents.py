@@ -173,8 +173,8 @@ class PlanContents(Value):
     ``steps`` are in execution order. ``products`` are what the run is to give, in the order in which they were asked
     for; ``deliverables`` maps the name of each to the agent that gives its best output, or to ``"campaign"``. Plans
     made before there were products have none. ``provided`` names the values that the campaign brings along, sorted.
-    With ``fail_fast`` no further agent starts once one has failed that nobody stands in for. ``secrets`` names the
-    inputs, outputs, provided values and configuration keys whose values are shown to nobody, sorted.
+    With ``fail_fast`` no further agent starts once one has failed that has no working fallback. ``secrets`` names the
+    inputs, outputs, provided values and configuration keys whose values are never shown, sorted.
     ``resources`` are the capacities of pools; those in ``process_pools`` are shared by all runs of a process.
     """
 

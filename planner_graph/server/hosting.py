@@ -84,7 +84,7 @@ class RunHost:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of all runs at once; those that were executed are found by the process that recovers runs."""
+        """Abandon all runs at once; those that were executed are found by the process that recovers runs."""
         self._close()
         self._loop.soon(self._stage.leave_all)
         await self._wait(LEAVE_SECONDS)

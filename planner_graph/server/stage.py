@@ -80,7 +80,7 @@ class Stage:
             orchestrator.pause_all(reason)
 
     def leave_all(self) -> None:
-        """Let go of all runs at once."""
+        """Abandon all runs at once."""
         for orchestrator in self._orchestrators:
             orchestrator.leave_all()
 
@@ -104,7 +104,7 @@ class Stage:
                 log.warning("runs that were left behind could not be looked for: %s", error)
 
     async def _carry_out(self, turn: Turn) -> None:
-        """Wait for a place, and for the turn before that has yet to let go of the run; then execute it."""
+        """Wait for a place, and for the turn before that still holds the run; then execute it."""
         try:
             if turn.before is not None:
                 await turn.before.over.wait()

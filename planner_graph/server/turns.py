@@ -12,7 +12,7 @@ class Turn:
     """One execution of a run, from when it is asked for.
 
     ``reference`` names the code of its agents; with ``resume`` it is executed even if it is paused by then. ``before``
-    is a turn of the same run that has yet to let go of it. ``over`` belongs to the loop that executes.
+    is a turn of the same run that still holds it. ``over`` belongs to the loop that executes.
     """
 
     run_id: RunId
@@ -62,7 +62,7 @@ class Turns:
             return turn
 
     def begin(self, turn: Turn) -> bool:
-        """Let a turn have its place; ``False`` if it was dropped meanwhile."""
+        """Give a turn its place; ``False`` if it was dropped meanwhile."""
         with self._lock:
             if self._waiting.get(turn.run_id) is not turn:
                 return False
@@ -78,7 +78,7 @@ class Turns:
         turn.over.set()
 
     def drop(self, run_id: RunId) -> None:
-        """Let a run that waits wait no more."""
+        """Take a run out of the line."""
         with self._lock:
             self._waiting.pop(run_id, None)
 
