@@ -1,7 +1,7 @@
 """Runs the work of a command so that Ctrl-C and SIGTERM let it put things in order before it ends.
 
-LangChain runnables without async code run in the event loop's pool of threads, and a thread cannot be stopped. Those
-that are still busy when the work has been stopped are left behind: the process ends without waiting for them.
+A thread cannot be stopped. Those of the event loop's pool that are still busy when the work has been stopped are left
+behind: the process ends without waiting for them.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 from planner_graph.cli.exits import ExitCode
-from planner_graph.runtime.threads import Threads
+from planner_graph.runtime.thread_pool import ThreadPool
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ def run(
     Raises:
         Interrupted: it was stopped. The process should now end by :func:`leave`.
     """
-    threads = Threads()
+    threads = ThreadPool()
     runner = asyncio.Runner(loop_factory=new_loop)
     runner.get_loop().set_default_executor(threads)
     try:

@@ -27,7 +27,7 @@ def as_files(
     """Give the file name of each deliverable, and the bytes of all files by name; ``extra`` files come on top.
 
     A name with an extension is kept; one without gets that of the output that the deliverable is, as ``outputs`` says,
-    else one that suits its contents. Names that would be the same file are told apart by a number.
+    else one that suits its contents. Names that would be the same file get a number.
     """
     names: dict[str, str] = {}
     files: dict[str, bytes] = {}

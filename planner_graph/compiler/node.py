@@ -39,9 +39,9 @@ from planner_graph.compiler.isolation import IsolatedBody
 from planner_graph.compiler.landing import landing_here, until_stored
 from planner_graph.compiler.obstacle import STOPPED, Obstacle, find_obstacle
 from planner_graph.compiler.output import Output, check_output, undeclared_text
-from planner_graph.compiler.retry import is_worth_retrying, seconds_to_wait
+from planner_graph.compiler.retry import wait_for_next
 from planner_graph.compiler.state import AgentRecord, ErrorInfo
-from planner_graph.compiler.storing import Storing
+from planner_graph.compiler.storage_watch import StorageWatch
 from planner_graph.compiler.threads import AttemptThreads, CarriedError, current_threads
 from planner_graph.compiler.time_limit import OverdueError, in_time
 from planner_graph.compiler.usage import Prices, UsageMeter, start_meter, usage_of
@@ -182,9 +182,7 @@ class AgentExecution:
                 await invocation.tell(self._interrupted(pause, attempt, meter))
                 raise
             except Exception as error:  # noqa: BLE001  # the one place where an agent's failure becomes a record
-                wait = self._wait_after(error, attempt)
-                late = wait is not None and (isinstance(error, AgentTimeoutError) or _is_over(deadline, wait))
-                wait = None if late else wait
+                wait, late = wait_for_next(self.step, error, attempt, self.clock, deadline)
                 await invocation.tell(self._attempt_failed(error, attempt, wait))
                 if wait is None or not await self._rested(board, wait, deadline, attempt, meter):
                     return self._failed(error, attempt, started_at, meter, late=late or wait is not None)
@@ -192,12 +190,17 @@ class AgentExecution:
                 own_config = next_attempt(config, alone=not current.goes_on, asked=asked)
                 current = current.next()
             else:
-                if output.undeclared:
-                    await invocation.tell(self._warning(WarningCode.EXTRA_OUTPUTS, undeclared_text(output), attempt))
-                return self._record(
-                    AgentStatus.COMPLETED, output=output.values, attempts=attempt, started_at=started_at, meter=meter
-                )
+                return await self._completed(output, attempt, started_at, meter)
         raise AssertionError("the last attempt always returns")
+
+    async def _completed(self, output: Output, attempts: int, started_at: str, meter: UsageMeter) -> AgentRecord:
+        """Return the record of an agent that has given its output, after a warning of what else it gave."""
+        if output.undeclared:
+            warning = self._warning(WarningCode.EXTRA_OUTPUTS, undeclared_text(output), attempts)
+            await self.invocation.tell(warning)
+        return self._record(
+            AgentStatus.COMPLETED, output=output.values, attempts=attempts, started_at=started_at, meter=meter
+        )
 
     async def _rested(self, board: Board, wait: float, deadline: float | None, attempt: int, meter: UsageMeter) -> bool:
         """Wait for ``wait`` seconds and for the turn of the next attempt; whether that came before the deadline."""
@@ -255,8 +258,8 @@ class AgentExecution:
     async def _called(self, current: Attempt, config: RunnableConfig, deadline: float | None) -> Output:
         """Call the body, within its time limit; what comes later is discarded."""
         current.begin()
-        storing = Storing(config, self.serializer)
-        config = storing.config
+        watch = StorageWatch(config, self.serializer)
+        config = watch.config
         var_child_runnable_config.set(config)  # where interrupt() and whatever else a body calls look for it
         context = current.context() if self.arguments.wants(Role.CONTEXT) else None
         seconds, of_all = self.step.timeout_seconds, False
@@ -264,7 +267,7 @@ class AgentExecution:
             seconds, of_all = left, True
         try:
             called = call(self.body, self.arguments, current.inputs, context, config)
-            given = await in_time(seconds, storing.watched(called))
+            given = await in_time(seconds, watch.watched(called))
             return check_output(self.step, given, current.inputs)
         except OverdueError as error:
             if of_all:
@@ -292,15 +295,6 @@ class AgentExecution:
                 return None
             case _:
                 return None if comes_from_outside(error) else ReportedError(Failure.of(error, self.clock.now()))
-
-    def _wait_after(self, error: Exception, attempt: int) -> float | None:
-        """Give the seconds to wait before the next attempt, or ``None`` if this was the last one."""
-        step, failure = self.step, Failure.of(error, self.clock.now())
-        if attempt > step.max_retries or isinstance(error, PoolHeldError):
-            return None
-        if not is_worth_retrying(failure, retry_on=step.retry_on, do_not_retry=step.do_not_retry):
-            return None
-        return seconds_to_wait(failure, step.backoff, attempt, self.clock.chance())
 
     def _warning(self, code: WarningCode, message: str, attempt: int) -> AgentWarning:
         return AgentWarning(
@@ -392,8 +386,3 @@ def describe(error: Exception, secrets: Sequence[str] = ()) -> ErrorInfo:
     if isinstance(error, ReportedError):
         return ErrorInfo(type=error.failure.type, message=without_texts(error.failure.message, secrets))
     return ErrorInfo(type=type(error).__name__, message=message_of(error, secrets))
-
-
-def _is_over(deadline: float | None, wait: float) -> bool:
-    """Tell whether there will be no time left after ``wait`` seconds."""
-    return deadline is not None and asyncio.get_running_loop().time() + wait >= deadline

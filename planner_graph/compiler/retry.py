@@ -1,9 +1,13 @@
 """Decides which errors are worth another attempt, and when that begins."""
 
+import asyncio
 from collections.abc import Container
 
 from planner_graph.catalog.spec import Backoff
+from planner_graph.clock import Clock
 from planner_graph.compiler.failure import Failure
+from planner_graph.errors import AgentTimeoutError, PoolHeldError
+from planner_graph.planning.contents import Step
 
 PROGRAMMING_ERRORS = frozenset(
     {
@@ -64,6 +68,26 @@ def seconds_to_wait(failure: Failure, backoff: Backoff, retry: int, chance: floa
     own, asked = backoff.seconds(retry, chance), _asked(failure)
     # Those who were told the same time would all come back at the same moment.
     return own if asked is None else min(max(own, asked * (1 + backoff.jitter * chance)), backoff.max_seconds)
+
+
+def wait_for_next(
+    step: Step, error: Exception, attempt: int, clock: Clock, deadline: float | None
+) -> tuple[float | None, bool]:
+    """Return the seconds from a failed attempt to the next one, or ``None`` if it was the last.
+
+    Then whether it was the last only because the time of all attempts is over by then; ``deadline`` is when, on the
+    clock of the event loop.
+    """
+    failure = Failure.of(error, clock.now())
+    if attempt > step.max_retries or isinstance(error, PoolHeldError):
+        return None, False
+    if not is_worth_retrying(failure, retry_on=step.retry_on, do_not_retry=step.do_not_retry):
+        return None, False
+    wait = seconds_to_wait(failure, step.backoff, attempt, clock.chance())
+    is_late = isinstance(error, AgentTimeoutError) or (
+        deadline is not None and asyncio.get_running_loop().time() + wait >= deadline
+    )
+    return (None, True) if is_late else (wait, False)
 
 
 def _asked(failure: Failure) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from planner_graph.compiler.bridge import in_thread, run_loop
-from planner_graph.runtime.threads import Threads
+from planner_graph.runtime.thread_pool import ThreadPool
 
 ResultT = TypeVar("ResultT")
 
@@ -21,7 +21,7 @@ class LoopThread:
     def __init__(self, name: str) -> None:
         self._name = name
         self._stopping = threading.Event()
-        self._threads = Threads()
+        self._threads = ThreadPool()
 
     @property
     def alive(self) -> bool:
@@ -47,7 +47,7 @@ class LoopThread:
         self._loop.call_soon_threadsafe(function, *arguments)
 
     async def do(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
-        """Have the loop do ``work``, and give its result here; who stops waiting cancels it."""
+        """Have the loop do ``work``, and give its result here; cancelling the call cancels the work."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     async def answers(self, seconds: float) -> bool:

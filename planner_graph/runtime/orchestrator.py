@@ -24,11 +24,11 @@ from planner_graph.mirror.settings import MirrorSettings
 from planner_graph.planning.estimates import MIN_RUNS
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
-from planner_graph.runtime import approval, preview, rerunning
+from planner_graph.runtime import approval, rehearsal, rerunning
 from planner_graph.runtime.approval import resumption
 from planner_graph.runtime.brake import Brake, Grace, OnStop
 from planner_graph.runtime.execution import Execution, OnEvent, RunOutcome
-from planner_graph.runtime.preview import Preview
+from planner_graph.runtime.rehearsal import Rehearsal
 from planner_graph.runtime.replanning import Proposal, Replanned, Replanning, propose, require_no_change
 from planner_graph.runtime.rerunning import Rerun
 from planner_graph.runtime.services import SharedServices
@@ -263,17 +263,17 @@ class CampaignOrchestrator:
 
     async def preview_rerun(
         self, run_id: str, agent: str | Sequence[str], *, configuration: Mapping[str, Any] | None = None
-    ) -> Preview:
+    ) -> Rehearsal:
         """Return what :meth:`rerun` would keep and run again; nothing is written."""
         agents = [agent] if isinstance(agent, str) else list(agent)
         draft = await rerunning.draft(self.database, run_id, agents, configuration or {})
-        return await preview.of_rerun(self.database, draft)
+        return await rehearsal.of_rerun(self.database, draft)
 
     async def preview_replan(
         self, run_id: str, campaign: Campaign | None = None, *, strategy: Strategy | str | None = None
-    ) -> Preview:
+    ) -> Rehearsal:
         """Return what a run would do after :meth:`replan`; nothing is written."""
-        return await preview.of_replan(self.database, await self._proposed(run_id, campaign, strategy))
+        return await rehearsal.of_replan(self.database, await self._proposed(run_id, campaign, strategy))
 
     async def _proposed(self, run: str, campaign: Campaign | None, strategy: Strategy | str | None) -> Proposal:
         return await propose(self.repository, await self.current_planner(), run, campaign, strategy)

@@ -9,15 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from planner_graph.agents.factory import AgentFactory
-from planner_graph.cli import previewing, screen
+from planner_graph.cli import rehearsal, screen
 from planner_graph.cli.agents import anchored, load, require_bodies
 from planner_graph.cli.files import require_folder
 from planner_graph.cli.options import AgentsReference, AsJson, Dsn, OutputFolder, RunArgument
-from planner_graph.cli.previewing import DryRun
+from planner_graph.cli.rehearsal import DryRun
 from planner_graph.cli.running import Session, conduct
 from planner_graph.errors import Finding, InvalidInputError
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
-from planner_graph.runtime.preview import Preview
+from planner_graph.runtime.rehearsal import Rehearsal
 from planner_graph.runtime.rerunning import Rerun
 from planner_graph.store.database import Database, open_database
 from planner_graph.store.repository import Repository
@@ -76,8 +76,8 @@ def rerun(  # noqa: PLR0913  # one parameter for each option
     )
     if dry_run:
         with screen.only_results(wanted=as_json):
-            preview = asyncio.run(job.preview(dsn))
-        previewing.show(preview, as_json=as_json)
+            found = asyncio.run(job.rehearsed(dsn))
+        rehearsal.show(found, as_json=as_json)
         return
 
     async def work(session: Session) -> None:
@@ -97,9 +97,9 @@ class Job:
     configuration: dict[str, Any]
     yes: bool = False
 
-    async def preview(self, dsn: str | None) -> Preview:
+    async def rehearsed(self, dsn: str | None) -> Rehearsal:
         """Find out what the new run would do; nothing is written."""
-        async with previewing.database_as_it_is(dsn) as database:
+        async with rehearsal.database_as_it_is(dsn) as database:
             row, orchestrator, _ = await self._prepare(database)
             return await orchestrator.preview_rerun(row.run_id, self.agents, configuration=self.configuration)
 
@@ -107,8 +107,8 @@ class Job:
         """Accept the new run, then execute it; nothing is done if the user does not want effects to be repeated."""
         async with open_database(dsn) as database:
             row, orchestrator, chosen = await self._prepare(database)
-            preview = await orchestrator.preview_rerun(row.run_id, self.agents, configuration=self.configuration)
-            if not await previewing.confirmed(preview, yes=self.yes):
+            found = await orchestrator.preview_rerun(row.run_id, self.agents, configuration=self.configuration)
+            if not await rehearsal.confirmed(found, yes=self.yes):
                 return
             stored = Path(row.output_folder) if row.output_folder else None
             folder = self.folder.absolute() if self.folder else stored

@@ -11,7 +11,7 @@ import typer
 from planner_graph.agents.factory import AgentFactory
 from planner_graph.campaign import Campaign
 from planner_graph.catalog.catalog import Catalog
-from planner_graph.cli import previewing, screen
+from planner_graph.cli import rehearsal, screen
 from planner_graph.cli.agents import load, require_bodies
 from planner_graph.cli.control import requester
 from planner_graph.cli.files import require_folder
@@ -26,7 +26,7 @@ from planner_graph.cli.options import (
     RunArgument,
     StrategyName,
 )
-from planner_graph.cli.previewing import DryRun
+from planner_graph.cli.rehearsal import DryRun
 from planner_graph.cli.running import Session, conduct
 from planner_graph.cli.summary import how_to_go_on
 from planner_graph.compiler.body import Body
@@ -34,7 +34,7 @@ from planner_graph.errors import CommandRefusedError, InvalidInputError, RunHeld
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
-from planner_graph.runtime.preview import Preview, of_resume
+from planner_graph.runtime.rehearsal import Rehearsal, of_resume
 from planner_graph.runtime.replanning import Replanned
 from planner_graph.store.commands import Command
 from planner_graph.store.database import Database, open_database
@@ -91,8 +91,8 @@ def resume(  # noqa: PLR0913  # one parameter for each option
 
     if dry_run:
         with screen.only_results(wanted=as_json):
-            preview = asyncio.run(resumption.preview(dsn, replan=replan))
-        previewing.show(preview, as_json=as_json)
+            found = asyncio.run(resumption.rehearsed(dsn, replan=replan))
+        rehearsal.show(found, as_json=as_json)
         return
 
     async def work(session: Session) -> None:
@@ -141,23 +141,23 @@ class Resumption:
     take_over: bool
     sources: Sources
 
-    async def preview(self, dsn: str | None, *, replan: bool) -> Preview:
+    async def rehearsed(self, dsn: str | None, *, replan: bool) -> Rehearsal:
         """Find out what the run would do if it were resumed; nothing is written.
 
         Raises:
             RunHeldError: another process executes it, and it is not to be taken over.
         """
-        async with previewing.database_as_it_is(dsn) as database:
+        async with rehearsal.database_as_it_is(dsn) as database:
             row, orchestrator, campaign, chosen = await self._prepare(database, replan=replan)
             vitals = await orchestrator.repository.vitals(row.run_id)
             if vitals.holder is not None and not self.take_over:
                 raise RunHeldError(row.run_id, vitals.holder)
             if replan:
-                preview = await orchestrator.preview_replan(row.run_id, campaign, strategy=self.sources.strategy)
+                found = await orchestrator.preview_replan(row.run_id, campaign, strategy=self.sources.strategy)
             else:
-                preview = await of_resume(database, row.run_id)
-            self._require_bodies(preview.plan, row, orchestrator.agents, chosen)
-            return preview
+                found = await of_resume(database, row.run_id)
+            self._require_bodies(found.plan, row, orchestrator.agents, chosen)
+            return found
 
     async def carry_out(self, session: Session, database: Database, *, replan: bool) -> None:
         """Find the run and its agents, see to its plan, then execute it."""

@@ -8,7 +8,7 @@ import typer
 
 from planner_graph.agents.factory import AgentFactory
 from planner_graph.campaign import Durability
-from planner_graph.cli import previewing, screen
+from planner_graph.cli import rehearsal, screen
 from planner_graph.cli.agents import anchored, require_bodies
 from planner_graph.cli.files import require_folder
 from planner_graph.cli.inputs import Request, load_request
@@ -25,13 +25,13 @@ from planner_graph.cli.options import (
     OutputFolder,
     StrategyName,
 )
-from planner_graph.cli.previewing import DryRun, planned_with_history
+from planner_graph.cli.rehearsal import DryRun, planned_with_history
 from planner_graph.cli.running import Session, conduct
 from planner_graph.errors import Finding, InvalidInputError
 from planner_graph.planning.estimates import MIN_RUNS
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
-from planner_graph.runtime.preview import of_new_run
+from planner_graph.runtime.rehearsal import of_new_run
 from planner_graph.store.database import open_database
 
 app = typer.Typer(add_completion=False)
@@ -79,7 +79,7 @@ def run(  # noqa: PLR0913  # one parameter for each option
     if dry_run:
         with screen.only_results(wanted=as_json):
             plan = asyncio.run(planned_with_history(request, factory, dsn, job.min_runs))
-        previewing.show(of_new_run(plan), as_json=as_json)
+        rehearsal.show(of_new_run(plan), as_json=as_json)
         return
     conduct(job.carry_out, as_json=as_json)
 

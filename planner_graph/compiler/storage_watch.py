@@ -23,7 +23,7 @@ from planner_graph.serializer import CheckpointSerializer
 ResultT = TypeVar("ResultT")
 
 
-class Storing:
+class StorageWatch:
     """Watches over what one attempt stores; ``config`` is what its body must run with."""
 
     def __init__(self, config: RunnableConfig, serializer: CheckpointSerializer) -> None:

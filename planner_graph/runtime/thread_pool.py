@@ -1,4 +1,4 @@
-"""The pool of threads of an event loop that executes agents."""
+"""The pool of threads of an event loop, for code other than agents' bodies, which have threads of their attempts."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 MOST_THREADS = 1000
-"""So many of them may run side by side; a thread is only made when it is needed."""
+"""Most threads that run side by side; one is only made when it is needed."""
 
 
-class Threads(ThreadPoolExecutor):
+class ThreadPool(ThreadPoolExecutor):
     """Threads that can be asked whether any of them is busy."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from planner_graph.errors import Finding, InvalidInputError
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.planning.planner import MasterPlanner
 from planner_graph.runtime.orchestrator import CampaignOrchestrator
-from planner_graph.runtime.preview import Effect, Preview
+from planner_graph.runtime.rehearsal import Effect, Rehearsal
 from planner_graph.store.database import DSN_VARIABLE, Database, open_database
 from planner_graph.store.embedded import home_folder
 from planner_graph.store.upgrades import versions
@@ -67,24 +67,24 @@ async def planned_with_history(
     return planner.create_execution_plan(request.campaign, request.plan.strategy)
 
 
-def show(preview: Preview, *, as_json: bool) -> None:
+def show(rehearsal: Rehearsal, *, as_json: bool) -> None:
     """Write what would happen to standard output."""
     if as_json:
-        screen.show_json(preview_json(preview))
+        screen.show_json(rehearsal_json(rehearsal))
     else:
-        screen.show(*preview_text(preview))
+        screen.show(*rehearsal_text(rehearsal))
 
 
-def preview_json(preview: Preview) -> dict[str, Any]:
+def rehearsal_json(rehearsal: Rehearsal) -> dict[str, Any]:
     """Return what would happen as plain values."""
     return {
         "dry_run": True,
-        "workflow_execution_id": preview.run_id,
-        "campaign_id": preview.plan.campaign_id,
-        "strategy": preview.plan.strategy.value,
-        "plan_hash": preview.plan.hash,
-        "runs": _reasons_json(preview.runs),
-        "kept": _reasons_json(preview.kept),
+        "workflow_execution_id": rehearsal.run_id,
+        "campaign_id": rehearsal.plan.campaign_id,
+        "strategy": rehearsal.plan.strategy.value,
+        "plan_hash": rehearsal.plan.hash,
+        "runs": _reasons_json(rehearsal.runs),
+        "kept": _reasons_json(rehearsal.kept),
         "effects": [
             {
                 "agent": effect.agent,
@@ -92,58 +92,58 @@ def preview_json(preview: Preview) -> dict[str, Any]:
                 "again": effect.again,
                 "same_key": effect.same_key,
             }
-            for effect in preview.effects
+            for effect in rehearsal.effects
         ],
-        "differences": list(preview.differences),
+        "differences": list(rehearsal.differences),
     }
 
 
-def preview_text(preview: Preview) -> Iterator[RenderableType]:
+def rehearsal_text(rehearsal: Rehearsal) -> Iterator[RenderableType]:
     """Return what would happen as tables for people."""
-    if preview.differences:
+    if rehearsal.differences:
         yield Text("under another plan:")
-        yield from (Text(f"  {one_line(line)}") for line in preview.differences)
+        yield from (Text(f"  {one_line(line)}") for line in rehearsal.differences)
         yield Text()
-    for title, agents in (("runs", preview.runs), ("kept", preview.kept)):
+    for title, agents in (("runs", rehearsal.runs), ("kept", rehearsal.kept)):
         table = screen.table(title, "why", wide=("why",))
         for agent, why in agents.items():
             table.add_row(*screen.cells(agent, why))
         if agents:
             yield table
             yield Text()
-    told = [line for effect in preview.effects if (line := _effect_text(effect))]
-    yield from (Text(line, style="bold yellow") for line in told)
-    count = len(preview.runs)
-    kept = f", {len(preview.kept)} kept" if preview.run_id else ""
+    effects = [line for effect in rehearsal.effects if (line := _effect_text(effect))]
+    yield from (Text(line, style="bold yellow") for line in effects)
+    count = len(rehearsal.runs)
+    kept = f", {len(rehearsal.kept)} kept" if rehearsal.run_id else ""
     yield Text(f"dry run: {count} agent{'' if count == 1 else 's'} would run{kept}; nothing was written", style="bold")
 
 
-def confirm_repetition(preview: Preview, *, yes: bool) -> bool:
+def confirm_repetition(rehearsal: Rehearsal, *, yes: bool) -> bool:
     """Ask whether agents with external effects should be repeated; ``yes`` answers beforehand.
 
     Raises:
         InvalidInputError: there is no terminal to ask on.
     """
-    agents = preview.external_again
+    agents = rehearsal.external_again
     if not agents or yes:
         return True
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise InvalidInputError(
             [
                 Finding(
-                    problem=f"{_names(agents)} changed something outside of run {preview.run_id}, and would again",
+                    problem=f"{_names(agents)} changed something outside of run {rehearsal.run_id}, and would again",
                     remedy="add --yes to repeat that; --dry-run shows what would run and what is kept",
                     key="--from",
                 )
             ]
         )
-    screen.tell(f"{_names(agents)} changed something outside of run {preview.run_id}, and would again.")
+    screen.tell(f"{_names(agents)} changed something outside of run {rehearsal.run_id}, and would again.")
     return typer.confirm("Repeat that?", default=False, err=True)
 
 
-async def confirmed(preview: Preview, *, yes: bool) -> bool:
+async def confirmed(rehearsal: Rehearsal, *, yes: bool) -> bool:
     """Ask in a thread, so that Ctrl-C ends the command; see :func:`confirm_repetition`."""
-    return await asyncio.to_thread(confirm_repetition, preview, yes=yes)
+    return await asyncio.to_thread(confirm_repetition, rehearsal, yes=yes)
 
 
 def _reasons_json(agents: Mapping[AgentName, str]) -> list[dict[str, str]]:

@@ -30,7 +30,7 @@ class Effect:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Preview:
+class Rehearsal:
     """What would happen: the agents that would run and those that are kept, each with the reason in words.
 
     Both are in execution order. ``run_id`` is the run that would be resumed or of which a part would run again,
@@ -51,26 +51,28 @@ class Preview:
 
     @property
     def external_again(self) -> tuple[AgentName, ...]:
-        """Agents whose external effects would happen again, which nobody wants by mistake."""
+        """Agents whose external effects would happen again; that is confirmed first."""
         return tuple(effect.agent for effect in self.repeated if effect.effects is Effects.EXTERNAL)
 
 
-def of_new_run(plan: ExecutionPlan) -> Preview:
+def of_new_run(plan: ExecutionPlan) -> Rehearsal:
     """Return what a new run of ``plan`` would do: everything, but for fallbacks, which run only if they are needed."""
     runs = {
         step.agent: f"only if {step.replaces!r} fails" if step.replaces else "; ".join(step.reasons)
         for step in plan.steps
     }
-    return Preview(run_id=None, plan=plan, runs=runs, kept={}, effects=_effects(plan, runs, frozenset(), new_key=True))
+    return Rehearsal(
+        run_id=None, plan=plan, runs=runs, kept={}, effects=_effects(plan, runs, frozenset(), new_key=True)
+    )
 
 
-async def of_rerun(database: Database, draft: Draft) -> Preview:
+async def of_rerun(database: Database, draft: Draft) -> Rehearsal:
     """Return what a rerun would do; as a new run, it gives all keys anew."""
     state, keeping = draft.state, draft.keeping
     begun = _begun(state, await Repository(database).agent_runs(state.run_id))
     runs = {agent: keeping.again.get(agent, "it had not ended") for agent in draft.plan.by_agent}
     runs = {agent: why for agent, why in runs.items() if agent not in keeping.kept}
-    return Preview(
+    return Rehearsal(
         run_id=state.run_id,
         plan=draft.plan,
         runs=runs,
@@ -79,7 +81,7 @@ async def of_rerun(database: Database, draft: Draft) -> Preview:
     )
 
 
-async def of_resume(database: Database, run_id: RunId) -> Preview:
+async def of_resume(database: Database, run_id: RunId) -> Rehearsal:
     """Return what a run would do if it were resumed under the plan that it has.
 
     Raises:
@@ -92,12 +94,8 @@ async def of_resume(database: Database, run_id: RunId) -> Preview:
     require_open(row)
     state = await read_checkpoint(database, row.run_id)
     begun = _begun(state, await repository.agent_runs(row.run_id))
-    runs = {
-        agent: "it was stopped before its end" if agent in begun else "it has not started"
-        for agent in state.plan.by_agent
-        if agent not in state.records
-    }
-    return Preview(
+    runs = {agent: _why_open(agent, begun) for agent in state.plan.by_agent if agent not in state.records}
+    return Rehearsal(
         run_id=row.run_id,
         plan=state.plan,
         runs=runs,
@@ -106,7 +104,7 @@ async def of_resume(database: Database, run_id: RunId) -> Preview:
     )
 
 
-async def of_replan(database: Database, proposal: Proposal) -> Preview:
+async def of_replan(database: Database, proposal: Proposal) -> Rehearsal:
     """Return what a run would do if it were resumed under another plan; see :func:`of_resume`."""
     if not proposal.what_matters:
         return await of_resume(database, proposal.row.run_id)
@@ -115,11 +113,11 @@ async def of_replan(database: Database, proposal: Proposal) -> Preview:
     keeping = kept_under(proposal, state)
     begun = _begun(state, await Repository(database).agent_runs(state.run_id))
     runs = {
-        agent: keeping.again.get(agent) or ("it was stopped before its end" if agent in begun else "it has not started")
+        agent: keeping.again.get(agent) or _why_open(agent, begun)
         for agent in proposal.plan.by_agent
         if agent not in keeping.kept
     }
-    return Preview(
+    return Rehearsal(
         run_id=state.run_id,
         plan=proposal.plan,
         runs=runs,
@@ -129,14 +127,18 @@ async def of_replan(database: Database, proposal: Proposal) -> Preview:
     )
 
 
+def _why_open(agent: AgentName, begun: Collection[AgentName]) -> str:
+    return "it was stopped before its end" if agent in begun else "it has not started"
+
+
 def _begun(state: CheckpointState, attempts: Iterable[AgentRunRow]) -> frozenset[AgentName]:
     """Return the agents whose body has run, at least in part: that an agent was asked about is no run of its body."""
-    told = {
+    tried = {
         row.agent_name
         for row in attempts
         if row.attempt and not (row.reason == ASKS and _must_be_approved(state.plan, row.agent_name))
     }
-    return frozenset(told | {agent for agent, record in state.records.items() if record["attempts"]})
+    return frozenset(tried | {agent for agent, record in state.records.items() if record["attempts"]})
 
 
 def _must_be_approved(plan: ExecutionPlan, agent: AgentName) -> bool:

@@ -8,9 +8,9 @@ import pytest
 import typer
 
 from planner_graph import Campaign, CampaignOrchestrator, MasterPlanner
-from planner_graph.cli import previewing
+from planner_graph.cli import rehearsal
 from planner_graph.errors import InvalidInputError, RunNotResumableError
-from planner_graph.runtime.preview import of_new_run, of_resume
+from planner_graph.runtime.rehearsal import of_new_run, of_resume
 from planner_graph.types import AgentName, Effects
 from tests.catalogs import catalog, spec
 
@@ -107,10 +107,10 @@ async def test_a_user_at_a_terminal_is_asked(database, monkeypatch, capsys, answ
     orchestrator, first = await run_of(database)
     found = await orchestrator.preview_rerun(first.run_id, "mailer")
     monkeypatch.setattr(typer, "confirm", lambda *_, **__: answer == "y\n")
-    monkeypatch.setattr(previewing, "sys", SimpleNamespace(stdin=Tty(), stderr=Tty()))
-    assert await previewing.confirmed(found, yes=False) is repeats
+    monkeypatch.setattr(rehearsal, "sys", SimpleNamespace(stdin=Tty(), stderr=Tty()))
+    assert await rehearsal.confirmed(found, yes=False) is repeats
     assert f"agent 'mailer' changed something outside of run {first.run_id}" in capsys.readouterr().err
-    assert await previewing.confirmed(found, yes=True) is True
+    assert await rehearsal.confirmed(found, yes=True) is True
 
 
 class Tty:
@@ -125,6 +125,6 @@ async def test_without_a_terminal_an_external_effect_is_not_repeated(database):
     found = await orchestrator.preview_rerun(first.run_id, "mailer")
     assert not sys.stdin.isatty()
     with pytest.raises(InvalidInputError, match="add --yes to repeat that"):
-        await previewing.confirmed(found, yes=False)
+        await rehearsal.confirmed(found, yes=False)
     kept = await orchestrator.preview_rerun(first.run_id, "spare")
-    assert await previewing.confirmed(kept, yes=False) is True
+    assert await rehearsal.confirmed(kept, yes=False) is True
