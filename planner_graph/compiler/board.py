@@ -161,7 +161,7 @@ class Board:
             self._advance()
 
     def look_again(self) -> None:
-        """Start who may by now, for example because another run has made way."""
+        """Start the agents that may start by now, for example because another run has made way."""
         self._advance()
 
     def settle(self, agent: AgentName, record: AgentRecord, landing: asyncio.Future[None] | None = None) -> None:
@@ -202,7 +202,7 @@ class Board:
             self._alarm = loop.call_at(nap if wake is None else min(wake, nap), self._advance)
 
     def _stuck(self, now: float) -> bool:
-        """Tell whether only threads that were given up on can make way; who has waited for them long enough, fails."""
+        """Tell whether only threads that were given up on can make way; agents that waited for them too long fail."""
         waiting = self._scheduler.stuck() if self._given_up else []
         if not waiting:
             self._stuck_since = None

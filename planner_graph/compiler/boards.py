@@ -128,7 +128,7 @@ class Invocation:
 
     @contextmanager
     def to_the_end(self) -> Iterator[None]:
-        """Let go of what the run shares with others at the end of this block, however it ends."""
+        """Release what the run shares with others at the end of this block, however it ends."""
         try:
             yield
         finally:

@@ -47,8 +47,8 @@ async def call(
 ) -> Any:
     """Run a body once, with its own copy of ``inputs``, and in a thread if it is a sync function.
 
-    A function is called with the ``arguments`` that it wants. A sync function that is cancelled goes on in its daemon
-    thread until it returns; nobody waits for it, not even the end of the process. The same holds for the sync parts of
+    A function is called with the ``arguments`` that it wants. A sync function that is cancelled keeps its daemon
+    thread until it returns; nothing waits for it, not even the end of the process. The same holds for the sync parts of
     a runnable, see :mod:`planner_graph.compiler.threads`.
     """
     inputs = own_copy(inputs)

@@ -1,8 +1,8 @@
 """Names in the log the agents whose bodies hold an event loop, so that nothing else in it can move.
 
 A thread looks at the loops of running plans a few dozen times a second: which task runs there now, and is it still the
-same step? Only who runs in every look is blamed; the agent is found in the context in which the step runs. Nothing is
-measured in the loop itself.
+same step? Only a step that every look finds is reported; the agent is found in the context in which the step runs.
+Nothing is measured in the loop itself.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ class _Hold:
         self.task = task
         self.began = began
         self.ended: float | None = None
-        self.who: tuple[Attempt, str] | None = None
+        self.culprit: tuple[Attempt, str] | None = None
 
     def end(self) -> None:
         self.ended = time.monotonic()
@@ -59,8 +59,8 @@ class _Watched:
             _report(hold, (hold.ended or now) - hold.began)
             hold = self.hold = None
         if hold is not None:
-            if hold.who is None and now - hold.began >= LONGEST_HOLD / 2:
-                hold.who = _who(self.thread)
+            if hold.culprit is None and now - hold.began >= LONGEST_HOLD / 2:
+                hold.culprit = _culprit(self.thread)
         elif task is not None:
             hold = self.hold = _Hold(task, now)
             with suppress(RuntimeError):  # the loop has just been closed
@@ -113,8 +113,8 @@ LOOP_WATCH = LoopWatch()
 
 
 def _report(hold: _Hold, seconds: float) -> None:
-    if hold.who is not None and seconds > LONGEST_HOLD - TICK / 2:
-        attempt, place = hold.who
+    if hold.culprit is not None and seconds > LONGEST_HOLD - TICK / 2:
+        attempt, place = hold.culprit
         _LOG.warning(
             "agent %r held the event loop for %.2g s, at %s; everything else in that loop stood still. "
             "Await in its body what takes long, or make it a sync function, which runs in a thread",
@@ -124,7 +124,7 @@ def _report(hold: _Hold, seconds: float) -> None:
         )
 
 
-def _who(thread: int) -> tuple[Attempt, str] | None:
+def _culprit(thread: int) -> tuple[Attempt, str] | None:
     """Return the attempt whose body runs in a thread now, and where in its code; ``None`` if it is no body."""
     frames = list(_frames(sys._current_frames().get(thread)))  # noqa: SLF001  # documented; there is no other way
     files = {frame.f_code.co_filename for frame in frames}

@@ -1,6 +1,6 @@
 """How a run ended: which products there are, which are missing, and whether a failure touched one of them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,20 +27,15 @@ def build_result(plan: ExecutionPlan, campaign: Mapping[str, Any], records: Mapp
     if not plan.products:
         return _without_products(ended)
     made = [ended.make(product) for product in plan.products]
-    excused = [one.product.name for one in made if not one.given and ended.is_excused(one)]
-    missing = [one for one in made if one.product.required and not one.given and one.product.name not in excused]
-    if missing:
-        exists = any(one.given and one.product.required for one in made)
-        is_lost = not exists or any(one.product.main for one in missing)
-        status = RunStatus.FAILED if is_lost else RunStatus.PARTIAL_SUCCESS
-    else:
-        status = RunStatus.PARTIAL_SUCCESS if ended.is_touched(made) else RunStatus.COMPLETED
+    given, lost = [one for one in made if one.given], [one for one in made if not one.given]
+    excused = [one for one in lost if ended.is_excused(one)]
+    missing = [one for one in lost if one.product.required and one not in excused]
     return Result(
-        status=status.value,
-        deliverables={one.product.name: one.given[0] for one in made if one.given},
-        outputs={one.product.name: one.output for one in made if one.given},
-        missing=[one.product.name for one in missing],
-        excused=excused,
+        status=_status(ended, made, missing).value,
+        deliverables={one.product.name: one.given[0] for one in given},
+        outputs={one.product.name: one.output for one in given},
+        missing=_names(missing),
+        excused=_names(excused),
         agents=ended.summaries(),
     )
 
@@ -131,6 +126,20 @@ class _Ended:
 
     def summaries(self) -> dict[str, AgentSummary]:
         return {step.agent: _summary(self.records[step.agent]) for step in self.plan.steps}
+
+
+def _status(ended: _Ended, made: Iterable[_Made], missing: Collection[_Made]) -> RunStatus:
+    """Return the status of a run by its products; see :func:`build_result`."""
+    if not missing:
+        return RunStatus.PARTIAL_SUCCESS if ended.is_touched(made) else RunStatus.COMPLETED
+    exists = any(one.given and one.product.required for one in made)
+    if not exists or any(one.product.main for one in missing):
+        return RunStatus.FAILED
+    return RunStatus.PARTIAL_SUCCESS
+
+
+def _names(made: Iterable[_Made]) -> list[str]:
+    return [one.product.name for one in made]
 
 
 def _brings_something(edge: StepDependency) -> bool:

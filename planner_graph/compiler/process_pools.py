@@ -1,9 +1,9 @@
 """Pools that all runs of this process share, whatever threads and event loops they run in.
 
-The scheduler of a run says what it wants; here is decided who gets it. Wants stand in one line, by how much of those
+The scheduler of a run says what it wants; what it gets is decided here. Wants stand in one line, by how much of those
 pools their run holds, then by age; so no run that holds nothing is passed over for long. What becomes free is granted
 at once, and the run that it was granted to is woken. A want that lacks something keeps others from taking what it waits
-for, so that a large one is not starved by small ones; but one that lacks only a rate holds up only those who want that
+for, so that a large one is not starved by small ones; but one that lacks only a rate holds up only wants of that
 rate.
 """
 
@@ -54,7 +54,7 @@ class _Pool:
 
 
 class ProcessPools:
-    """All pools of scope ``process``, and the line of those who want something of them."""
+    """All pools of scope ``process``, and the line of the runs that want something of them."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -145,10 +145,7 @@ class ProcessPools:
     def _grant(self) -> set["Tenant"]:
         """Grant what is free, in the order of the line; give those to be woken."""
         now, woken, reserved = self._clock(), set(), set[str]()
-        for name, pool in [*self._pools.items()]:
-            pool.expire(now)
-            if not pool.capacities and not pool.used:
-                del self._pools[name]
+        self._expire(now)
         for tenant, needs in sorted(self._line, key=self._turn):
             lacking = [name for name, amount in needs if not self._fits(name, amount)]
             if any(amount > self._pools[name].capacity for name, amount in needs):
@@ -164,6 +161,13 @@ class ProcessPools:
             else:
                 reserved |= {name for name, _ in needs}
         return woken
+
+    def _expire(self, now: float) -> None:
+        """Free what rates have again, and forget pools that no run knows or uses."""
+        for name, pool in [*self._pools.items()]:
+            pool.expire(now)
+            if not pool.capacities and not pool.used:
+                del self._pools[name]
 
     def _turn(self, want: tuple["Tenant", Needs]) -> tuple[float, int]:
         tenant, needs = want

@@ -35,7 +35,7 @@ class CarriedError(Exception):
 class AttemptThreads:
     """The threads of one attempt; an attempt within the body of another one counts for both.
 
-    The threads are daemons: nobody waits for those of a body that was given up on, not even the end of the process.
+    The threads are daemons: nothing waits for those of a body that was given up on, not even the end of the process.
     """
 
     __slots__ = ("_around", "_lock", "_queue", "_returned", "_running", "_workers")
@@ -54,7 +54,7 @@ class AttemptThreads:
         return self._running > 0
 
     def become_current(self) -> None:
-        """Let sync code that is called from the present context run in these threads."""
+        """Make these the threads of sync code that is called from the present context."""
         _THREADS.set(self)
 
     def when_returned(self, call: Callable[[], None]) -> None:
@@ -134,7 +134,7 @@ class RoutingExecutor(ThreadPoolExecutor):
         self._before = before
 
     def submit(self, fn: Callable[..., ResultT], /, *args: Any, **kwargs: Any) -> Future[ResultT]:
-        """Run ``fn`` for whoever calls this."""
+        """Run ``fn`` in a thread of the attempt whose body calls this, if one does."""
         threads = _THREADS.get()
         if threads is not None:
             return threads.submit(lambda: fn(*args, **kwargs))
@@ -148,7 +148,7 @@ class RoutingExecutor(ThreadPoolExecutor):
 
 
 def route(loop: asyncio.AbstractEventLoop) -> None:
-    """Let the default executor of ``loop`` run agents' sync code in threads of their attempts.
+    """Make the default executor of ``loop`` run agents' sync code in threads of their attempts.
 
     What else the program runs there goes to the executor that the loop has so far, as far as the loop tells.
     """

@@ -1,8 +1,8 @@
 """Works out which agents run: those that something which runs needs, and those called for that serve something.
 
 Two passes over the catalog's declarations. The first follows required inputs and hard dependencies from the agents that
-are called for, as if the campaign provided nothing, and so finds who might run and for whom. The second decides in the
-opposite direction, consumers before producers, what is left of that when the campaign's values count.
+are called for, as if the campaign provided nothing, and so finds what might run, and for which agents. The second
+decides in the opposite direction, consumers before producers, what is left of that when the campaign's values count.
 """
 
 from collections import deque
@@ -55,7 +55,7 @@ class _Case:
 
 
 class Demand:
-    """Collects what is called for, then decides who runs.
+    """Collects what is called for, then decides which agents run.
 
     ``producers`` says which agent gives a value, ``without`` which agents are not selected for a hard dependency.
     """
@@ -97,7 +97,7 @@ class Demand:
         return agent in self._cases and bool(self._cases[agent].calls)
 
     def settle(self) -> None:
-        """Decide who runs, once everything is noted."""
+        """Decide which agents run, once everything is noted."""
         self._reach()
         for agent, ties in self._ties.items():
             for other in ties:
@@ -107,7 +107,7 @@ class Demand:
             self._decide(component)
 
     def reasons(self, agent: AgentName) -> tuple[str, ...]:
-        """Say why a running agent is needed: rules, products, what others need of it, who depends on it."""
+        """Say why a running agent is needed: rules, products, what others need of it, which depend on it."""
         case = self._cases[agent]
         needs = ((name, case.needs[name]) for name in self._catalog.agents[agent].outputs if name in case.needs)
         return (
@@ -205,7 +205,7 @@ class Demand:
         if tie.stands_in:
             case.stands_in_for.append(agent)
         if tie.required:
-            lacking = [name for name in tie.required if name not in self._provided]
+            lacking = self._lacking(tie.required)
             for name in lacking:
                 case.needs.setdefault(name, []).append(agent)
             if not lacking:
@@ -214,8 +214,14 @@ class Demand:
             return
         elif self._is_binding(other, tie) and not tie.stands_in:
             case.dependants.append(agent)
-        elif tie.optional or (tie.declared and not tie.spare):
-            case.serves |= not tie.optional or any(name not in self._provided for name in tie.optional)
+        elif tie.optional:
+            case.serves |= bool(self._lacking(tie.optional))
+        elif tie.declared and not tie.spare:
+            case.serves = True
+
+    def _lacking(self, names: Collection[str]) -> list[str]:
+        """Give the values among ``names`` that the campaign does not provide."""
+        return [name for name in names if name not in self._provided]
 
     def _is_provided(self, agent: AgentName) -> bool:
         """Tell whether the campaign provides all that an agent gives."""

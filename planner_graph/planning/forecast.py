@@ -80,10 +80,7 @@ def forecast(
     if not waits:
         return NOTHING_LEFT
     works = {step.agent: _Work.of(step, known[step.agent], now) for step in plan.steps}
-    started = {agent: at.started_at - now for agent, at in known.items() if at.started_at is not None}
-    at_work = [agent for agent in waits if agent in known and known[agent].status.at_work]
-    pauses = {agent: works[agent].pause for agent in at_work if known[agent].status is AgentStatus.RETRYING}
-    queue = Queue.of(plan, waits, started, [agent for agent in at_work if agent not in pauses], pauses)
+    queue = _queue(plan, waits, known, works, now)
     budget, most = (QUEUED_DRAWS, MOST_QUEUED) if queue else (FREE_DRAWS, MOST_FREE)
     count = samples or min(max(budget // len(plan.steps), FEWEST), most)
     drawn = _drawn(works, waits, count, random.Random(SEED))  # noqa: S311  # must give the same each time
@@ -118,6 +115,20 @@ class _Work:
     def left(self, survivals: Iterable[float]) -> list[float]:
         """Give the seconds until it ends: more with each of these chances."""
         return [self.pause + seconds for seconds in self.duration.left(self.elapsed, survivals)]
+
+
+def _queue(
+    plan: PlanContents,
+    waits: Waits,
+    known: Mapping[AgentName, AgentStanding],
+    works: Mapping[AgentName, _Work],
+    now: float,
+) -> Queue | None:
+    """Give the queue of the agents that are left; ``None`` if none of them can have to queue."""
+    started = {agent: at.started_at - now for agent, at in known.items() if at.started_at is not None}
+    at_work = [agent for agent in waits if agent in known and known[agent].status.at_work]
+    pauses = {agent: works[agent].pause for agent in at_work if known[agent].status is AgentStatus.RETRYING}
+    return Queue.of(plan, waits, started, [agent for agent in at_work if agent not in pauses], pauses)
 
 
 def _drawn(

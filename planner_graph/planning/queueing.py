@@ -3,12 +3,12 @@
 Drives the scheduler of live runs, told what has started so far, through the rest of the run.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
 from planner_graph.catalog.pool import rate_window
-from planner_graph.planning.contents import PlanContents
+from planner_graph.planning.contents import PlanContents, Step
 from planner_graph.planning.dag import Dag
 from planner_graph.planning.remaining import BARRIER, Waits
 from planner_graph.planning.scheduler import UNSAFE_POOL, Demand, Scheduler, needs
@@ -44,20 +44,14 @@ class Queue:
         """Give the queue of those in ``waits``, of whom some are ``busy`` or pause; ``None`` if no limit can bind."""
         agents = [agent for agent in waits if not agent.startswith(BARRIER)]
         pools = _binding_pools(plan, agents)
-        places = plan.max_parallel
-        if places is not None and (places >= len(agents) or plan.strategy is Strategy.SEQUENTIAL):
-            places = None
+        places = _binding_places(plan, agents)
         if places is None and not pools:
             return None
         running = {agent: starts.get(agent, 0.0) for agent in busy}
         rested = {agent: starts[agent] for agent in pauses if agent in starts}
         rates = {pool: window for pool in pools if (window := rate_window(pool))}
-        spent = {
-            agent: at
-            for agent, at in starts.items()
-            if agent not in waits
-            and any(pool in rates and at + rates[pool] > 0 for pool in plan.by_agent[agent].resources)
-        }
+        ended = {agent: at for agent, at in starts.items() if agent not in waits}
+        spent = {agent: at for agent, at in ended.items() if _still_counts(plan.by_agent[agent], at, rates)}
         rank = Dag({step.agent: step.waits_for for step in plan.steps}).upward_rank(
             {step.agent: step.expected_seconds for step in plan.steps}
         )
@@ -115,6 +109,19 @@ class Queue:
     def _played(self, seconds: Mapping[AgentName, float]) -> Simulation:
         working = {agent: seconds[agent] - pause for agent, pause in self.pauses.items()}
         return simulate(self.scheduler(), {**seconds, **working} if working else seconds, self.pauses)
+
+
+def _binding_places(plan: PlanContents, agents: Collection[AgentName]) -> int | None:
+    """Give how many agents may run at a time; ``None`` if that makes none of them wait."""
+    places = plan.max_parallel
+    if places is None or places >= len(agents) or plan.strategy is Strategy.SEQUENTIAL:
+        return None
+    return places
+
+
+def _still_counts(step: Step, started_at: float, rates: Mapping[str, float]) -> bool:
+    """Tell whether what an agent used up of a rate, before now, is not free again yet; ``rates`` are by window."""
+    return any(pool in rates and started_at + rates[pool] > 0 for pool in step.resources)
 
 
 def _binding_pools(plan: PlanContents, agents: Iterable[AgentName]) -> dict[str, float]:

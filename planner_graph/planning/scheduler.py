@@ -30,7 +30,7 @@ Needs = tuple[tuple[str, float], ...]
 
 
 class SharedPools(Protocol):
-    """Pools that several runs share; who is given what of them is decided elsewhere."""
+    """Pools that several runs share; which run gets what of them is decided elsewhere."""
 
     @property
     def names(self) -> Collection[str]:
@@ -192,7 +192,7 @@ class Scheduler:
         self._lent.subtract(name for name, _ in (*self._needs(agent), *self._needs_shared(agent)))
 
     def stuck(self) -> list[AgentName]:
-        """Give the agents that cannot start before something is given back that was kept, if nobody runs."""
+        """Give the agents that cannot start before something is given back that was kept, if none runs."""
         if self.running or self.halted:
             return []
         queued = [agent for _, queue in self._queues() for _, _, agent in queue if agent not in self.settled]
@@ -207,7 +207,7 @@ class Scheduler:
         return lent and self._shared is not None and not self._shared.is_shared(shared)
 
     def halt(self) -> None:
-        """Start nobody any more; who runs may end."""
+        """Start no further agent; those that run may end."""
         self.halted = True
         if self._shared is not None:
             self._shared.stand_down(())
@@ -238,11 +238,15 @@ class Scheduler:
                 self._pools[name].take(amount, now)
             self.running.add(agent)
             started.append(agent)
+        self._wait_only_for(refused)
+        return started
+
+    def _wait_only_for(self, refused: Collection[Needs]) -> None:
+        """Stay in line for the shared pools of these needs alone, which were not granted."""
         if self._shared is not None:
             names = self._shared.names
             self._in_line = bool(refused)
             self._shared.stand_down({tuple(need for need in wanted if need[0] in names) for wanted in refused})
-        return started
 
     def wake_at(self) -> float | None:
         """Give the time at which a rate pool frees up for someone who waits only for that; ``None`` if nobody does."""
@@ -312,7 +316,7 @@ class Scheduler:
         return tuple((name, resources[name]) for name in sorted(self._shared.names) if name in resources)
 
     def _wants(self, agent: AgentName) -> Needs:
-        """Needs of an agent in all pools: who queues with others whose are the same."""
+        """Needs of an agent in all pools: agents with the same ones share a queue."""
         own = self._needs(agent)
         return own if self._shared is None else own + self._needs_shared(agent)
 

@@ -113,17 +113,20 @@ class _Chooser:
         rules = [rule for rule, _ in self.rules]
         self.wanted = self._named() if self.campaign.deliverables else products.of_rules(rules, self.catalog)
         for name, product in self.wanted.items():
-            worth_making = products.worth_making(product.outputs, self.campaign.provided)
-            givers = {output: self.producers[output] for output in product.outputs if output in self.producers}
-            called = {output: giver for output, giver in givers.items() if self.demand.is_called(giver)}
-            for output, giver in called.items():
-                if output in worth_making:
-                    is_told = bool(self.campaign.deliverables) or output != name  # else the rule says it all
-                    self.demand.ask(giver, self._reason(output, name) if is_told else "")
-                else:
-                    self.demand.cover(giver, product.outputs[len(worth_making)])
-            if product.required and not called and worth_making and worth_making[0] in givers:
-                self.demand.ask(givers[worth_making[0]], self._reason(worth_making[0], name))
+            self._follow_product(name, product)
+
+    def _follow_product(self, name: str, product: ProductSpec) -> None:
+        worth_making = products.worth_making(product.outputs, self.campaign.provided)
+        givers = {output: self.producers[output] for output in product.outputs if output in self.producers}
+        called = {output: giver for output, giver in givers.items() if self.demand.is_called(giver)}
+        for output, giver in called.items():
+            if output in worth_making:
+                has_reason = bool(self.campaign.deliverables) or output != name  # else the rule says it all
+                self.demand.ask(giver, self._reason(output, name) if has_reason else "")
+            else:
+                self.demand.cover(giver, product.outputs[len(worth_making)])
+        if product.required and not called and worth_making and worth_making[0] in givers:
+            self.demand.ask(givers[worth_making[0]], self._reason(worth_making[0], name))
 
     def _named(self) -> dict[str, ProductSpec]:
         """Give the products that the campaign names; report names that mean nothing."""

@@ -52,7 +52,7 @@ def test_agents_that_take_no_time_end_where_they_start():
 
 
 def test_a_need_that_can_never_be_met_is_no_endless_loop():
-    with pytest.raises(AssertionError, match="nobody can start"):
+    with pytest.raises(AssertionError, match="none can start"):
         play(needs={"a": {"gpu": 2}}, gpu=1)
 
 

@@ -5,7 +5,7 @@ hundred.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,6 +13,10 @@ _STIFFNESS = (1.0, 2.0, 8.0)
 """How hard a segment pulls, by how many of its ends are places where a bundle passes: long edges should be straight."""
 
 _SPINE_STIFFNESS = 8.0
+
+_Points = tuple[tuple[int, ...], ...]
+_Numbers = Counter[tuple[int, Hashable]]
+"""Numbers of edges by node and look."""
 
 _VISITS = 40_000
 """Points that one pass over a graph may look at in all its sweeps before it makes do with fewer sweeps."""
@@ -94,10 +98,7 @@ def lead_edges(
     """
     looks = [None] * len(edges) if looks is None else looks
     rising = [(a, b) if levels[a] <= levels[b] else (b, a) for a, b in edges]
-    long = [
-        (low, high, look) for (low, high), look in zip(rising, looks, strict=True) if levels[high] - levels[low] > 1
-    ]
-    leaving, reaching = Counter((low, look) for low, _, look in long), Counter((high, look) for _, high, look in long)
+    leaving, reaching = _long_edges(levels, rising, looks)
     all_levels = list(levels)
     bundles: dict[tuple[bool, int, Hashable], dict[int, int]] = {}
     segments: dict[tuple[int, int], None] = {}
@@ -114,21 +115,39 @@ def lead_edges(
             segments.update(dict.fromkeys(pairwise([low, *passed, high])))
         routes.append(tuple(passed if source == low else reversed(passed)))
     backbone = _backbone(spine, edges, routes)
-    above: list[list[int]] = [[] for _ in all_levels]
-    below: list[list[int]] = [[] for _ in all_levels]
-    for upper, lower in segments:
-        below[upper].append(lower)
-        above[lower].append(upper)
+    above, below = _neighbors(segments, len(all_levels))
     return LayeredGraph(
         nodes=len(levels),
         room=room,
         levels=tuple(all_levels),
-        above=tuple(map(tuple, above)),
-        below=tuple(map(tuple, below)),
+        above=above,
+        below=below,
         routes=tuple(routes),
         lines=(backbone, *(tuple(bundle[level] for level in sorted(bundle)) for bundle in bundles.values())),
         spine=frozenset(pairwise(backbone)),
     )
+
+
+def _long_edges(
+    levels: Sequence[int], rising: Sequence[tuple[int, int]], looks: Sequence[Hashable]
+) -> tuple[_Numbers, _Numbers]:
+    """Count the edges over more than one level: of each look, those that leave a node and those that reach one."""
+    leaving, reaching = _Numbers(), _Numbers()
+    for (low, high), look in zip(rising, looks, strict=True):
+        if levels[high] - levels[low] > 1:
+            leaving[low, look] += 1
+            reaching[high, look] += 1
+    return leaving, reaching
+
+
+def _neighbors(segments: Iterable[tuple[int, int]], count: int) -> tuple[_Points, _Points]:
+    """Give for each of ``count`` points those above it and those below it."""
+    above: list[list[int]] = [[] for _ in range(count)]
+    below: list[list[int]] = [[] for _ in range(count)]
+    for upper, lower in segments:
+        below[upper].append(lower)
+        above[lower].append(upper)
+    return tuple(map(tuple, above)), tuple(map(tuple, below))
 
 
 def _backbone(

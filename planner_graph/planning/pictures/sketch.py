@@ -76,8 +76,7 @@ def sketch(plan: PlanContents) -> Sketch:
     """Sketch ``plan``, with its levels as columns, in several lines if it is very deep, or as rows."""
     wrapped = wraps(plan)
     columns = wrapped or left_to_right(plan)
-    levels = {level: place for place, level in enumerate(sorted({step.level for step in plan.steps}))}
-    ranks = [levels[step.level] for step in plan.steps]
+    ranks = _ranks(plan.steps)
     groups = _groups_on_levels(plan.steps)
     notes = [_note(step, named=step.parallel_group_id not in groups) for step in plan.steps]
     box_width = _box_width(plan.steps, notes)
@@ -89,26 +88,39 @@ def sketch(plan: PlanContents) -> Sketch:
     looks = [(edge.look, edge.critical) for edge in edges]
     arrangement = arrange(ranks, ends, Room(size=size, gap=_GAP[columns]), spine=spine, looks=looks)
     ways = _ways(ranks, ends, arrangement, size)
-    starts = _starts(ways, len(levels), depth, columns=columns)
+    starts = _starts(ways, len(set(ranks)), depth, columns=columns)
     placed = list(zip(ranks, arrangement.centers, strict=True))
     occupied = [*ways, *(((rank, center),) for rank, center in placed)]
     grid = grid_of(occupied, starts, (depth, size), columns=columns, wrap_at=SCREEN_WIDTH if wrapped else None)
     corners = [grid.at(rank, grid.starts[rank], center - size / 2) for rank, center in placed]
-    boxes = tuple(
+    boxes = _boxes(plan.steps, notes, corners, box_width)
+    curves = tuple(grid.curve(edge, way) for edge, way in zip(edges, ways, strict=True))
+    levels_of = {step.agent: rank for step, rank in zip(plan.steps, ranks, strict=True)}
+    return _framed(boxes, curves, groups, grid, levels_of)
+
+
+def _ranks(steps: Iterable[Step]) -> list[int]:
+    """Give the level of each step, counted without those that are empty."""
+    levels = [step.level for step in steps]
+    places = {level: place for place, level in enumerate(sorted(set(levels)))}
+    return [places[level] for level in levels]
+
+
+def _boxes(
+    steps: Iterable[Step], notes: Iterable[str], corners: Iterable[tuple[float, float]], width: float
+) -> tuple[Box, ...]:
+    return tuple(
         Box(
             step=step,
             x=x,
             y=y,
-            width=box_width,
+            width=width,
             height=_BOX_HEIGHT,
-            name=shorten(step.agent, NAME_SIZE, box_width - 2 * _INSET),
+            name=shorten(step.agent, NAME_SIZE, width - 2 * _INSET),
             note=note,
         )
-        for step, note, (x, y) in zip(plan.steps, notes, corners, strict=True)
+        for step, note, (x, y) in zip(steps, notes, corners, strict=True)
     )
-    curves = tuple(grid.curve(edge, way) for edge, way in zip(edges, ways, strict=True))
-    levels_of = {step.agent: rank for step, rank in zip(plan.steps, ranks, strict=True)}
-    return _framed(boxes, curves, groups, grid, levels_of)
 
 
 def _groups_on_levels(steps: Iterable[Step]) -> set[int]:
