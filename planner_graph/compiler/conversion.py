@@ -6,12 +6,14 @@ columns of jsonb is prepared where it is written, see :mod:`planner_graph.store.
 
 import math
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any
 
+from pydantic import SecretBytes, SecretStr
 from pydantic_core import PydanticSerializationError, SchemaSerializer, core_schema, to_jsonable_python
 
 from planner_graph.text import LONE_SURROGATE
@@ -39,6 +41,7 @@ _REFUSED: tuple[tuple[type | tuple[type, ...], str, str], ...] = (
     (AsyncIterator, "an async iterator is not JSON", "collect its items with async for and return a list"),
     (Awaitable, "a coroutine is not JSON", "await it"),
     (complex, "a complex number is not JSON", "return [x.real, x.imag]"),
+    ((SecretStr, SecretBytes), "JSON would have stars in the place of a secret", "return .get_secret_value() of it"),
 )
 """What JSON has no form for, though some form could be made up: kinds, problem, remedy."""
 
@@ -128,12 +131,13 @@ class _Conversion:
         try:
             return str(next(iter(to_jsonable_python({key: None}))))
         except (PydanticSerializationError, ValueError, TypeError):
-            return self._refuse(trail, f"the key {key!r} is not JSON", "use text")
+            what = "a key has too many digits" if isinstance(key, int) else f"the key {key!r} is not JSON"
+            return self._refuse(trail, what, "use text")
 
     def _unusual(self, item: Any, trail: _Trail, depth: int) -> Any:
         if refused := _refusal(item):
             return self._refuse(trail, *refused)
-        if isinstance(item, Mapping | list | tuple):
+        if isinstance(item, Mapping | list | tuple | deque):
             return self._collection(item, trail, depth)
         simpler = _simpler(item)
         return self.convert(simpler, trail, depth) if simpler is not item else self._by_pydantic(item, trail, depth)

@@ -35,6 +35,9 @@ _KINDS = (
 _SPELLINGS = (("isation", "ization"), ("ise", "ize"), ("isi", "izi"), ("isa", "iza"), ("our", "or"))
 """British endings and their American forms, for comparing words only."""
 
+_ENDINGS = ("s", "campaign", "s")
+"""What a word may end in or not, from the end on, for comparing only."""
+
 
 class Hints:
     """Says which known name an unknown one resembles, as often as that is cheap: each costs a walk over all names."""
@@ -112,7 +115,7 @@ def _elsewhere(word: str, kind: _Kind, known: dict[str, list[str]]) -> str:
         if (
             other is not kind
             and (found := _same(word, known[other.condition]))
-            and not _same(word, known[kind.condition])
+            and (found == word or not _same(word, known[kind.condition]))
         ):
             return f"{found!r} is {other.article}: write {other.example.format(found)}"
     return ""
@@ -133,8 +136,10 @@ def _same(word: str, known: Collection[str]) -> str:
 
 
 def _plain(word: str) -> str:
-    """Reduce a word to what does not depend on case, hyphens, plural and British or American spelling."""
+    """Reduce a word to what does not depend on case, hyphens, plural, "campaign" and British or American spelling."""
     plain = "".join(letter for letter in word.lower() if letter.isalnum())
     for british, american in _SPELLINGS:
         plain = plain.replace(british, american)
-    return plain.removesuffix("s")
+    for ending in _ENDINGS:
+        plain = plain.removesuffix(ending) or plain
+    return plain

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from langchain_core.messages import AIMessage
 from langgraph.types import Command
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretBytes, SecretStr
 
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.compiler.output import check_output
@@ -145,6 +146,13 @@ def test_the_output_shares_nothing_with_what_the_body_gave():
         ({"a": Decimal("NaN")}, "a: NaN is not a JSON number; return a finite number, or None"),
         ({"a": {b"k": 1}}, "a: the key b'k' is bytes, which are not JSON; use text"),
         ({"a": {frozenset(): 1}}, "a: the key frozenset() is not JSON; use text"),
+        ({"a": {10**5000: 1}}, "a: a key has too many digits; use text"),
+        (deque([1, {"b": 2**64}]), "[1].b: an integer has more than 64 bits; return it as text"),
+        (SecretStr("x"), "JSON would have stars in the place of a secret; return .get_secret_value() of it"),
+        (
+            Loose(held=[SecretBytes(b"x")]),
+            "held[0]: JSON would have stars in the place of a secret; return .get_secret_value() of it",
+        ),
         (object, "Unable to serialize unknown type: <class 'type'>; return plain JSON values"),
         (range(3), "Unable to serialize unknown type: <class 'range'>; return plain JSON values"),
     ],

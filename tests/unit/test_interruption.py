@@ -26,9 +26,14 @@ def group():
     return BaseExceptionGroup("several", [OwnError("x"), ValueError("y")])
 
 
+def never_raised():
+    return BaseExceptionGroup("several", [KeyboardInterrupt(), BaseExceptionGroup("", [GeneratorExit()])])
+
+
 ERRORS = {
     "own": (lambda: OwnError("x"), "OwnError after 1 attempt: x"),
     "group": (group, "BaseExceptionGroup after 1 attempt: several (2 sub-exceptions)"),
+    "group of what signals raise": (never_raised, "BaseExceptionGroup after 1 attempt: several (2 sub-exceptions)"),
     "generator exit": (GeneratorExit, "GeneratorExit after 1 attempt"),
     "keyboard interrupt": (KeyboardInterrupt, "KeyboardInterrupt after 1 attempt"),
     "exit": (lambda: SystemExit(2), "BodyExitedError after 1 attempt: agent 'boom' called exit(2); raise an error"),

@@ -33,6 +33,8 @@ def told(**campaign: Any) -> list[str]:
         ({"tasks": [{"type": "product_launch"}]}, "'product_launch' is a campaign type: write type: product_launch"),
         # however it is spelled
         ({"content_types": ["Legal Review"]}, "'legal_review' is a task type: write tasks: [{type: legal_review}]"),
+        ({"type": "Newsletter Campaign"}, "'newsletter' is a content type: write content_types: [newsletter]"),
+        ({"type": "social_media_campaigns"}, "'social_media' is a content type: write content_types: [social_media]"),
         ({"type": "case-study"}, "'case_study' is a content type: write content_types: [case_study]"),
         ({"type": "press_releases"}, "'press_release' is a content type: write content_types: [press_release]"),
         # the same key, spelled in another way
