@@ -35,12 +35,14 @@ TypeName = tuple[str, str]
 
 OnFault = Callable[[UnstorableValueError], None]
 
+MAX_KEY = 100
+"""Characters of a key that is named as the reason why a value cannot be stored."""
+
 MAX_PATH = 100
 """Keys of a path into a value that cannot be stored; one that holds itself has no end."""
 
-_WRITING = (
-    ormsgpack.OPT_NON_STR_KEYS
-    | ormsgpack.OPT_PASSTHROUGH_DATACLASS
+_PLAIN_WRITING = (
+    ormsgpack.OPT_PASSTHROUGH_DATACLASS
     | ormsgpack.OPT_PASSTHROUGH_DATETIME
     | ormsgpack.OPT_PASSTHROUGH_ENUM
     | ormsgpack.OPT_PASSTHROUGH_UUID
@@ -101,7 +103,7 @@ class CheckpointSerializer(JsonPlusSerializer):
         if obj is None or isinstance(obj, bytes | bytearray):
             return super().dumps_typed(obj)
         try:
-            return "msgpack", ormsgpack.packb(obj, option=_WRITING)  # plain data, which is nearly all there is
+            return "msgpack", ormsgpack.packb(obj, option=_PLAIN_WRITING)  # plain data, which is nearly all there is
         except ormsgpack.MsgpackEncodeError:
             pass
         try:
@@ -180,12 +182,18 @@ class CheckpointSerializer(JsonPlusSerializer):
         except Exception:  # noqa: BLE001  # a user's class may raise anything while it is taken apart or built
             return False
 
+    def _lost_key(self, value: dict[Any, Any]) -> Any:
+        """Return the first key of a mapping that would come back as another one, such as a date as text."""
+        return next((key for key in value if not self._survives({key: None})), None)
+
     def _problem(self, value: Any) -> tuple[str, str]:
         """Return what is wrong with a value that cannot be stored, and what to do."""
         kind = type(value)
         name = label(kind.__module__, kind.__name__)
-        if isinstance(value, int):
+        if isinstance(value, int) and not isinstance(value, Enum):
             return "an integer beyond 64 bits cannot be stored", "write it as text"
+        if isinstance(value, dict) and (key := self._lost_key(value)) is not None:
+            return f"its key {repr(key)[:MAX_KEY]} does not come back as it is", "use text as the key"
         if (kind.__module__, kind.__name__) in self._known:
             return f"a {name} cannot be built again from what it says", "use plain data in its place"
         if _importable(kind):
@@ -313,9 +321,10 @@ def _importable(kind: type) -> bool:
 
 
 def _same_types(given: Any, back: Any) -> bool:
-    """Whether what was read has the types of what was written; those of plain data may become the plain ones."""
+    """Whether what was read has the types of what was written, and its keys; those of plain data may become plain."""
     if isinstance(given, dict):
-        return isinstance(back, dict) and all(map(_same_types, given.values(), back.values()))
+        same_keys = isinstance(back, dict) and list(given) == list(back)
+        return same_keys and all(map(_same_types, given.values(), back.values()))
     if isinstance(given, list | tuple) and not hasattr(given, "_fields"):
         return isinstance(back, list) and all(map(_same_types, given, back))
     return _is_plain(given) or type(back) is type(given)

@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from enum import Enum, IntEnum
 from ipaddress import ip_address
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -38,6 +39,7 @@ PLAIN = [
     bytearray(b"array"),
     [1, [2, {"a": None}]],
     {"a": {"b": [1]}, 3: "three"},
+    {None: 1, 1.5: 2, b"c": 3, (1, 2): 4},
     {1, 2},
     frozenset({"a"}),
     deque([1, 2]),
@@ -63,6 +65,19 @@ PLAIN = [
     Command(resume={"a": 1}, goto="b"),
     Overwrite([1]),
 ]
+
+
+class Level(IntEnum):
+    """How much, as a number."""
+
+    HIGH = 3
+
+
+class Side(Enum):
+    """Where, as a text that is not equal to it."""
+
+    LEFT = "l"
+
 
 NESTED = {"top": lambda x: x, "list": lambda x: [1, x], "map": lambda x: {"a": {"b": [x]}}}
 FUNCTIONS = [("os", "system"), ("posix", "system"), ("builtins", "eval"), ("subprocess", "getoutput")]
@@ -140,6 +155,11 @@ def test_named_types_come_back(value):
         ([Outer.Inner("a")], [], (0,), "a tests.stored_types:Outer.Inner cannot be stored"),
         ({"a": object()}, [], ("a",), "builtins:object"),
         ({"a": 2**70}, [], ("a",), "a: an integer beyond 64 bits cannot be stored; write it as text"),
+        ({"a": Level.HIGH}, [], ("a",), "a: a tests.unit.test_serializer:Level is not allowed"),
+        ({"a": {Side.LEFT: 1}}, [Side], ("a",), "a: its key <Side.LEFT: 'l'> does not come back as it is; use text"),
+        ([{"b": 1, date(2026, 3, 1): 2}], [], (0,), "its key datetime.date(2026, 3, 1) does not come back"),
+        ({uuid.UUID(int=5): 1}, [], (), "its key UUID('00000000-0000-0000-0000-000000000005') does not come back"),
+        ({2**70: 1}, [], (), "its key 1180591620717411303424 does not come back"),
         ({"a": np.array([object()])}, [], ("a",), "numpy:ndarray"),
         ([SecretStr("x")], [], (0,), "pydantic.types:SecretStr is not allowed"),
         ({"a": lambda: 1}, [], ("a",), "cannot be stored"),
