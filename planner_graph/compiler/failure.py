@@ -4,13 +4,13 @@ The errors of client libraries are known by what they carry, so that none of the
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Self
 
-from planner_graph.redaction import MARGIN, redacted, without_texts
+from planner_graph.redaction import MARGIN, SECRET, SHORTEST_TEXT, redacted, texts_of, without_texts
 from planner_graph.text import escaped
 
 ERROR_TEXT_LIMIT = 2_000
@@ -83,6 +83,24 @@ def message_of(error: BaseException, secrets: Sequence[str] = ()) -> str:
     if len(text) > ERROR_TEXT_LIMIT:
         return f"{shown[:ERROR_TEXT_LIMIT]}... ({len(text) - ERROR_TEXT_LIMIT} more characters)"
     return shown
+
+
+def secret_texts(names: Collection[str], inputs: Mapping[str, Any], configuration: Mapping[str, Any]) -> list[str]:
+    """Return the texts of secrets that an agent can read: its own, and all that the campaign brings along."""
+    campaign = inputs.get("campaign") or {}
+    readable = [inputs, configuration, campaign.get("provided", {}), *campaign.get("configuration", {}).values()]
+    return texts_of(values[name] for values in readable for name in names if name in values)
+
+
+def hidden_in(message: str, secrets: Sequence[str]) -> str:
+    """Return a message that :func:`message_of` gave, without texts that were not known then, even where it was cut."""
+    head, rest = message[:ERROR_TEXT_LIMIT], message[ERROR_TEXT_LIMIT:]
+    for secret in secrets if rest else ():
+        longest = min(len(secret), len(head))
+        known = next((size for size in range(longest, SHORTEST_TEXT - 1, -1) if head.endswith(secret[:size])), 0)
+        if known:
+            head = head[:-known] + SECRET
+    return without_texts(head + rest, secrets)
 
 
 def _name(kind: type) -> str:

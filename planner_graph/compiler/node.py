@@ -33,7 +33,7 @@ from planner_graph.compiler.events import (
     WarningCode,
     timestamp,
 )
-from planner_graph.compiler.failure import Failure, ReportedError, message_of
+from planner_graph.compiler.failure import Failure, ReportedError, hidden_in, message_of, secret_texts
 from planner_graph.compiler.interruption import comes_from_outside
 from planner_graph.compiler.isolation import IsolatedBody
 from planner_graph.compiler.landing import landing_here, until_stored
@@ -54,7 +54,7 @@ from planner_graph.errors import (
     StrangeAgentError,
 )
 from planner_graph.planning.contents import Step
-from planner_graph.redaction import texts_of, without_secrets, without_texts
+from planner_graph.redaction import without_secrets
 from planner_graph.serializer import CheckpointSerializer
 from planner_graph.types import AgentName, AgentStatus, Effects, Strategy
 
@@ -317,9 +317,9 @@ class AgentExecution:
         )
 
     def _secret_texts(self) -> list[str]:
-        """Return the texts of the secrets that the agent reads, which its errors may quote."""
-        given = {**self.step.configuration, **self.inputs}
-        return texts_of(given[name] for name in self.invocation.plan.secrets if name in given)
+        """Return the texts of the secrets that the agent can read, which its errors may quote."""
+        names = self.invocation.plan.secrets
+        return secret_texts(names, self.inputs, self.step.configuration) if names else []
 
     def _interrupted(self, pause: GraphBubbleUp, attempt: int, meter: UsageMeter) -> AgentInterrupted:
         asks = isinstance(pause, GraphInterrupt) and bool(pause.args and pause.args[0])
@@ -384,5 +384,5 @@ def describe(error: Exception, secrets: Sequence[str] = ()) -> ErrorInfo:
     Of ``secrets``, texts that the agent read, and of what looks like one, the message shows placeholders.
     """
     if isinstance(error, ReportedError):
-        return ErrorInfo(type=error.failure.type, message=without_texts(error.failure.message, secrets))
+        return ErrorInfo(type=error.failure.type, message=hidden_in(error.failure.message, secrets))
     return ErrorInfo(type=type(error).__name__, message=message_of(error, secrets))

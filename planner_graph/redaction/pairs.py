@@ -12,7 +12,20 @@ _STRONG = (
     *("password", "passwd", "passphrase", "pwd", "apikey", "api key"),
     *("clientsecret", "appsecret", "consumersecret", "webhooksecret"),
     *(f"{kind}token" for kind in ("api", "access", "refresh", "auth", "session", "security", "bearer", "id")),
-    *(f"{kind}key" for kind in ("access", "account", "secret", "private", "signing", "encryption", "master", "shared")),
+    *(
+        f"{kind}key"
+        for kind in (
+            "access",
+            "account",
+            "secret",
+            "private",
+            "signing",
+            "encryption",
+            "master",
+            "shared",
+            "subscription",
+        )
+    ),
 )
 """Ends of names whose values are secrets, in lower case and without ``_`` and ``-``."""
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from planner_graph.redaction.arguments import without_arguments
 from planner_graph.redaction.pairs import is_secret_item, without_named_values
 from planner_graph.redaction.shapes import HIDDEN, without_credentials, without_keys, without_private_keys
 from planner_graph.redaction.urls import without_parameters, without_passwords
@@ -21,6 +22,7 @@ _STEPS = (
     without_credentials,
     without_passwords,
     without_named_values,
+    without_arguments,
     without_parameters,
 )
 
@@ -52,7 +54,9 @@ def redacted_json(value: Any) -> Any:
 
 
 def _redacted_item(key: str, item: Any) -> Any:
-    if isinstance(item, str) and is_secret_item(key, item):
+    if isinstance(item, list | tuple):
+        return [_redacted_item(key, each) for each in item]
+    if isinstance(item, str | int | float) and not isinstance(item, bool) and is_secret_item(key, str(item)):
         return HIDDEN
     return redacted_json(item)
 

@@ -75,6 +75,25 @@ SECRETS = {
     "-----BEGIN RSA PRIVATE KEY-----\nMII/s3cret+\n-----END RSA PRIVATE KEY----- end": (
         "-----BEGIN RSA PRIVATE KEY-----***-----END RSA PRIVATE KEY----- end"
     ),
+    "['psql', '--password', 's3cret x', '-v'] ended": "['psql', '--password', '***', '-v'] ended",
+    "Command 'run --db-password s3cret -v' returned": "Command 'run --db-password *** -v' returned",
+    "Headers([('x-api-key', 's3cret99'), ('accept', 'x')])": "Headers([('x-api-key', '***'), ('accept', 'x')])",
+    "[(b'x-api-key', b's3cret99')]": "[(b'x-api-key', b'***')]",
+    "Ocp-Apim-Subscription-Key: s3cret99": "Ocp-Apim-Subscription-Key: ***",
+    f"shpat_{'0a' * 16}": "shpat_***",
+    f"dapi{'0a' * 16}": "dapi***",
+    f"key-{'0a' * 16}": "key-***",
+    f"{'0a' * 16}-us21": "***-us21",
+    "pat-eu1-550e8400-e29b-41d4-a716-446655440000": "pat-eu1-***",
+    f"r8_{'aB3' * 12}": "r8_***",
+    f"nvapi-{'aB3-' * 12}": "nvapi-***",
+    f"EAA{'aB3' * 30}": "EAA***",
+    "https://api.telegram.org/bot123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc/getMe": (
+        "https://api.telegram.org/bot123456789:***/getMe"
+    ),
+    "https://discord.com/api/webhooks/1234567890/abcDEF-ghiJKL_1234567890": (
+        "https://discord.com/api/webhooks/1234567890/***"
+    ),
     "-----BEGIN PRIVATE KEY-----\nMII/s3cret, cut sh": "-----BEGIN PRIVATE KEY-----***",
 }
 
@@ -98,6 +117,8 @@ HARMLESS = [
     "data:image/png;base64," + base64.b64encode(bytes(range(256)) * 40).decode(),
     "ghosts pg_dump pg_stat_activity sk-SK AKIA AIza eyJ xoxb- ghp_ Bearer",
     "https://x.com/a?key=value&code=200&utm_source=newsletter&utm_campaign=spring_sale_2026",
+    "Give --password or --api-key; --password is required, --token must not be empty, --password --verbose",
+    "fields = ['password', 'username'], ('token', 'the word'), ['max_tokens', '4096']",
     '{"token": "hello", "logprob": -0.1, "signature": "Ann", "secret": "we test every lock"}',
 ]
 
@@ -167,6 +188,8 @@ def test_values_are_hidden_by_the_names_of_their_keys():
     given = {"password": "swordfish", "login": [{"api_key": "abc", "user": "ann"}], "n": 1, "url": "ftp://a:b@c/"}
     safe = {"password": "***", "login": [{"api_key": "***", "user": "ann"}], "n": 1, "url": "ftp://a:***@c/"}
     assert redacted_json(given) == safe
+    numbers = {"password": 12345678, "api_key": ["abc", "def"], "max_tokens": 4096, "token": 7, "api key": True}
+    assert redacted_json(numbers) == {**numbers, "password": "***", "api_key": ["***", "***"]}
 
 
 def test_a_log_record_hides_it_even_in_its_traceback():

@@ -1,17 +1,22 @@
 """Names of secrets in a catalog: which there may be, what plans know of them, what is shown of them."""
 
+import json
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from planner_graph import AgentSpec, Campaign, Catalog, MasterPlanner, Rule
 from planner_graph.catalog import check
 from planner_graph.compiler.approval import request
+from planner_graph.compiler.compiler import compile_plan
+from planner_graph.compiler.failure import Failure, ReportedError
 from planner_graph.compiler.node import describe
 from planner_graph.errors import CatalogError
 from planner_graph.planning.comparison import compare, compare_campaigns
 from planner_graph.planning.plan import ExecutionPlan
-from planner_graph.redaction import without_secrets
+from planner_graph.redaction import texts_of, without_secrets
 from planner_graph.types import AgentName
 
 
@@ -112,3 +117,45 @@ def test_an_error_quotes_no_secret_even_where_it_is_cut():
     error = ValueError(f"{'x' * 1_995}swordfish and more")
     assert "sword" not in describe(error, ["swordfish"])["message"]
     assert "geh" not in describe(ValueError(f"{'x ' * 995}password=geheim"))["message"]
+
+
+@pytest.mark.parametrize(
+    "secret", ["it's a\nsword\"fish", "p@ss sw/rdfish", "grün swordfish", "a\0swordfish", " swordfish\n", "12swordfish"]
+)
+@pytest.mark.parametrize("quoted", [str, repr, json.dumps, KeyError, quote, quote_plus, lambda text: text.strip()])
+def test_an_error_quotes_no_secret_however_it_writes_it(secret, quoted):
+    for value in (secret, {"key": [secret]}):
+        message = describe(ValueError(f"refused: {quoted(secret)}!"), texts_of([value]))["message"]
+        assert "refused: " in message
+        assert not any(part in message for part in ("fish", "sw", "grün"))
+
+
+def test_numbers_and_lines_of_secrets_are_hidden_and_short_ones_are_not():
+    secrets = texts_of([{"pin": 12345678, "rate": 0.12345, "on": True, "short": 12}, "first line\nsecond line\n}"])
+    error = ValueError("12345678, 0.12345, True, 12, second line, }")
+    assert describe(error, secrets)["message"] == "(secret), (secret), True, 12, (secret), }"
+
+
+@pytest.mark.parametrize("error", [ValueError, type("Own", (BaseException,), {})])
+def test_what_another_process_or_a_base_exception_says_hides_one_where_it_is_cut(error):
+    failure = Failure.of(error(f"{'x' * 1_995}swordfish and more"), datetime.now(UTC))
+    message = describe(ReportedError(failure), ["swordfish"])["message"]
+    assert message.startswith(f"{'x' * 1_995}(secret)... (")
+    assert "sword" not in message
+
+
+def test_an_error_quotes_no_secret_that_its_agent_finds_in_the_campaign():
+    snoop = spec(name="snoop", max_retries=0)
+    made = Catalog.of(LOGIN, snoop, rules=[rule(name="all", select=("login", "snoop"))], secrets=["account", "pin"])
+    campaign = Campaign(
+        include_images=True, provided={"account": "swordfish"}, configuration={"login": {"pin": "halibut"}}
+    )
+
+    def tell(inputs):
+        given = inputs["campaign"]
+        raise ValueError(f"{given['provided']['account']}, {given['configuration']['login']}")
+
+    graph = compile_plan(MasterPlanner(made).create_execution_plan(campaign), {"login": lambda _: 1, "snoop": tell})
+    events = graph.stream({"campaign": campaign.model_dump(mode="json")}, stream_mode="custom")
+    (error,) = (event["error"] for event in events if event["event"] == "attempt_failed" and event["agent"] == "snoop")
+    assert error["message"] == "(secret), {'pin': '(secret)'}"
