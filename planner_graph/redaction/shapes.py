@@ -12,8 +12,8 @@ HIDDEN = "***"
 SHORTEST_KEY = 14
 """Characters that the shortest key has, with its prefix."""
 
-_FREE = r"(?<![A-Za-z0-9_+-])"
-"""Where a key may begin: not within a word, nor within base64, but for what follows a slash."""
+_FREE = r"(?<![A-Za-z0-9_+-])(?<!\*\*\*)"
+"""Where a key may begin: not within a word, nor base64 (but for what follows a slash), nor after one that is hidden."""
 
 _PEM = re.compile(
     r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)(?:(?!-----).)*+(-----END[A-Z0-9 ]{0,60}-----)?", re.DOTALL

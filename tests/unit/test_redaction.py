@@ -7,7 +7,7 @@ import time
 import timeit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from planner_graph.redaction import RedactingFormatter, redacted, redacted_json
@@ -142,6 +142,7 @@ def test_prose_code_hashes_and_pictures_stay_as_they_are(text):
         max_size=8,
     )
 )
+@example(["AKIAIOSFODNN7EXAMPLE", "sk-ant-api03-s3cretS3CRET123"])
 def test_what_was_hidden_once_is_not_changed_again(parts):
     once = redacted("".join(parts))
     assert redacted(once) == once
