@@ -83,7 +83,7 @@ class Campaign(Value):
         default=(), description="Listed pieces of work; their types may call for further agents."
     )
     deliverables: Annotated[tuple[Label, ...], without_repeats("deliverable")] = Field(
-        default=(), description="Outputs to produce, whichever agents give them."
+        default=(), description="Products or outputs to produce, whichever agents give them."
     )
     provided: dict[Label, Json] = Field(
         default_factory=dict, description="Values the campaign brings along, by input name."

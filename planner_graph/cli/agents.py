@@ -42,7 +42,7 @@ def _as_findings() -> Iterator[None]:
         if isinstance(error.__cause__, InvalidInputError):
             raise error.__cause__ from error
         problem, _, remedy = str(error).partition("; ")
-        raise InvalidInputError([Finding(problem=problem, remedy=remedy or "mend it or name another")]) from error
+        raise InvalidInputError([Finding(problem=problem, remedy=remedy or "fix it or name another")]) from error
 
 
 def require_bodies(plan: ExecutionPlan, agents: Mapping[str, Any], reference: str | None) -> None:

@@ -21,6 +21,9 @@ from planner_graph.planning.planner import MasterPlanner
 
 ValueT = TypeVar("ValueT")
 
+MAX_NAMED = 20
+"""Names of agents that a note lists."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
@@ -97,6 +100,8 @@ def load_request(  # noqa: PLR0913  # options, all by keyword
         error = InvalidInputError(reading.told)
         if agents is None and any("no agent produces" in finding.problem for finding in reading.findings):
             error.add_note("agents that are declared in Python are found with --agents MODULE:NAME")
+        if builtin and (note := _laid_over(catalog, reading.findings)):
+            error.add_note(note)
         raise error
     if history is not None:
         estimator = lazy.module("estimates").read(history.dsn, history.min_runs, catalog, factory)
@@ -161,6 +166,18 @@ def _catalog(reading: Reading, files: Iterable[str], *, builtin: bool, factory: 
     layers = [reading.take(Catalog.read, file) for file in files]
     base = Catalog.builtin() if builtin else Catalog()
     return base.extended(*(layer for layer in layers if layer is not None), *(factory.declared if factory else ()))
+
+
+def _laid_over(catalog: Catalog, findings: Iterable[Finding]) -> str:
+    """Explain faults in the built-in catalog by what was laid over its agents; "" if there are none."""
+    origins = {name: Catalog.builtin().file_of(f"agents.{name}") for name in Catalog.builtin().agents}
+    same = [repr(name) for name, file in origins.items() if catalog.file_of(f"agents.{name}") != file]
+    if not same or not any(finding.file in origins.values() for finding in findings):
+        return ""
+    return (
+        f"laid over agents of the built-in catalog: {', '.join(same[:MAX_NAMED])};"
+        " give them other names, or leave that catalog out with --no-builtin"
+    )
 
 
 def _plan(reading: Reading, planner: MasterPlanner, campaign: Campaign, strategy: str | None) -> ExecutionPlan | None:

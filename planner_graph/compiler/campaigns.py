@@ -20,7 +20,7 @@ from planner_graph.clock import Clock
 from planner_graph.compiler.assembly import Assembly
 from planner_graph.compiler.body import Body
 from planner_graph.compiler.compiler import types_allowed_by
-from planner_graph.compiler.ends import REMEDY, Entry, Update, end
+from planner_graph.compiler.ends import NO_CAMPAIGN, REMEDY, Entry, Update, end
 from planner_graph.compiler.form import campaign_form
 from planner_graph.compiler.graph import PlanGraph
 from planner_graph.compiler.picture import picture_of_catalog, spec_metadata
@@ -111,7 +111,10 @@ def plan_for(planner: MasterPlanner, context: Mapping[str, Any], given: Any) -> 
         PlanError: no plan follows from it.
     """
     base = context.get("campaign") or {}
-    given = {} if given is None and base else given  # an empty input leaves all of it to the context
+    if given is None and not base:
+        remedy = "give one under 'campaign', in the input or in the context (in Studio: the configuration)"
+        raise CampaignError([Finding(problem=NO_CAMPAIGN, remedy=remedy)])
+    given = {} if given is None else given  # an empty input leaves all of it to the context
     for name, value in (("campaign", given), ("context.campaign", base)):
         if not isinstance(value, Mapping):
             problem = f"{name!r} is a {type(value).__name__}"

@@ -23,6 +23,8 @@ from planner_graph.values import FaultyValueError, portable_json
 REMEDY = "pass campaign.model_dump(mode='json')"
 """What gives a campaign as the graph wants it."""
 
+NO_CAMPAIGN = "the input has no campaign"
+"""What is wrong with an empty input, where no campaign is known."""
 
 Update = dict[str, Any]
 
@@ -101,6 +103,8 @@ def end() -> Runnable[Any, Update]:
 
 def check_campaign(plan: ExecutionPlan, campaign: Any) -> list[Finding]:
     """Report everything for which ``plan`` cannot run on ``campaign``, the graph's input."""
+    if campaign is None:
+        return [Finding(problem=NO_CAMPAIGN, remedy=f"{REMEDY} under 'campaign'")]
     if not isinstance(campaign, dict):
         return [Finding(problem=f"the input 'campaign' is a {type(campaign).__name__}", remedy=REMEDY)]
     try:

@@ -97,5 +97,5 @@ def told(findings: Iterable[Finding]) -> list[Finding]:
     if len(ordered) <= MAX_FINDINGS:
         return ordered
     last = ordered[MAX_FINDINGS - 1]
-    rest = Finding(problem="more problems are not listed", remedy="mend these first", file=last.file, line=last.line)
+    rest = Finding(problem="more problems are not listed", remedy="fix these first", file=last.file, line=last.line)
     return [*ordered[:MAX_FINDINGS], rest]

@@ -65,11 +65,11 @@ def in_words(kind: str, given: Any, context: Mapping[str, Any], message: str) ->
         return _not_one_of(given, context)
     if kind == "string_too_long":
         return f"the text has {len(given)} characters", f"use at most {context['max_length']}"
-    return _FIXED.get(kind) or (f"{shown(given)} is not allowed: {message[:1].lower()}{message[1:]}", "mend the value")
+    return _FIXED.get(kind) or (f"{shown(given)} is not allowed: {message[:1].lower()}{message[1:]}", "fix the value")
 
 
 def _not_one_of(given: Any, context: Mapping[str, Any]) -> tuple[str, str]:
     listed = str(context["expected"])
     known = [word.strip("'") for word in listed.replace(" or ", ", ").split(", ")]
     hint = nearest(given, known) if isinstance(given, str) else ""
-    return f"{shown(given)} is none of {', '.join(known)}", hint or "use one of them"
+    return f"{shown(given)} is not one of {', '.join(known)}", hint or "use one of them"

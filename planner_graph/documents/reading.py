@@ -116,7 +116,7 @@ def _json(text: str, file: str) -> Iterable[Token]:
     except json.JSONDecodeError as error:
         if not text.strip():
             return ()
-        raise _refusal(file, f"not valid JSON: {error.msg.lower()}", "mend the syntax", error.lineno) from error
+        raise _refusal(file, f"not valid JSON: {error.msg.lower()}", "fix the syntax", error.lineno) from error
     except RecursionError:
         pass  # the builder refuses it, and names the line
     return json_tokens(text)
@@ -130,11 +130,11 @@ def _yaml_fault(error: Exception, text: str, file: str) -> DocumentError:
         problem = ", ".join(str(part) for part in (error.problem, error.context) if part)
         if "nesting depth" in problem:  # the parser, which looks ahead, has a limit of its own
             return _refusal(file, *TOO_DEEP, line)
-        remedy = next((remedy for hint, remedy in _REMEDIES.items() if hint in problem), "mend the syntax")
+        remedy = next((remedy for hint, remedy in _REMEDIES.items() if hint in problem), "fix the syntax")
         return _refusal(file, f"not valid YAML: {problem}", remedy, line)
     bad = _BAD_CHARACTER.search(text)
     if not bad:
-        return _refusal(file, f"not valid YAML: {error}", "mend the syntax")
+        return _refusal(file, f"not valid YAML: {error}", "fix the syntax")
     problem = f"not valid YAML: character U+{ord(bad.group()):04X} is not allowed"
     return _refusal(file, problem, "remove it", text.count("\n", 0, bad.start()) + 1)
 

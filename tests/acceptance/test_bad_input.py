@@ -101,6 +101,18 @@ def test_a_faulty_catalog_is_refused(command, text, message):
     assert refusal(shown) == f"error: {message}"
 
 
+def test_an_agent_named_like_one_of_the_built_in_catalog_is_named_where_that_does_not_fit_any_more(command):
+    campaign = command.write("c.yaml", "deliverables: [letter]\n")
+    other = command.write("k.yaml", "agents: {writer: {outputs: [letter]}, extra: {outputs: [more]}}\n")
+    lines = refusal(command("plan", campaign, "--catalog", other)).splitlines()
+    assert any(line.startswith("marketing.yaml:") for line in lines)
+    assert lines[-1] == (
+        "laid over agents of the built-in catalog: 'writer'; give them other names, or leave that catalog out with"
+        " --no-builtin"
+    )
+    assert command("plan", campaign, "--catalog", other, "--no-builtin").code == 0
+
+
 @pytest.mark.parametrize("name", ["plan", "campaign", "result", "__start__", "a|b", "a:b"])
 def test_an_agent_may_not_have_a_name_that_the_graph_uses_itself(command, name):
     shown = command("catalog", "check", command.write("k.yaml", f"agents:\n  '{name}': {{}}\n"))

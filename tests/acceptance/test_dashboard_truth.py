@@ -180,6 +180,27 @@ def seconds(text):
     return float(found[1])
 
 
+async def test_rows_of_the_history_that_are_those_of_other_code_are_told_apart(site, visitor):
+    row = {"runs": 1, "succeeded": 1, "success_rate": 1.0, "last_run_at": "2030-01-01T00:00:00+00:00"}
+    agents = [
+        {"agent": "twice", "work": "aaaabbbbcccc", **row},
+        {"agent": "twice", "work": None, **row},
+        {"agent": "once", "work": "ddddeeeeffff", **row},
+    ]
+    await visitor.page.route("**/history?last=*", lambda route: route.fulfill(json={"agents": agents}))
+    await visitor.go("history")
+    await visitor.see(".history tbody tr", 3)
+    names = await visitor.at(".history tbody th").all_inner_texts()
+    assert sorted(names) == ["once", "twice (code aaaabbbb)", "twice (code not known)"]
+
+
+FITS = """(name) => {
+    const node = document.querySelector(`.node[data-agent="${name}"]`);
+    return node.querySelector(".note").getBoundingClientRect().right < node.querySelector(".box").getBoundingClientRect().right;
+}"""
+"""Whether what stands in the box of an agent stays within it."""
+
+
 async def test_overdue_agents_are_marked_with_what_happens_next(slow, browser):
     run_id = slow.run(name="Late", brief="late", deliverables=["final"])
     async with visit(browser, slow.base) as visitor:
@@ -192,6 +213,9 @@ async def test_overdue_agents_are_marked_with_what_happens_next(slow, browser):
         await visitor.go(f"runs/{run_id}")
         await visitor.page.reload()
         await visitor.see('.node.overdue[data-agent="late"]')
+        note = await visitor.at('.node[data-agent="late"] .note').text_content() or ""
+        assert re.fullmatch(r".* s( of ~.* s)?, overdue", note)
+        assert await visitor.page.evaluate(FITS, "late"), note
         slow.open_gate("late", "late")
         await visitor.see_run("completed")
         assert await visitor.at(".overdue li").count() == 0

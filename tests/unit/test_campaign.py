@@ -111,7 +111,7 @@ def test_a_file_that_cannot_be_read_raises(tmp_path: Path) -> None:
 
 def test_an_unknown_strategy_is_told_with_the_known_ones(write: Write) -> None:
     (finding,) = Campaign.read(write("strategy: paralel"))[1]
-    assert finding.problem == "'paralel' is none of sequential, parallel, adaptive"
+    assert finding.problem == "'paralel' is not one of sequential, parallel, adaptive"
     assert finding.remedy == "did you mean 'parallel'?"
 
 

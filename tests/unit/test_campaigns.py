@@ -150,6 +150,7 @@ def test_a_context_may_hold_what_all_campaigns_have_in_common():
         ({"type": "post"}, {"strategy": "fast"}, PlanError, "unknown strategy 'fast'"),
         ({}, {"campaign": ["post"]}, CampaignError, "'context.campaign' is a list"),
         ({}, {}, PlanError, "the campaign asks for nothing"),
+        (None, {}, CampaignError, "the input has no campaign; give one under 'campaign'"),
     ],
 )
 @pytest.mark.parametrize("how", BOTH)

@@ -97,7 +97,7 @@ def test_an_agent_gets_the_outputs_of_those_it_depends_on(how):
 
 def test_a_campaign_that_does_not_fit_is_refused_before_any_agent_starts():
     notes = Notebook()
-    with pytest.raises(CampaignError, match="'campaign' is a NoneType"):
+    with pytest.raises(CampaignError, match="the input has no campaign"):
         run(compile_plan(adaptive(BLOG), notes.bodies(BLOG)), {})
     assert notes.started == []
 

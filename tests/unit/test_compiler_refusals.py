@@ -64,7 +64,7 @@ REMEDY = "pass campaign.model_dump(mode='json')"
 @pytest.mark.parametrize(
     ("campaign", "findings"),
     [
-        (None, [f"the input 'campaign' is a NoneType; {REMEDY}"]),
+        (None, [f"the input has no campaign; {REMEDY} under 'campaign'"]),
         ("campaign.yaml", [f"the input 'campaign' is a str; {REMEDY}"]),
         (Campaign(id="c", type="all"), [f"the input 'campaign' is a Campaign; {REMEDY}"]),
         ({"day": date(2030, 1, 1)}, [f"campaign.day: a date is not plain JSON; {REMEDY}"]),
@@ -95,7 +95,7 @@ def test_a_campaign_that_is_not_plain_json_is_refused_with_every_place(campaign,
 @pytest.mark.parametrize("how", WAYS)
 def test_an_input_without_a_campaign_is_refused(how):
     graph = compile_plan(make_plan({"a": []}), Notebook().bodies("a"))
-    with pytest.raises(CampaignError, match="the input 'campaign' is a NoneType"):
+    with pytest.raises(CampaignError, match="the input has no campaign"):
         run(graph, {"campaign": None}, how=how)
 
 

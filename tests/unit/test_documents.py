@@ -259,15 +259,15 @@ def test_the_top_level_must_be_a_mapping(name: str, text: str, kind: str) -> Non
 @pytest.mark.parametrize(
     ("name", "text", "line", "problem", "remedy"),
     [
-        ("a.yaml", "a: 1\nb: [1\n", 3, "not valid YAML: did not find expected ',' or ']'", "mend the syntax"),
+        ("a.yaml", "a: 1\nb: [1\n", 3, "not valid YAML: did not find expected ',' or ']'", "fix the syntax"),
         ("a.yaml", "a: 'x\n", 2, "not valid YAML: found unexpected end of stream", "close what is open"),
         ("a.yaml", "a: b: c", 1, "not valid YAML: mapping values are not allowed", "put a value that holds ': '"),
         ("a.yaml", "a:\n\tb: 1", 2, "not valid YAML: found character that cannot start", "put the value in quotes"),
         ("a.yaml", "a: 1\nb: \a", 2, "not valid YAML: character U+0007 is not allowed", "remove it"),
         ("a.yaml", "a: 1\n---\nb: 1", 2, "a second document begins here", "keep one per file"),
-        ("a.json", '{"a": 1,\n "b" 2}', 2, "not valid JSON: expecting ':' delimiter", "mend the syntax"),
-        ("a.json", '{"a": 1', 1, "not valid JSON: expecting ',' delimiter", "mend the syntax"),
-        ("a.json", '{"a": 1}\n{}', 2, "not valid JSON: extra data", "mend the syntax"),
+        ("a.json", '{"a": 1,\n "b" 2}', 2, "not valid JSON: expecting ':' delimiter", "fix the syntax"),
+        ("a.json", '{"a": 1', 1, "not valid JSON: expecting ',' delimiter", "fix the syntax"),
+        ("a.json", '{"a": 1}\n{}', 2, "not valid JSON: extra data", "fix the syntax"),
     ],
 )
 def test_faulty_syntax_is_told_with_its_line(name: str, text: str, line: int, problem: str, remedy: str) -> None:
@@ -469,7 +469,7 @@ def test_a_value_of_faults_is_told_up_to_a_limit() -> None:
     value, findings = validated("title: x\nextra: [" + ".nan, " * (MAX_FINDINGS + 9) + "]")
     assert value == Whole(title="x", extra=[])
     assert len(findings) == MAX_FINDINGS + 1
-    assert findings[-1] == "w.yaml:2: more problems are not listed; mend these first"
+    assert findings[-1] == "w.yaml:2: more problems are not listed; fix these first"
 
 
 def test_long_values_are_shown_shortened() -> None:

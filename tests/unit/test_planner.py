@@ -237,7 +237,7 @@ def test_an_unknown_strategy_that_the_campaign_names_is_a_finding_of_its_file(tm
     with pytest.raises(CampaignError) as caught:
         Campaign.load(path)
     assert [str(finding) for finding in caught.value.findings] == [
-        f"{path}:2: strategy: 'fastest' is none of sequential, parallel, adaptive; use one of them"
+        f"{path}:2: strategy: 'fastest' is not one of sequential, parallel, adaptive; use one of them"
     ]
 
 

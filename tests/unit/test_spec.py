@@ -94,7 +94,7 @@ def test_what_is_not_said_is_not_set() -> None:
         ({"dependencies": "b"}, "dependencies: 'b' is not a list"),
         ({"dependencies": [3]}, "dependencies[0]: 3 is not text"),
         ({"dependencies": ["b c"]}, "dependencies[0]: agent name 'b c' is not allowed"),
-        ({"dependencies": [{"agent": "b", "kind": "sfot"}]}, "dependencies[0].kind: 'sfot' is none of"),
+        ({"dependencies": [{"agent": "b", "kind": "sfot"}]}, "dependencies[0].kind: 'sfot' is not one of"),
         ({"dependencies": ["b", "c", "b"]}, "dependencies[2]: dependency 'b' is named twice; name it once"),
         (
             {"dependencies": {"hrad": ["b"]}},
@@ -181,8 +181,8 @@ def test_errors_are_named_as_their_classes_are() -> None:
         ),
         ({"retry_on": "OSError"}, "retry_on: 'OSError' is not a list"),
         ({"total_timeout_seconds": 0}, "total_timeout_seconds: 0 is out of range; use a number that is more than 0"),
-        ({"effects": "externl"}, "effects: 'externl' is none of none, idempotent, external; did you mean 'external'?"),
-        ({"isolation": "proces"}, "isolation: 'proces' is none of process; did you mean 'process'?"),
+        ({"effects": "externl"}, "effects: 'externl' is not one of none, idempotent, external; did you mean 'external'?"),
+        ({"isolation": "proces"}, "isolation: 'proces' is not one of process; did you mean 'process'?"),
     ],
 )
 def test_faulty_ways_to_fail_are_told_with_their_place(fields: dict[str, Any], message: str) -> None:

@@ -63,7 +63,7 @@ export const word = (status) => WORDS[status] ?? String(status);
 
 /** Says of an overdue agent what was expected of it, and what happens next. */
 export const overdueWords = ({ expected_seconds: expected, next }) =>
-  `is overdue: nine in ten end within ${duration(expected)}; ${next}`;
+  `overdue: nine in ten end within ${duration(expected)}; ${next}`;
 
 /** The strokes of a state's icon, for a drawing of its own. */
 export const strokes = (status) => SHAPES[status] ?? SHAPES.waiting;

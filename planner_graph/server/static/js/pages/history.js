@@ -3,6 +3,7 @@
 import { get } from "../api.js";
 import { h, put, s } from "../dom.js";
 import { ago, count, dollars, duration, percentage, shortId, time } from "../format.js";
+import { folded } from "../fold.js";
 import { empty, into } from "../notices.js";
 import { pill } from "../states.js";
 
@@ -19,6 +20,7 @@ const COLUMNS = [
   ["last", "Last run", (agent) => agent.last_run_at],
 ];
 const RANGES = [20, 100, 500];
+const WORK_DIGITS = 8;
 
 /** Shows the page. */
 export function show(main, query) {
@@ -128,12 +130,17 @@ class HistoryPage {
           h(
             "tr",
             {},
-            columns.map((column) => cell(column, agent)),
+            columns.map((column) => cell(column, agent, this.several(agent))),
             h("td", { class: "spread-cell" }, spread(agent.duration_seconds, longest)),
           ),
         ),
       ),
     );
+  }
+
+  /** Whether the name of an agent stands in several rows: other code ran under it, or gave other outputs. */
+  several({ agent: name }) {
+    return this.agents.filter((agent) => agent.agent === name).length > 1;
   }
 
   sorted() {
@@ -157,11 +164,16 @@ class HistoryPage {
   }
 }
 
-function cell([key, name], agent) {
+function cell([key, name], agent, several) {
   const [, , of] = COLUMNS.find(([other]) => other === key);
   const given = of(agent);
   if (key === "agent") {
-    return h("th", { scope: "row" }, h("a", { href: `#/history?agent=${encodeURIComponent(given)}` }, given));
+    return h(
+      "th",
+      { scope: "row" },
+      h("a", { href: `#/history?agent=${encodeURIComponent(given)}` }, given),
+      several && h("span", { class: "muted" }, ` (code ${agent.work?.slice(0, WORK_DIGITS) ?? "not known"})`),
+    );
   }
   const written =
     {
@@ -205,7 +217,7 @@ function detail(agent) {
         "div",
         { class: "problem" },
         h("strong", {}, "Latest error"),
-        h("p", {}, [error.type, error.message].filter(Boolean).join(": ")),
+        folded([error.type, error.message].filter(Boolean).join(": "), { tag: "p" }),
       ),
     runs.length > 0 &&
       h(
@@ -245,7 +257,7 @@ function detail(agent) {
               h(
                 "td",
                 { "data-label": "Error" },
-                run.error ? [run.error.type, run.error.message].filter(Boolean).join(": ") : "–",
+                run.error ? folded([run.error.type, run.error.message].filter(Boolean).join(": ")) : "–",
               ),
             ),
           ),

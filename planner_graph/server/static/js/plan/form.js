@@ -19,7 +19,7 @@ export class CampaignForm {
         list: "campaign-outputs",
         autocomplete: "off",
         spellcheck: "false",
-        placeholder: "post.html, summary",
+        placeholder: "post, pictures",
       }),
       brief: h("textarea", { id: "campaign-brief", rows: "5" }),
       strategy: h(
@@ -135,7 +135,7 @@ export class CampaignForm {
       field(
         "Deliverables",
         fields.deliverables,
-        "Outputs to produce, separated by commas; type, deliverables, or both.",
+        "Products or outputs to produce, separated by commas; type, deliverables, or both.",
       ),
       this.outputs,
       field("Brief", fields.brief, "What is wanted, in words; every agent receives it."),

@@ -6,11 +6,18 @@ import { strokes, word } from "../states.js";
 import { HEIGHT, WIDTH } from "./placing.js";
 
 const CAP = 32;
+const ROOM = WIDTH - CAP - 14;
 const NAME_FONT = '600 15px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif';
+const NOTE_FONT = NAME_FONT.replace("600 15px", "12.5px");
 
-/** What measures names. */
+/** What measures names, and the notes below them. */
 export function newPen() {
-  return Object.assign(document.createElement("canvas").getContext("2d"), { font: NAME_FONT });
+  return { name: measuring(NAME_FONT), note: measuring(NOTE_FONT) };
+}
+
+function measuring(font) {
+  const context = Object.assign(document.createElement("canvas").getContext("2d"), { font });
+  return (text) => context.measureText(text).width;
 }
 
 export class AgentBox {
@@ -19,6 +26,7 @@ export class AgentBox {
     this.step = step;
     this.model = model;
     this.critical = critical.has(step.agent);
+    this.pen = pen;
     this.state = s("g", { class: "state", transform: "translate(8 17)" });
     this.note = s("text", { class: "note", x: CAP + 8, y: 39 });
     this.title = s("title");
@@ -35,7 +43,7 @@ export class AgentBox {
       s("rect", { class: "box", width: WIDTH, height: HEIGHT, rx: 7 }),
       s("path", { class: "cap", d: `M7 0H${CAP}V${HEIGHT}H7a7 7 0 0 1-7-7V7a7 7 0 0 1 7-7` }),
       this.state,
-      s("text", { class: "name", x: CAP + 8, y: 22 }, shortened(visible(step.agent), pen)),
+      s("text", { class: "name", x: CAP + 8, y: 22 }, shortened(visible(step.agent), pen.name)),
       this.note,
     );
     this.draw();
@@ -54,7 +62,7 @@ export class AgentBox {
       put(this.state, shapes);
     }
     this.group.classList.toggle("overdue", status === "running" && Boolean(agent.overdue));
-    const note = noteOf(this.step, agent);
+    const note = noteOf(this.step, agent).find((text) => this.pen.note(text) <= ROOM) ?? "";
     if (note !== this.noted) {
       this.noted = note;
       this.note.textContent = visible(note);
@@ -70,28 +78,32 @@ export class AgentBox {
 }
 
 /** A name as far as there is room for it. */
-function shortened(name, pen) {
-  const room = WIDTH - CAP - 14;
-  if (pen.measureText(name).width <= room) return name;
+function shortened(name, width) {
+  if (width(name) <= ROOM) return name;
   let short = name;
-  while (short && pen.measureText(`${short}…`).width > room) short = short.slice(0, -1);
+  while (short && width(`${short}…`) > ROOM) short = short.slice(0, -1);
   return `${short}…`;
 }
 
+/** What stands below the name, the longest form first: one that fits is shown. */
 function noteOf(step, agent) {
   const expected = `~${duration(step.estimate.seconds)}`;
-  if (!agent) return expected;
+  if (!agent) return [expected];
   const last = agent.attempts.at(-1);
   const took = last?.started_at ? duration(secondsBetween(last.started_at, last.ended_at)) : "";
   switch (agent.status) {
-    case "running":
-      return `${took} of ${expected}${agent.overdue ? ", overdue" : ""}${last?.attempt > 1 ? `, try ${last.attempt}` : ""}`;
+    case "running": {
+      const late = agent.overdue ? ", overdue" : "";
+      const again = last?.attempt > 1 ? `, try ${last.attempt}` : "";
+      const forms = [`${took} of ${expected}${late}${again}`, `${took}${late}${again}`, `${took}${late || again}`, took];
+      return late ? forms : [forms[0], `${took} of ${expected}`, ...forms.slice(1)];
+    }
     case "completed":
-      return took || "completed";
+      return [took || "completed"];
     case "waiting":
     case "ready":
-      return `${agent.status}, ${expected}`;
+      return [`${agent.status}, ${expected}`, agent.status];
     default:
-      return word(agent.status);
+      return [word(agent.status)];
   }
 }

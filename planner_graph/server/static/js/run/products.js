@@ -3,8 +3,6 @@
 import { h } from "../dom.js";
 import { icon, hasEnded } from "../states.js";
 
-const NONE = "none of them was made";
-
 /**
  * A list of the products of a plan, or null if it has none: of each its name, whether the run fails without it, and
  * which agent gives it. `run`, if there is one, tells which are there by now; `opened(name)` opens an agent.
@@ -48,9 +46,9 @@ const ICONS = { planned: "waiting", there: "completed", missing: "failed", excus
 const WORDS = {
   planned: "",
   there: "",
-  missing: `missing: ${NONE}`,
+  missing: "missing: not made",
   excused: "excused: a rejection skipped it",
-  absent: `not there: ${NONE}`,
+  absent: "not made",
 };
 
 function line(product, status, opened) {

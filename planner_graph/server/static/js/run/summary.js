@@ -111,7 +111,7 @@ export class Summary {
           { "data-agent": name },
           icon("overdue"),
           h("button", { type: "button", class: "link", on: { click: () => this.opened(name) } }, name),
-          ` ${overdueWords(overdue)}`,
+          ` is ${overdueWords(overdue)}`,
         ),
       ),
       late.length > NAMED_FAILURES && h("li", { class: "muted" }, `and ${late.length - NAMED_FAILURES} more`),
