@@ -180,7 +180,7 @@ def seconds(text):
     return float(found[1])
 
 
-async def test_rows_of_the_history_that_are_those_of_other_code_are_told_apart(site, visitor):
+async def test_rows_of_the_history_that_are_those_of_other_code_are_told_apart(visitor):
     row = {"runs": 1, "succeeded": 1, "success_rate": 1.0, "last_run_at": "2030-01-01T00:00:00+00:00"}
     agents = [
         {"agent": "twice", "work": "aaaabbbbcccc", **row},
@@ -195,8 +195,9 @@ async def test_rows_of_the_history_that_are_those_of_other_code_are_told_apart(s
 
 
 FITS = """(name) => {
-    const node = document.querySelector(`.node[data-agent="${name}"]`);
-    return node.querySelector(".note").getBoundingClientRect().right < node.querySelector(".box").getBoundingClientRect().right;
+    const end = (part) =>
+        document.querySelector(`.node[data-agent="${name}"] ${part}`).getBoundingClientRect().right;
+    return end(".note") < end(".box");
 }"""
 """Whether what stands in the box of an agent stays within it."""
 

@@ -181,7 +181,10 @@ def test_errors_are_named_as_their_classes_are() -> None:
         ),
         ({"retry_on": "OSError"}, "retry_on: 'OSError' is not a list"),
         ({"total_timeout_seconds": 0}, "total_timeout_seconds: 0 is out of range; use a number that is more than 0"),
-        ({"effects": "externl"}, "effects: 'externl' is not one of none, idempotent, external; did you mean 'external'?"),
+        (
+            {"effects": "externl"},
+            "effects: 'externl' is not one of none, idempotent, external; did you mean 'external'?",
+        ),
         ({"isolation": "proces"}, "isolation: 'proces' is not one of process; did you mean 'process'?"),
     ],
 )
