@@ -47,18 +47,22 @@ class Session:
     mirror: MirrorReport | None = None
     orchestrator: CampaignOrchestrator | None = None
     stopping: bool = False
+    by_signal: bool = False
 
     def pause(self) -> bool:
         """Pause the run when its running agents have ended; ``False`` if there is none, or it is stopping already."""
         if self.orchestrator is None or self.stopping:
             return False
-        return self.orchestrator.pause_all(STOPPED) > 0
+        self.by_signal = True  # before the stop is shown, which pause_all does
+        self.by_signal = self.orchestrator.pause_all(STOPPED) > 0
+        return self.by_signal
 
     def on_stop(self, stop: Stop) -> None:
         """Show at once that the run is about to stop, whether a signal or another process asks for it."""
         if self.orchestrator is not None and stop.kind in _STOPPING:
             self.stopping = True
-            self.view.on_stop(_STOPPING[stop.kind], stopping_text(stop, self.orchestrator.grace))
+            reason = None if self.by_signal and stop.kind is StopKind.PAUSE else stop.reason
+            self.view.on_stop(_STOPPING[stop.kind], stopping_text(stop.kind, self.orchestrator.grace, reason))
 
     async def execute(
         self, orchestrator: CampaignOrchestrator, run_id: RunId, folder: Path | None, *, take_over: bool = False
@@ -85,13 +89,13 @@ class Session:
         self.account = await read_account(orchestrator.database, run_id, SystemClock().now())
 
 
-def stopping_text(stop: Stop, grace: Grace) -> str:
-    """Say what a stop has begun, and what a signal does now; the reason, too, if it was asked for elsewhere."""
-    what, seconds = ("cancelling", grace.cancel) if stop.kind is StopKind.CANCEL else ("pausing", grace.pause)
+def stopping_text(kind: StopKind, grace: Grace, reason: str | None = None) -> str:
+    """Say what a stop has begun, and what a signal does now; the ``reason``, too, if it was asked for elsewhere."""
+    what, seconds = ("cancelling", grace.cancel) if kind is StopKind.CANCEL else ("pausing", grace.pause)
     text = f"{what}: running agents may finish, for {duration_text(seconds)} at most\n"
-    if stop.reason == STOPPED:
+    if reason is None:
         return f"{text}once more to stop at once"
-    return f"{text}Ctrl-C to stop at once\nreason: {one_line(stop.reason)}"
+    return f"{text}Ctrl-C to stop at once\nreason: {one_line(reason)}"
 
 
 def conduct(work: Callable[[Session], Coroutine[Any, Any, None]], *, as_json: bool) -> None:

@@ -12,10 +12,11 @@ import typer
 
 from planner_graph.cli import interruptible, running
 from planner_graph.cli.live import LinesView
-from planner_graph.cli.running import Session, behind, conclude, conduct
+from planner_graph.cli.running import STOPPED, Session, behind, conclude, conduct
 from planner_graph.clock import SystemClock
 from planner_graph.errors import DatabaseUnavailableError, RunNotResumableError
 from planner_graph.mirror.handler import MirrorReport
+from planner_graph.runtime.brake import Grace, Stop, StopKind
 from planner_graph.types import RunId
 from tests.plans import make_plan
 from tests.unit.test_cli_progress import started
@@ -128,6 +129,29 @@ def test_of_tables_that_tell_all_nothing_is_said(capsys):
     assert capsys.readouterr().err == ""
 
 
+class Stoppable:
+    """An orchestrator of one run, which stops as soon as that is asked for."""
+
+    grace = Grace()
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def pause_all(self, reason: str) -> int:
+        self.session.on_stop(Stop(kind=StopKind.PAUSE, reason=reason))
+        return 1
+
+
+def test_a_signal_is_known_by_itself_and_not_by_the_words_of_a_reason(capsys):
+    session = Session(view=LinesView(SystemClock()))
+    session.orchestrator = Stoppable(session)  # type: ignore[assignment]
+    session.on_stop(Stop(kind=StopKind.PAUSE, reason=STOPPED))  # another process asks, with the same words
+    assert f"reason: {STOPPED}" in capsys.readouterr().err
+    session.stopping = False
+    assert session.pause()
+    assert "once more to stop at once" in capsys.readouterr().err
+
+
 class OneRun:
     """A repository of one run that has ended, and an orchestrator whose mirror did not catch up."""
 
@@ -147,7 +171,7 @@ class OneRun:
     async def account(self, database, run_id, now):  # noqa: ARG002
         return self.taken
 
-    async def execute(self, run_id, *, take_over, on_event):  # noqa: ARG002
+    async def execute(self, run_id, *, take_over, on_event, on_stop):  # noqa: ARG002
         on_event(started("a", 0))
         mirror = MirrorReport(run_id=run_id, told=3, missing=1, problem=None)
         return SimpleNamespace(mirror=mirror)

@@ -14,7 +14,7 @@ from planner_graph.cli.options import AgentsReference, AsJson, Dsn
 from planner_graph.cli.running import STOPPED, stopping_text
 from planner_graph.compiler.body import Body
 from planner_graph.errors import Finding, InvalidInputError
-from planner_graph.runtime.brake import Grace, Stop, StopKind
+from planner_graph.runtime.brake import Grace, StopKind
 from planner_graph.runtime.recovery import Recovery, Rescue
 from planner_graph.store.database import open_database
 from planner_graph.store.repository import Repository
@@ -94,7 +94,7 @@ class Job:
         if self.rescue is None:
             return False
         self.rescue.pause_all(STOPPED)
-        screen.tell(stopping_text(Stop(kind=StopKind.PAUSE, reason=STOPPED), Grace()).replace("\n", "; "))
+        screen.tell(stopping_text(StopKind.PAUSE, Grace()).replace("\n", "; "))
         return True
 
     def _agents_of(self, row: RunRow) -> Mapping[str, Body]:
