@@ -156,14 +156,9 @@ def _first_to_redo(account: Account) -> str | None:
     A rerun from one of them runs all others again, too.
     """
     agents, plan = account.progress.agents, account.plan
-    completed = {name for name, agent in agents.items() if agent.status is AgentStatus.COMPLETED}
-    lost = [
-        agent
-        for name, agent in agents.items()
-        if agent.status is AgentStatus.FAILED and completed.isdisjoint(plan.chain_of(name))
-    ]
-    skipped = [a for a in agents.values() if a.status is AgentStatus.SKIPPED and a.latest and a.latest.error]
-    return next((agent.name for agent in (*lost, *skipped)), None)
+    lost = plan.unrepaired({name: agent.status for name, agent in agents.items()})
+    skipped = [a.name for a in agents.values() if a.status is AgentStatus.SKIPPED and a.latest and a.latest.error]
+    return next(iter([*lost, *skipped]), None)
 
 
 def how_to_go_on(row: RunRow) -> str:

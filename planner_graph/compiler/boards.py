@@ -111,7 +111,7 @@ class Invocation:
         def wake() -> bool:
             board = boards[0]() if boards else None
             if board is None or loop.is_closed():
-                return not boards
+                return not boards  # one that is still being made looks for itself what it was granted
             with suppress(RuntimeError):  # it is being closed
                 loop.call_soon_threadsafe(board.look_again)
             return True

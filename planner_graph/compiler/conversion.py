@@ -191,8 +191,10 @@ def _simpler(item: Any) -> Any:
         return item.value
     if isinstance(item, str):
         return str.__str__(item)
+    if isinstance(item, bool):
+        return item
     if isinstance(item, int | float):
-        return item if isinstance(item, bool) else float(item) if isinstance(item, float) else int(item)
+        return float(item) if isinstance(item, float) else int(item)
     if _is_of("numpy", "ndarray", item) or _is_of("numpy", "generic", item):
         return _of_numpy(item)
     # pandas keeps nanoseconds, which the type that it is derived from does not have
@@ -202,7 +204,9 @@ def _simpler(item: Any) -> Any:
 def _of_numpy(scalar: Any) -> Any:
     """Return a scalar or an array as numbers, texts, times and lists of them; ``tolist`` would change some times."""
     if _is_of("numpy", "ndarray", scalar):
-        return scalar.tolist() if scalar.dtype.kind in "biufUO" else list(scalar) if scalar.ndim else scalar[()]
+        if scalar.dtype.kind in "biufUO":
+            return scalar.tolist()
+        return list(scalar) if scalar.ndim else scalar[()]
     value = scalar.item()
     if scalar.dtype.kind == "M" and isinstance(value, int):
         return str(scalar)

@@ -62,6 +62,8 @@ class _Ended:
         self.plan = plan
         self.provided: Mapping[str, Any] = campaign.get("provided") or {}
         self.records = records
+        statuses = {agent: AgentStatus(records[agent]["status"]) for agent in plan.by_agent}
+        self.unrepaired = set(plan.unrepaired(statuses))
 
     def make(self, product: Product) -> _Made:
         """Find the best output of a product that exists."""
@@ -91,8 +93,7 @@ class _Ended:
 
     def failed(self, agent: AgentName) -> bool:
         """Tell whether an agent failed, and no fallback made up for it."""
-        is_repaired = any(self.completed(other) for other in self.plan.chain_of(agent))
-        return self.records[agent]["status"] == AgentStatus.FAILED and not is_repaired
+        return agent in self.unrepaired
 
     def is_lost(self, agent: AgentName) -> bool:
         """Tell whether an agent gave nothing because of a failure, its own or another's."""

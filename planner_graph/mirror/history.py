@@ -6,7 +6,7 @@ out here, by :func:`sum_up`.
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -187,6 +187,15 @@ def sum_up(
     )
 
 
+def _by_work(
+    agent: AgentName, executions: Sequence[PastExecution], skipped: Mapping[str | None, int]
+) -> Iterator[AgentPerformance]:
+    """Sum an agent up once for each work that it did, the latest first; ``skipped`` are numbers of runs by work."""
+    works = dict.fromkeys([*(one.work for one in executions), *skipped])
+    for work in works or [None]:
+        yield sum_up(agent, [one for one in executions if one.work == work], skipped.get(work, 0), work)
+
+
 class PerformanceTracker:
     """Reads how agents did in the runs of a database.
 
@@ -215,11 +224,7 @@ class PerformanceTracker:
         skips: dict[AgentName, dict[str | None, int]] = {name: {} for name in wanted}
         for row in await self._fetch("count_never_started", {"agents": wanted, "since": since}):
             skips[row["agent_name"]][row["work"]] = row["runs"]
-        return [
-            sum_up(name, [one for one in executions[name] if one.work == work], skips[name].get(work, 0), work)
-            for name in wanted
-            for work in dict.fromkeys([*(one.work for one in executions[name]), *skips[name]]) or [None]
-        ]
+        return [one for name in wanted for one in _by_work(name, executions[name], skips[name])]
 
     async def executions(self, agent: str, *, last: int = LAST_RUNS) -> list[PastExecution]:
         """Give the latest runs of one agent that came to an end of their own, latest first."""

@@ -222,9 +222,7 @@ def _done(plan: PlanContents, agents: Mapping[AgentName, AgentNow], status: RunS
 
 def _unrepaired(plan: PlanContents, agents: Mapping[AgentName, AgentNow]) -> set[AgentName]:
     """Return the agents that failed and for which no fallback has made up."""
-    failed = [agent for agent, here in agents.items() if here.status is AgentStatus.FAILED]
-    completed = {agent for agent, here in agents.items() if here.status is AgentStatus.COMPLETED}
-    return {agent for agent in failed if completed.isdisjoint(plan.chain_of(agent))}
+    return set(plan.unrepaired({agent: here.status for agent, here in agents.items()}))
 
 
 def _nearly(part: float, total: float) -> float:

@@ -55,7 +55,9 @@ def findings(campaign: Campaign, catalog: Catalog, agents: Iterable[AgentSpec]) 
 
 def strange_values(campaign: Campaign, catalog: Catalog) -> Iterator[Finding]:
     """Report provided values that no agent reads or gives, and whose names must be misspelt."""
-    known = {name: None for spec in catalog.agents.values() for name in (*(i.name for i in spec.inputs), *spec.outputs)}
+    known: dict[str, None] = {}
+    for spec in catalog.agents.values():
+        known |= dict.fromkeys([*(item.name for item in spec.inputs), *spec.outputs])
     for name in campaign.provided:
         if name not in known and (meant := misspelt(name, known)):
             problem = f"no agent reads or gives a value {name!r}"

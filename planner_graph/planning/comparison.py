@@ -195,16 +195,16 @@ def _of_products(old: ExecutionPlan, new: ExecutionPlan) -> Iterator[Difference]
     if bool(before) != bool(after):  # one of them was made before there were products
         yield Difference(text="products are named in one of the plans only", field="products", matters=False)
         return
-    for name in [*before, *(name for name in after if name not in before)]:
-        if name not in after:
-            text = "" if _goes_with_agents(before[name], old, new) else f"{name!r} is removed"
-        elif name not in before:
-            text = "" if _goes_with_agents(after[name], new, old) else f"{name!r} is added, {_product(after[name])}"
-        else:
-            changed = before[name] != after[name]
-            text = f"{name!r} is {_product(after[name])}, not {_product(before[name])}" if changed else ""
-        if text:
-            yield Difference(text=f"products: {text}", field="products")
+    texts = []
+    for name, product in before.items():
+        if name in after and product != after[name]:
+            texts.append(f"{name!r} is {_product(after[name])}, not {_product(product)}")
+        elif name not in after and not _goes_with_agents(product, old, new):
+            texts.append(f"{name!r} is removed")
+    for name, product in after.items():
+        if name not in before and not _goes_with_agents(product, new, old):
+            texts.append(f"{name!r} is added, {_product(product)}")
+    yield from (Difference(text=f"products: {text}", field="products") for text in texts)
     if list(before) != list(after) and sorted(before) == sorted(after):
         yield Difference(text="products: they stand in another order", field="products", matters=False)
 

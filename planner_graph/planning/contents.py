@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from planner_graph.catalog.spec import Approval, Backoff, Isolation
 from planner_graph.redaction import without_secrets
-from planner_graph.types import AgentName, DependencyKind, Effects, Strategy
+from planner_graph.types import AgentName, AgentStatus, DependencyKind, Effects, Strategy
 from planner_graph.values import JsonObject, Value
 
 SCHEMA_VERSION: Final = 1
@@ -280,8 +280,19 @@ class PlanContents(Value):
         return {step.replaces: step.agent for step in self.steps if step.replaces}
 
     def chain_of(self, agent: AgentName) -> tuple[AgentName, ...]:
-        """Give ``agent`` and those who stand in for it, one after the other."""
+        """Return ``agent`` and its fallbacks, one after the other."""
         chain = [agent]
         while chain[-1] in self.stand_ins:
             chain.append(self.stand_ins[chain[-1]])
         return tuple(chain)
+
+    def unrepaired(self, statuses: Mapping[AgentName, AgentStatus]) -> list[AgentName]:
+        """Return the agents that failed and for which no fallback has made up, in execution order."""
+        failed = [step.agent for step in self.steps if statuses.get(step.agent) is AgentStatus.FAILED]
+        return [agent for agent in failed if self.repairer(agent, statuses) is None]
+
+    def repairer(self, agent: AgentName, statuses: Mapping[AgentName, AgentStatus]) -> AgentName | None:
+        """Return the fallback that completed in the place of ``agent``, which failed; ``None`` if there is none."""
+        if statuses.get(agent) is not AgentStatus.FAILED:
+            return None
+        return next((other for other in self.chain_of(agent) if statuses.get(other) is AgentStatus.COMPLETED), None)

@@ -80,24 +80,12 @@ def keep_before(  # noqa: PLR0913  # what is known of the agents, the rest by ke
     good = {
         name: status
         for name, status in ended.items()
-        if status is AgentStatus.COMPLETED or name in idle or _is_repaired(old, name, ended)
+        if status is AgentStatus.COMPLETED or name in idle or old.repairer(name, ended)
     }
     keeping = keep(old, new, {name: status for name, status in good.items() if name not in agents}, read=read)
     reasons = {name: f"it had ended as {status.value!r}" for name, status in ended.items() if name not in good}
     reasons |= {**keeping.again, **dict.fromkeys(agents, "it was asked to")}
     return replace(keeping, again={step.agent: reasons[step.agent] for step in new.steps if step.agent in reasons})
-
-
-def repairer(plan: ExecutionPlan, agent: AgentName, ended: Mapping[AgentName, AgentStatus]) -> AgentName | None:
-    """Return the fallback that completed in the place of an agent that failed, if one did."""
-    if ended.get(agent) is not AgentStatus.FAILED:
-        return None
-    chain = plan.chain_of(agent)[1:]
-    return next((other for other in chain if ended.get(other) is AgentStatus.COMPLETED), None)
-
-
-def _is_repaired(plan: ExecutionPlan, agent: AgentName, ended: Mapping[AgentName, AgentStatus]) -> bool:
-    return repairer(plan, agent, ended) is not None
 
 
 class _Reuse:
@@ -160,7 +148,7 @@ class _Reuse:
     ) -> str | None:
         """Say why an agent must run again; ``kept`` are those before it that need not, ``renewed`` those that must."""
         before = self.old.by_agent[step.agent]
-        done = ended[step.agent] is AgentStatus.COMPLETED or repairer(self.new, step.agent, ended) is not None
+        done = ended[step.agent] is AgentStatus.COMPLETED or self.new.repairer(step.agent, ended) is not None
         names = _DECIDES if done else (*_DECIDES, *_ATTEMPTS)
         reason = next(_reasons((self.old, before), (self.new, step), names, kept, self.changed_values), None)
         if reason is None:

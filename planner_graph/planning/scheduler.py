@@ -26,7 +26,7 @@ UNSAFE_POOL = ""
 
 
 Needs = tuple[tuple[str, float], ...]
-"""What somebody wants of which pools."""
+"""What is wanted of which pools."""
 
 
 class SharedPools(Protocol):
@@ -272,7 +272,7 @@ class Scheduler:
         return not shared or self._shared is None or self._shared.take(shared)
 
     def wait_for_others(self) -> float | None:
-        """Give the seconds after which to look again, if somebody waits for other runs; infinite if unknown."""
+        """Give the seconds after which to look again, if an agent waits for other runs; infinite if unknown."""
         if self._shared is None or not self._in_line or self.halted:
             return None
         seconds = self._shared.seconds_to_wait()

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from planner_graph.compiler.events import ASKS
 from planner_graph.mirror.checkpoint import CheckpointState, read_checkpoint
-from planner_graph.planning.keeping import repairer
 from planner_graph.planning.plan import ExecutionPlan
 from planner_graph.runtime.replanning import Proposal, differences_of, kept_under, require_open
 from planner_graph.runtime.rerunning import Draft
@@ -152,7 +151,7 @@ def _kept(state: CheckpointState, kept: Collection[AgentName]) -> dict[AgentName
 
 def _why_kept(state: CheckpointState, statuses: Mapping[AgentName, AgentStatus], agent: AgentName) -> str:
     record = state.records[agent]
-    stand_in = repairer(state.plan, agent, statuses)
+    stand_in = state.plan.repairer(agent, statuses)
     if stand_in is not None:
         return f"it failed, and {stand_in!r} made up for it"
     return record["status"] + (f": {record['reason']}" if record["reason"] else "")

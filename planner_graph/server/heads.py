@@ -1,4 +1,4 @@
-"""Heads of requests: how large they may be, how long they may take to come, and whom they are addressed to.
+"""Heads of requests: how large they may be, how long they may take to come, and which host they address.
 
 uvicorn would wait for a head, and keep it, without end.
 """
@@ -22,7 +22,6 @@ LINGER_SECONDS = 2.0
 
 SEPARATORS = len(b": \r\n")
 """Bytes that stand around the name and the value of a header."""
-
 
 REQUEST_LINE = len(b"  HTTP/1.1\r\n\r\n")
 """Bytes beside method, target and headers."""

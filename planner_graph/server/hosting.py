@@ -149,7 +149,7 @@ class RunHost:
             self._loop.soon(self._stage.take, turn)
 
     def drop(self, run_id: RunId) -> None:
-        """Let a run that waits for its turn wait no more."""
+        """Take a run that waits for its turn out of the line."""
         self._turns.drop(run_id)
 
     def recover(self) -> None:
