@@ -4,7 +4,9 @@ Useful to anyone who tests agents of their own.
 """
 
 import asyncio
+import os
 import selectors
+import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -91,6 +93,24 @@ class Notebook:
             try:
                 for error in script:
                     raise error
+                return gives
+            finally:
+                self.end(agent)
+
+        return body
+
+    def interrupted(self, agent: str, *, gives: Any = 1) -> Callable[..., Any]:
+        """Give an async body that sends the process Ctrl-C when called first, and then returns ``gives``."""
+        pressed = False
+
+        async def body(inputs: dict[str, Any]) -> Any:
+            nonlocal pressed
+            self.begin(agent, inputs)
+            try:
+                if not pressed:
+                    pressed = True
+                    os.kill(os.getpid(), signal.SIGINT)
+                    await asyncio.sleep(60)
                 return gives
             finally:
                 self.end(agent)

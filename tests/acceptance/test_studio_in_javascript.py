@@ -73,7 +73,7 @@ def test_it_reads_the_schemas(learnt):
 
 def test_it_streams_a_run(learnt):
     streamed = learnt["streamed"]
-    assert streamed["values"][-1]["result"]["deliverables"] == {"page": "about cats"}
+    assert streamed["values"][-1]["result"]["deliverables"] == {"draft": "about cats", "page": "about cats"}
     assert {name for update in streamed["updates"] for name in update} == {"plan", *RULES["letter"], "finish"}
     assert {task["name"] for task in streamed["tasks"]} >= set(RULES["letter"])
     assert [event["agent"] for event in streamed["custom"] if event["event"] == "agent_ended"] == RULES["letter"]
@@ -85,12 +85,20 @@ def test_it_hears_the_tokens_of_an_agent(learnt):
 
 def test_it_answers_an_agent(learnt):
     assert [question["value"] for question in learnt["asked"]["__interrupt__"]] == [{"publish": "about dogs"}]
-    assert learnt["answered"]["result"]["deliverables"] == {"page": "about dogs | fine"}
+    assert learnt["answered"]["result"]["deliverables"] == {
+        "draft": "about dogs",
+        "verdict": "fine",
+        "page": "about dogs | fine",
+    }
 
 
 def test_it_cancels_a_run_and_goes_on_with_it(learnt):
     assert learnt["cancelled"] == "interrupted"
-    assert learnt["resumed"]["result"]["deliverables"] == {"page": "about birds | about birds"}
+    assert learnt["resumed"]["result"]["deliverables"] == {
+        "draft": "about birds",
+        "passed": "about birds",
+        "page": "about birds | about birds",
+    }
 
 
 def test_it_is_told_in_words_what_is_wrong(learnt):

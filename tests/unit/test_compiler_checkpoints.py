@@ -130,9 +130,9 @@ def test_a_question_answered_before_an_attempt_failed_is_not_asked_again(how):
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_a_run_that_was_killed_goes_on_where_it_was(how):
+def test_a_run_that_was_interrupted_goes_on_where_it_was(how):
     notes = Notebook()
-    bodies = notes.bodies(BLOG, editor=notes.body("editor", raises=[KeyboardInterrupt()]))
+    bodies = notes.bodies(BLOG, editor=notes.interrupted("editor"))
     graph = compile_plan(make_plan(BLOG, strategy="sequential"), bodies, checkpointer=InMemorySaver())
     with pytest.raises(KeyboardInterrupt):
         run(graph, config=thread(), how=how)
