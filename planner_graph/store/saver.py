@@ -149,16 +149,25 @@ class RunSaver(CheckpointSaver):
         self._patience = patience or Patience(repair=database.pool.check)
         self._on_failure = on_failure
         self._landings: dict[str, asyncio.Future[None]] = {}
+        self._known: set[str] = set()
+        self._before_their_checkpoint: dict[str, list[asyncio.Future[None]]] = {}
         self._last: asyncio.Future[Any] | None = None
 
     def landing(self, task_id: str) -> asyncio.Future[None]:
-        """Give a future that is done when what a task wrote is stored; see ``durability="sync"``."""
+        """Give a future that is done when what a task wrote is stored, and the checkpoint that it belongs to.
+
+        LangGraph may be a few checkpoints behind; without its checkpoint, what a task wrote is lost. See
+        ``durability="sync"``.
+        """
         return self._landings.setdefault(task_id, asyncio.get_running_loop().create_future())
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Read a checkpoint."""
         read = super().aget_tuple
-        return await self._patience.persist(lambda: read(config))
+        found = await self._patience.persist(lambda: read(config))
+        if found is not None:
+            self._has(found.checkpoint["id"])
+        return found
 
     async def aput(
         self,
@@ -171,6 +180,7 @@ class RunSaver(CheckpointSaver):
         put = super().aput
         with_error_told = self._telling(lambda: put(config, checkpoint, metadata, new_versions))
         stored: RunnableConfig = await with_error_told
+        self._has(checkpoint["id"])
         return stored
 
     async def aput_writes(
@@ -179,9 +189,17 @@ class RunSaver(CheckpointSaver):
         """Store what a task wrote."""
         put = super().aput_writes
         await self._telling(lambda: put(config, writes, task_id, task_path))
-        landing = self.landing(task_id)
-        if not landing.done():
-            landing.set_result(None)
+        checkpoint_id, landing = config["configurable"]["checkpoint_id"], self.landing(task_id)
+        self._before_their_checkpoint.setdefault(checkpoint_id, []).append(landing)
+        if checkpoint_id in self._known:
+            self._has(checkpoint_id)
+
+    def _has(self, checkpoint_id: str) -> None:
+        """Note that a checkpoint is stored, and with it what tasks wrote before that was."""
+        self._known.add(checkpoint_id)
+        for landing in self._before_their_checkpoint.pop(checkpoint_id, ()):
+            if not landing.done():
+                landing.set_result(None)
 
     async def _telling(self, call: Callable[[], Any]) -> Any:
         writing = self._last = asyncio.ensure_future(self._after(self._last, call))

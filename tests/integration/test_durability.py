@@ -1,17 +1,35 @@
 """Durability chosen in the campaign, and effects that wait for what they read to be stored."""
 
+import asyncio
+from typing import Any
+
 import psycopg
 import pytest
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from planner_graph import Campaign, CampaignOrchestrator, MasterPlanner, RunStatus
 from planner_graph.store.repository import Repository
 from tests.catalogs import catalog, spec
 
 WRITES = """
-SELECT count(*) FROM checkpoint_writes w JOIN execution_plans p ON w.thread_id = p.thread_id WHERE w.channel = 'a'
+SELECT count(*) FROM checkpoint_writes w JOIN execution_plans p ON w.thread_id = p.thread_id
+JOIN checkpoints c ON c.thread_id = w.thread_id AND c.checkpoint_id = w.checkpoint_id WHERE w.channel = 'a'
 """
 
 
+@pytest.fixture
+def slow_checkpoints(monkeypatch):
+    """Store checkpoints slowly: what an agent wrote is lost if the one that it belongs to is not stored."""
+    put = AsyncPostgresSaver.aput
+
+    async def put_slowly(*given: Any) -> Any:
+        await asyncio.sleep(0.1)
+        return await put(*given)
+
+    monkeypatch.setattr(AsyncPostgresSaver, "aput", put_slowly)
+
+
+@pytest.mark.usefixtures("slow_checkpoints")
 @pytest.mark.parametrize(
     ("durability", "effects"), [("sync", "idempotent"), ("async", "external"), (None, "external"), ("sync", "external")]
 )
