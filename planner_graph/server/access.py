@@ -114,7 +114,7 @@ class Access:
         if found is None and self.settings.auth:
             if needed is None:
                 return None
-            detail = "send a token: 'Authorization: Bearer pg_...'; 'planner-graph token create' makes one"
+            detail = "send a bearer token in the header Authorization; 'planner-graph token create' makes one"
             raise ProblemError("unauthorized", detail, headers={"WWW-Authenticate": _CHALLENGE})
         name, role = (found.name, found.role) if found else (LOCAL, Role.ADMIN)
         if needed is not None and not role.includes(needed):
@@ -163,7 +163,7 @@ def taken_token(scope: Scope) -> str | None:
     offered = [name for name in scope.get("subprotocols", ()) if name.startswith(SUBPROTOCOL)]
     found = [rest.strip() for _, _, rest in given] + [name.removeprefix(SUBPROTOCOL) for name in offered]
     if len(found) > 1 or any(scheme.lower() != "bearer" for scheme, _, _ in given):
-        detail = "send one token, as 'Authorization: Bearer pg_...' or as a subprotocol of a WebSocket"
+        detail = "send one token, in the header Authorization or as a subprotocol of a WebSocket"
         raise ProblemError("unauthorized", detail, headers={"WWW-Authenticate": _CHALLENGE})
     if not found:
         return None

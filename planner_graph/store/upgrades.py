@@ -27,7 +27,7 @@ UPGRADE_SECONDS = 60.0
 
 _POLL_SECONDS = 0.05
 _SCRIPT = re.compile(r"(\d+)_\w+\.sql")
-_TABLE = re.compile(rb"^CREATE TABLE IF NOT EXISTS (\w+)", re.MULTILINE)
+_TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,7 +108,7 @@ def schema() -> bytes:
 
 async def _tables_in_the_way(conn: AsyncConnection[DictRow]) -> list[str]:
     """Return which names of our tables are taken, in a database without our tables."""
-    names = [name.decode() for name in _TABLE.findall(schema())]
+    names = _TABLE.findall(schema().decode())
     cursor = await conn.execute(query("tables_in_the_way"), {"names": names})
     return [row["name"] for row in await cursor.fetchall()]
 

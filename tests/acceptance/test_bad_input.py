@@ -136,7 +136,7 @@ def test_everything_wrong_is_said_at_once_before_anything_is_done(command):
         "    ask for an output that an agent of the catalog declares\n"
         "c.yaml:2: budget: unknown key 'budget'\n"
         "    known keys: id, name, type, content_types, include_images, tasks, deliverables, provided, configuration,"
-        " brief, sources, limits, strategy\n"
+        " brief, sources, limits, strategy, durability\n"
         "strategy: unknown strategy 'fast'\n"
         "    choose one of: sequential, parallel, adaptive\n"
         "agents that are declared in Python are found with --agents MODULE:NAME\n"

@@ -113,11 +113,11 @@ async def test_a_token_that_is_given_counts_even_if_none_is_asked_for(database):
 @pytest.mark.parametrize(
     ("headers", "detail", "invalid"),
     [
-        ([], "send a token: 'Authorization: Bearer pg_...'; 'planner-graph token create' makes one", False),
+        ([], "send a bearer token in the header Authorization; 'planner-graph token create' makes one", False),
         ([("Authorization", "Bearer pg_wrong")], "the token is unknown", True),
         ([("Authorization", "Bearer")], "the token is unknown", True),
-        ([("Authorization", "Basic YTpi")], "send one token, as", False),
-        ([("Authorization", "Bearer a"), ("Authorization", "Bearer b")], "send one token, as", False),
+        ([("Authorization", "Basic YTpi")], "send one token, in the header", False),
+        ([("Authorization", "Bearer a"), ("Authorization", "Bearer b")], "send one token, in the header", False),
         ([("Authorization", "Bearer \xff")], "the token is unknown", True),
     ],
 )

@@ -10,6 +10,7 @@ import weakref
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import Any, TypedDict
 
 import pytest
@@ -22,6 +23,7 @@ from langgraph.types import Command, interrupt
 
 from planner_graph.compiler.compiler import compile_plan
 from planner_graph.errors import CampaignError, MirrorNotOpenError, MirrorOpenError, RunIdError
+from planner_graph.mirror.follower import asked
 from planner_graph.mirror.handler import PlanMirror
 from planner_graph.store.database import open_database
 from tests.databases import TEMPLATE, fresh
@@ -499,22 +501,19 @@ class Odd:
         raise RuntimeError("do not look")
 
 
-def test_a_question_that_cannot_be_written_costs_no_other_run_its_place_in_the_tables(tables, mirror):
-    graph = compile_plan(make_plan(DIAMOND), bodies(b=lambda _: interrupt(Odd())), checkpointer=KeepingSaver())
+def test_a_question_that_cannot_be_written_costs_no_other_run_its_place_in_the_tables(tables, mirror, monkeypatch):
+    def asked_oddly(interrupts, checkpoint_id=None):
+        note = asked(interrupts, checkpoint_id)
+        return replace(note, data={**note.data, "interrupts": [{"id": "1", "value": Odd()}]})
+
+    monkeypatch.setattr("planner_graph.mirror.handler.asked", asked_oddly)
+    graph = compile_plan(make_plan(DIAMOND), bodies(b=lambda _: interrupt("well?")), checkpointer=InMemorySaver())
     graph.invoke(INPUT, followed_by(mirror, "odd"))
     diamond().invoke(INPUT, followed_by(mirror, "other"))
 
     assert mirror.report("odd").problem == "RuntimeError: do not look"
     assert not mirror.broken
     tables.check_complete(mirror.report("other").run_id)
-
-
-class KeepingSaver(InMemorySaver):
-    """A checkpointer that stores what others could not."""
-
-    def put_writes(self, config, writes, task_id, task_path=""):
-        kept = [(channel, value) for channel, value in writes if channel != "__interrupt__"]
-        super().put_writes(config, kept, task_id, task_path)
 
 
 def test_a_very_large_question_is_cut_to_a_preview(tables, mirror):

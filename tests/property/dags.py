@@ -138,7 +138,7 @@ def seeded_wish(seed: int, size: int = 40) -> Wish:
             }
         )
     wanted = [f"of-{name}" for name in chance.sample(spelled, size)]
-    campaign = {"id": f"seed{seed}", "deliverables": wanted, "provided": {"more-x": 1, "alone": {"b": 1, "a": 2}}}
+    campaign = {"id": f"seed{seed}", "deliverables": wanted, "provided": {"unread": 1, "alone": {"b": 1, "a": 2}}}
     return Wish(agents=tuple(agents), rules=(), campaign=campaign)
 
 

@@ -71,6 +71,7 @@ OF_PLAN = {
     "left_out": (LeftOut(agent=X, reason="another reason"),),
     "dropped": (DroppedDependency(agent=X, depends_on=X, kind=DependencyKind.HARD, reason="another reason"),),
     "fail_fast": True,
+    "secrets": ("other secret",),
     "products": (Product(name="other", outputs=("other",), sources={"other": X}),),
 }
 """The same for the fields of a plan but its steps and its version."""

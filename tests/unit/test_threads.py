@@ -134,7 +134,7 @@ def test_one_attempt_does_not_start_threads_without_limit():
         with lock:
             live[0] += 1
             most[0] = max(most[0], live[0])
-        time.sleep(0.002)
+        time.sleep(0.02)  # long enough that further threads start meanwhile, on a busy machine, too
         with lock:
             live[0] -= 1
         return 1
