@@ -209,11 +209,12 @@ def test_a_thread_that_never_returns_does_not_hold_up_the_run_for_ever(strategy,
     forever = threading.Event()
     plan = planned(
         spec("a", seconds=9, parallel_safe=False, timeout_seconds=0.1, max_retries=2, backoff={"initial_seconds": 0}),
-        spec("b", seconds=1, parallel_safe=False, timeout_seconds=0.1),
+        spec("gate"),  # so that the other one comes first, whatever the threads of the graph do
+        spec("b", seconds=1, after=["gate"], parallel_safe=False, timeout_seconds=0.1),
         strategy=strategy,
     )
-    graph = compile_plan(plan, {"a": lambda _: forever.wait(60), "b": lambda _: 1})
-    agents = run(graph, how=how)
+    bodies = {"a": lambda _: forever.wait(60), "gate": lambda _: forever.wait(0.05), "b": lambda _: 1}
+    agents = run(compile_plan(plan, bodies), how=how)
     forever.set()
     tail = "which was given up on and has not returned; isolation: process lets such bodies be stopped"
     held = "no place within 0.3 s: a pool it needs is held by the thread of"
