@@ -5,7 +5,6 @@ must not be enough to run code: bytes name classes and functions to call, and La
 calls any of them. Here a name that is not allowed is an error, and never a plain value in the place of another one.
 """
 
-import copy
 import dataclasses
 import importlib
 import json
@@ -84,7 +83,8 @@ class CheckpointSerializer(JsonPlusSerializer):
 
     def reporting(self, on_fault: OnFault | None) -> "CheckpointSerializer":
         """Return the same serializer with another ``on_fault``."""
-        clone = copy.copy(self)
+        clone: CheckpointSerializer = object.__new__(type(self))  # one for each attempt; copy.copy is slow
+        clone.__dict__.update(self.__dict__)
         clone.on_fault = on_fault
         return clone
 
@@ -107,6 +107,8 @@ class CheckpointSerializer(JsonPlusSerializer):
         except ormsgpack.MsgpackEncodeError:
             pass
         try:
+            if _is_plain_send(obj):  # known to come back; an adaptive plan writes one for each agent
+                return super().dumps_typed(obj)
             return self._with_types(obj)
         except UnstorableValueError as error:
             if self.on_fault is not None:
@@ -280,6 +282,18 @@ class Reading:
     def _failed(self, fault: CheckpointFault, problem: str) -> CheckpointUnreadableError:
         self._fault = self._fault or CheckpointUnreadableError(fault, problem)
         return self._fault
+
+
+def _is_plain_send(value: Any) -> bool:
+    """Whether a value is LangGraph's ``Send`` of plain data, without a time limit of its own."""
+    kind = type(value)
+    if (kind.__module__, kind.__name__) != _SEND or value.timeout is not None:
+        return False
+    try:
+        ormsgpack.packb(value.arg, option=_PLAIN_WRITING)
+    except ormsgpack.MsgpackEncodeError:
+        return False
+    return True
 
 
 def type_name(allowed: type | str) -> TypeName:
